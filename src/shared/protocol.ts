@@ -1,0 +1,129 @@
+// The messages that page, command line and worker exchange. The page asks (Command), the worker answers and
+// tells (Event); both sides are discriminated unions, so a missing case is a type error. Only structured-clone
+// values travel: no tensors, no functions. One worker holds one device, one model and at most one run.
+
+import type { Experiment, StageKind } from './experiment';
+import type { PlainError } from './errors';
+
+export type BackendName = 'webgpu' | 'wasm';
+
+export interface DeviceReport {
+  backend: BackendName;
+  /** What a person would call it: "NVIDIA H200", "SwiftShader", "CPU, 2 threads, SIMD". */
+  adapter: string;
+  /** Why this backend was chosen, one sentence. */
+  reason: string;
+  threads: number;
+}
+
+export interface MemoryReport {
+  tensors: number;
+  /** Bytes held by live tensors. */
+  bytes: number;
+  /** Bytes the backend has taken from the device or heap, pooled buffers included. */
+  allocatedBytes: number;
+}
+
+export interface ModelReport {
+  name: string;
+  architecture: string;
+  parameters: number;
+  vocabulary: number;
+  context: number;
+}
+
+export interface GenerateOptions {
+  maxNewTokens: number;
+  minNewTokens: number;
+  temperature: number;
+  topK: number;
+  topP: number;
+  seed: number;
+}
+
+/** One row of metrics.jsonl: flat, TRL's names. */
+export type MetricsRow = { stage: string; step: number } & Record<string, number | string>;
+
+/** One evaluated or watched completion, a row of samples.jsonl. */
+export interface SampleRow {
+  checkpoint: string;
+  prompt: string;
+  completion: string;
+  token_ids: number[];
+  seed: number;
+}
+
+export interface Interval {
+  value: number;
+  low: number;
+  high: number;
+}
+
+export interface Report {
+  name: string;
+  seed: number;
+  backend: BackendName;
+  device: string;
+  seconds: Record<string, number>;
+  evaluation: Record<string, Record<string, Interval>>;
+  comparisons: Record<string, { win_rate: Interval }>;
+}
+
+/** Where a model or adapter comes from: `bundled:NAME`, `hf:OWNER/NAME[@revision]`, or a directory (`dir:PATH`). */
+export type ModelSource = string;
+
+export type Command =
+  | { type: 'open'; backend: BackendName | 'auto' }
+  | { type: 'loadModel'; model: ModelSource }
+  | { type: 'start'; runId: string; experiment: Experiment; resume: boolean }
+  | { type: 'pause' }
+  | { type: 'resume' }
+  /** Runs one optimizer step (one update in PPO) while paused, then pauses again. */
+  | { type: 'step' }
+  | { type: 'stop' }
+  /** Text in, text out, with the adapter of a finished stage of a run (`null`: the bare model). */
+  | {
+      type: 'generate';
+      request: number;
+      runId: string | null;
+      adapter: string | null;
+      prompts: string[];
+      options: GenerateOptions;
+    }
+  | { type: 'score'; request: number; model: ModelSource; adapter: string | null; rows: string; source: string }
+  | {
+      type: 'generateRows';
+      request: number;
+      model: ModelSource;
+      adapter: string | null;
+      rows: string;
+      source: string;
+      n: number;
+      options: GenerateOptions;
+    }
+  | { type: 'golden'; request: number; directory: string };
+
+export type StageState = 'waiting' | 'running' | 'paused' | 'finished' | 'stopped' | 'failed';
+
+export type Event =
+  | { type: 'device'; device: DeviceReport }
+  | { type: 'memory'; memory: MemoryReport }
+  | { type: 'loading'; what: string; loadedBytes: number; totalBytes: number }
+  | { type: 'model'; model: ModelReport }
+  | { type: 'stage'; name: string; kind: StageKind; state: StageState; totalSteps: number; seconds: number }
+  | { type: 'metrics'; row: MetricsRow; secondsLeft: number | null }
+  | { type: 'sample'; stage: string; step: number; sample: SampleRow }
+  | { type: 'run'; state: StageState }
+  | { type: 'report'; report: Report }
+  | { type: 'generated'; request: number; completions: string[] }
+  /** JSONL lines, in the order of the input rows. */
+  | { type: 'rows'; request: number; rows: string }
+  | { type: 'goldenResult'; request: number; backend: BackendName; rows: GoldenRow[] }
+  | { type: 'error'; request: number | null; error: PlainError };
+
+/** One compared tensor of a golden directory; `error` is max|Δ| / max|reference|. */
+export interface GoldenRow {
+  case: string;
+  tensor: string;
+  error: number;
+}
