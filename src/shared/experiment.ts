@@ -37,12 +37,20 @@ interface TrainingSettings extends OptimizerSettings {
   save_steps: number;
 }
 
-export interface SftStage extends TrainingSettings {
-  kind: 'sft';
+/** A stage that learns from rows of a file, some of them held out. */
+interface SupervisedSettings extends TrainingSettings {
   max_steps: number;
+  /** Share of the prompts (with all their rows) kept out of training for the held-out loss. */
+  eval_fraction: number;
   eval_steps: number;
   /** Evaluations without improvement before stopping; null never stops early. */
   early_stopping_patience: number | null;
+  /** Batches rows of similar length: less padding, less mixing. */
+  group_by_length: boolean;
+}
+
+export interface SftStage extends SupervisedSettings {
+  kind: 'sft';
   metric_for_best_model: 'eval_loss' | 'finish_rate';
 }
 
@@ -61,11 +69,8 @@ export interface PairsStage {
   labeller: Labeller;
 }
 
-export interface RewardStage extends TrainingSettings {
+export interface RewardStage extends SupervisedSettings {
   kind: 'reward';
-  max_steps: number;
-  eval_steps: number;
-  early_stopping_patience: number | null;
   center_rewards_coefficient: number | null;
 }
 
