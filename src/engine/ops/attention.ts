@@ -1,0 +1,72 @@
+// Causal attention, whole-sequence form for training and scoring. `window` limits how far back a query sees
+// (GPT-Neo's local layers); `keyMask` hides padding on either side. The fused kernels keep only the log-sum-exp of
+// each row and recompute the probabilities in the backward pass.
+
+import { hasKernel, runKernel, tf } from '../tf';
+
+export interface AttentionOptions {
+  batch: number;
+  heads: number;
+  /** Key j is visible to query i iff i − window < j ≤ i; 0 means all of j ≤ i. */
+  window: number;
+  /** Multiplies the scores: 1 for GPT-Neo, 1/√D elsewhere. */
+  scale: number;
+}
+
+/**
+ * softmax(scale·q·kᵀ + mask)·v per head. q, k, v [B·T, H·D], keyMask int32 [B, T] (1 = real token) → [B·T, H·D].
+ * A query that sees no key (padding on the left) gives a finite, unspecified row.
+ */
+export function attention(
+  q: tf.Tensor2D,
+  k: tf.Tensor2D,
+  v: tf.Tensor2D,
+  keyMask: tf.Tensor2D,
+  options: AttentionOptions,
+): tf.Tensor2D {
+  if (!hasKernel('Attention')) return attentionReference(q, k, v, keyMask, options);
+  const [out] = runKernel<tf.Tensor[]>('Attention', { q, k, v, keyMask }, { ...options }); // [B·T, H·D], lse [B·H, T]
+  return out as tf.Tensor2D;
+}
+
+/** The same of plain tfjs ops, with a [B, H, T, T] tensor of scores. */
+export function attentionReference(
+  q: tf.Tensor2D,
+  k: tf.Tensor2D,
+  v: tf.Tensor2D,
+  keyMask: tf.Tensor2D,
+  { batch, heads, window, scale }: AttentionOptions,
+): tf.Tensor2D {
+  const [rows, width] = q.shape;
+  const T = rows / batch;
+  const split = (x: tf.Tensor2D) => tf.transpose(tf.reshape(x, [batch, T, heads, width / heads]), [0, 2, 1, 3]); // [B, H, T, D]
+  const i = tf.range(0, T, 1, 'int32').reshape([T, 1]);
+  const j = tf.range(0, T, 1, 'int32').reshape([1, T]);
+  const causal = tf.lessEqual(j, i); // [T, T]
+  const near = window > 0 ? tf.logicalAnd(causal, tf.greater(j, tf.sub(i, window))) : causal;
+  const visible = tf.logicalAnd(near.reshape([1, 1, T, T]), tf.cast(keyMask, 'bool').reshape([batch, 1, 1, T])); // [B, 1, T, T]
+  const scores = tf.mul(tf.matMul(split(q), split(k), false, true), scale); // [B, H, T, T]
+  const masked = tf.where(tf.broadcastTo(visible, scores.shape), scores, tf.fill(scores.shape, -1e9));
+  const mixed = tf.matMul(tf.softmax(masked), split(v)); // [B, H, T, D]
+  return tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [rows, width]);
+}
+
+tf.registerGradient({
+  kernelName: 'RlhfAttention',
+  inputsToSave: ['q', 'k', 'v', 'keyMask'],
+  outputsToSave: [true, true],
+  gradFunc: (dys, saved, attrs) => {
+    const [q, k, v, keyMask, out, lse] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+    const dy = (dys as tf.Tensor[])[0] as tf.Tensor; // [B·T, H·D]
+    let all: tf.Tensor[] | undefined;
+    const grads = (): tf.Tensor[] =>
+      (all ??= runKernel<tf.Tensor[]>('AttentionGrad', { q, k, v, keyMask, out, lse, dy }, attrs as AttentionAttrs));
+    return {
+      q: () => grads()[0] as tf.Tensor,
+      k: () => grads()[1] as tf.Tensor,
+      v: () => grads()[2] as tf.Tensor,
+    };
+  },
+});
+
+type AttentionAttrs = Record<keyof AttentionOptions, number>;

@@ -1,0 +1,61 @@
+// Attention over a key/value cache, for generation: a few new queries of each row against everything before them.
+// No gradient. The caches are tf.Variables because cacheWrite changes them in place.
+
+import { hasKernel, runKernel, tf } from '../tf';
+import type { AttentionOptions } from './attention';
+
+export interface CachedAttentionOptions extends AttentionOptions {
+  /** Cache slot of each row's first query; query i of a row sits at slot start + i. */
+  start: number;
+}
+
+/** Puts the new keys or values x [B·t, C] into cache [B, S, C] at slots start … start + t − 1, in place. */
+export function cacheWrite(cache: tf.Variable, x: tf.Tensor2D, start: number): void {
+  if (hasKernel('CacheWrite')) {
+    tf.dispose(runKernel<tf.Tensor>('CacheWrite', { cache, x }, { start }));
+    return;
+  }
+  tf.tidy(() => {
+    const [batch, slots, width] = cache.shape as [number, number, number];
+    const t = (x.shape[0] ?? 0) / batch;
+    const before = tf.slice(cache, [0, 0, 0], [batch, start, width]);
+    const after = tf.slice(cache, [0, start + t, 0], [batch, slots - start - t, width]);
+    cache.assign(tf.concat([before, tf.reshape(x, [batch, t, width]), after], 1));
+  });
+}
+
+/** q [B·t, C], caches [B, S, C], keyMask int32 [B, S] → [B·t, C]; slots past a query's own are not read. */
+export function cachedAttention(
+  q: tf.Tensor2D,
+  kCache: tf.Tensor,
+  vCache: tf.Tensor,
+  keyMask: tf.Tensor2D,
+  options: CachedAttentionOptions,
+): tf.Tensor2D {
+  if (!hasKernel('CachedAttention')) return cachedAttentionReference(q, kCache, vCache, keyMask, options);
+  return runKernel('CachedAttention', { q, kCache, vCache, keyMask }, { ...options });
+}
+
+/** The same of plain tfjs ops. */
+export function cachedAttentionReference(
+  q: tf.Tensor2D,
+  kCache: tf.Tensor,
+  vCache: tf.Tensor,
+  keyMask: tf.Tensor2D,
+  { batch, heads, window, scale, start }: CachedAttentionOptions,
+): tf.Tensor2D {
+  const [rows, width] = q.shape;
+  const t = rows / batch;
+  const S = kCache.shape[1] ?? 0;
+  const D = width / heads;
+  const split = (x: tf.Tensor, n: number) => tf.transpose(tf.reshape(x, [batch, n, heads, D]), [0, 2, 1, 3]); // [B, H, n, D]
+  const i = tf.range(start, start + t, 1, 'int32').reshape([t, 1]);
+  const j = tf.range(0, S, 1, 'int32').reshape([1, S]);
+  const causal = tf.lessEqual(j, i); // [t, S]
+  const near = window > 0 ? tf.logicalAnd(causal, tf.greater(j, tf.sub(i, window))) : causal;
+  const visible = tf.logicalAnd(near.reshape([1, 1, t, S]), tf.cast(keyMask, 'bool').reshape([batch, 1, 1, S])); // [B, 1, t, S]
+  const scores = tf.mul(tf.matMul(split(q, t), split(kCache, S), false, true), scale); // [B, H, t, S]
+  const masked = tf.where(tf.broadcastTo(visible, scores.shape), scores, tf.fill(scores.shape, -1e9));
+  const mixed = tf.matMul(tf.softmax(masked), split(vCache, S)); // [B, H, t, D]
+  return tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [rows, width]);
+}

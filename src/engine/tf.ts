@@ -1,0 +1,21 @@
+// The one door to TensorFlow.js. Everything else imports `tf` from here, so that there is a single copy of the
+// engine, and so that our own kernels (ops/) are found by one rule: a kernel named `Rlhf<Name>` registered for the
+// backend in use is taken, otherwise the op's reference of plain tfjs ops runs.
+
+import * as tf from '@tensorflow/tfjs';
+
+export { tf };
+
+/** True if a fused kernel `Rlhf<name>` is registered for the backend in use. */
+export function hasKernel(name: string): boolean {
+  return Boolean(tf.getKernel(`Rlhf${name}`, tf.getBackend()));
+}
+
+/** Runs the fused kernel `Rlhf<name>`; one output tensor, or several as the kernel returns. */
+export function runKernel<T extends tf.Tensor | tf.Tensor[]>(
+  name: string,
+  inputs: Record<string, tf.Tensor>,
+  attrs: Record<string, number | boolean> = {},
+): T {
+  return tf.engine().runKernel<T>(`Rlhf${name}`, inputs, attrs);
+}
