@@ -1,0 +1,85 @@
+// The losses of the methods as pure differentiable functions on flat tensors of real tokens (padding is left out
+// before they are called, so nothing here is masked). Each takes the size of the whole minibatch as its normaliser:
+// the losses and gradients of its micro-batches then add up to exactly those of the minibatch.
+
+import { tf } from '../engine/tf';
+
+/** Supervised fine-tuning: token-mean negative log-likelihood of the completions. `logprobs` [N] */
+export function sftLoss(logprobs: tf.Tensor1D, tokens = logprobs.size): tf.Scalar {
+  return tf.div(tf.neg(tf.sum(logprobs)), tokens);
+}
+
+/** DPO, sigmoid (Rafailov et al. 2023, eq. 7): -log σ(β ((π_c - ref_c) - (π_r - ref_r))), the mean over pairs.
+ *  All are sums of log-probabilities over a completion. [P] */
+export function dpoSigmoidLoss(
+  chosen: tf.Tensor1D,
+  rejected: tf.Tensor1D,
+  refChosen: tf.Tensor1D,
+  refRejected: tf.Tensor1D,
+  beta: number,
+  pairs = chosen.size,
+): tf.Scalar {
+  const delta = tf.sub(tf.sub(chosen, refChosen), tf.sub(rejected, refRejected)); // [P]
+  return tf.div(tf.neg(tf.sum(tf.logSigmoid(tf.mul(delta, beta)))), pairs);
+}
+
+/** Bradley–Terry: -log σ(r_c - r_r - margin), plus coefficient · (r_c + r_r)² to keep rewards near 0 (Eisenstein
+ *  et al. 2023); the mean over pairs. `chosen`, `rejected`, `margin` [P] */
+export function bradleyTerryLoss(
+  chosen: tf.Tensor1D,
+  rejected: tf.Tensor1D,
+  {
+    margin,
+    centering,
+    pairs = chosen.size,
+  }: { margin?: tf.Tensor1D; centering?: number | null; pairs?: number } = {},
+): tf.Scalar {
+  const difference = tf.sub(chosen, rejected); // [P]
+  const delta = margin ? tf.sub(difference, margin) : difference;
+  const loss = tf.neg(tf.sum(tf.logSigmoid(delta)));
+  const total = centering
+    ? tf.add(loss, tf.mul(tf.sum(tf.square(tf.add(chosen, rejected))), centering))
+    : loss;
+  return tf.div(total, pairs);
+}
+
+/** PPO's clipped surrogate (Schulman et al. 2017, eq. 7), with the share of tokens where the clip bites, the
+ *  mean of ½ (new - old)² and the mean ratio. All inputs [N]; each output is a sum over N divided by `tokens`. */
+export function ppoPolicyLoss(
+  logprobs: tf.Tensor1D,
+  oldLogprobs: tf.Tensor1D,
+  advantages: tf.Tensor1D,
+  cliprange: number,
+  tokens = logprobs.size,
+): { loss: tf.Scalar; clipfrac: tf.Scalar; approxkl: tf.Scalar; ratio: tf.Scalar } {
+  const logRatio = tf.sub(logprobs, oldLogprobs); // [N]
+  const ratio = tf.exp(logRatio);
+  const losses = tf.neg(tf.mul(advantages, ratio));
+  const clipped = tf.neg(tf.mul(advantages, tf.clipByValue(ratio, 1 - cliprange, 1 + cliprange)));
+  return {
+    loss: tf.div(tf.sum(tf.maximum(losses, clipped)), tokens),
+    clipfrac: tf.div(tf.sum(tf.cast(tf.greater(clipped, losses), 'float32')), tokens),
+    approxkl: tf.div(tf.sum(tf.square(logRatio)), 2 * tokens),
+    ratio: tf.div(tf.sum(ratio), tokens),
+  };
+}
+
+/** PPO's clipped value loss: ½ mean of max((v - R)², (v_clip - R)²), v_clip within ±cliprange of the old value;
+ *  with the share of positions where the clip bites. All inputs [N]. */
+export function ppoValueLoss(
+  values: tf.Tensor1D,
+  oldValues: tf.Tensor1D,
+  returns: tf.Tensor1D,
+  cliprange: number,
+  tokens = values.size,
+): { loss: tf.Scalar; clipfrac: tf.Scalar } {
+  const low = tf.sub(oldValues, cliprange);
+  const high = tf.add(oldValues, cliprange);
+  const valuesClipped = tf.minimum(tf.maximum(values, low), high); // [N]
+  const losses = tf.square(tf.sub(values, returns));
+  const clipped = tf.square(tf.sub(valuesClipped, returns));
+  return {
+    loss: tf.div(tf.sum(tf.maximum(losses, clipped)), 2 * tokens),
+    clipfrac: tf.div(tf.sum(tf.cast(tf.greater(clipped, losses), 'float32')), tokens),
+  };
+}
