@@ -24,8 +24,8 @@ export function matmul(a: tf.Tensor2D, b: tf.Tensor2D, options: MatmulOptions = 
 export function matmulReference(a: tf.Tensor2D, b: tf.Tensor2D, options: MatmulOptions = {}): tf.Tensor2D {
   const { transposeA = false, transposeB = false, scale = 1, add } = options;
   const product = tf.matMul(a, b, transposeA, transposeB); // [M, N]
-  const scaled: tf.Tensor2D = scale === 1 ? product : tf.mul(product, scale);
-  return add ? tf.add(scaled, add) : scaled;
+  const scaled = scale === 1 ? product : tf.mul(product, scale); // [M, N]
+  return (add ? tf.add(scaled, add) : scaled) as tf.Tensor2D;
 }
 
 /** x·weightᵀ + bias: a linear layer in Hugging Face layout. x [N, I], weight [O, I], bias [O] → [N, O]. */
