@@ -1,0 +1,2 @@
+// The page that headless Chromium opens for the command line.
+export {};

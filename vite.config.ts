@@ -1,0 +1,33 @@
+// Builds the site: the page, and the bare page the command line opens (tools/host). The engine is reached only from
+// the worker, so it lands in a chunk of its own; paths are relative, so the site can be served from any folder.
+import { cpSync } from 'node:fs';
+import { svelte } from '@sveltejs/vite-plugin-svelte';
+import { defineConfig, type Plugin } from 'vite';
+import { isolationHeaders, pagePolicy } from './tools/headers.ts';
+
+/** What the built site has and the source tree has elsewhere: the bundled models, and the policy in each page. */
+function site(): Plugin {
+  return {
+    name: 'site',
+    apply: 'build',
+    transformIndexHtml: () => [
+      { tag: 'meta', attrs: { 'http-equiv': 'Content-Security-Policy', content: pagePolicy } },
+    ],
+    writeBundle: ({ dir }) => cpSync('models', `${dir ?? 'dist'}/models`, { recursive: true }),
+  };
+}
+
+export default defineConfig({
+  base: './',
+  plugins: [svelte(), site()],
+  worker: { format: 'es' },
+  server: { headers: isolationHeaders },
+  preview: { headers: isolationHeaders },
+  build: {
+    target: 'es2023',
+    assetsInlineLimit: 0,
+    chunkSizeWarningLimit: 4000,
+    modulePreload: { polyfill: false },
+    rolldownOptions: { input: { index: 'index.html', host: 'tools/host/index.html' } },
+  },
+});
