@@ -27,31 +27,32 @@ it('Bradley–Terry: plain, with a margin, and centred', () => {
   expect(value(bradleyTerryLoss(chosen, rejected, { centering: 0.01 }))).toBeCloseTo(0.3967007, 6);
 });
 
-it('PPO: clipped policy losses and their fraction', () => {
-  const advantages = tf.tensor1d([1, -1, 2]);
-  const logprobs = tf.log(tf.tensor1d([1.3, 0.7, 0.9])) as tf.Tensor1D;
-  const { loss, clipfrac, approxkl, ratio } = ppoPolicyLoss(logprobs, tf.zeros([3]), advantages, 0.2);
+it('PPO: clipped policy losses and their fraction, padding adding nothing', () => {
+  const advantages = tf.tensor1d([1, -1, 2, 0]);
+  const logprobs = tf.log(tf.tensor1d([1.3, 0.7, 0.9, 1]));
+  const { loss, clipfrac, approxkl, ratioExcess } = ppoPolicyLoss(
+    logprobs,
+    tf.zeros([4]),
+    advantages,
+    0.2,
+    3,
+  );
   expect(value(loss)).toBeCloseTo((-1.2 + 0.8 - 1.8) / 3, 6);
   expect(value(clipfrac)).toBeCloseTo(2 / 3, 6);
-  expect(value(ratio)).toBeCloseTo((1.3 + 0.7 + 0.9) / 3, 6);
+  expect(value(ratioExcess)).toBeCloseTo((1.3 + 0.7 + 0.9) / 3 - 1, 6);
   const expected = [1.3, 0.7, 0.9].reduce((sum, r) => sum + 0.5 * Math.log(r) ** 2, 0) / 3;
   expect(value(approxkl)).toBeCloseTo(expected, 6);
 });
 
 it('PPO: the value loss takes the worse of the free and the clipped value', () => {
-  const { loss, clipfrac } = ppoValueLoss(
-    tf.tensor1d([1, 0.1]),
-    tf.tensor1d([0, 0]),
-    tf.tensor1d([1, 0]),
-    0.2,
-  );
+  const { loss, clipfrac } = ppoValueLoss(tf.tensor1d([1, 0.1]), tf.zeros([2]), tf.tensor1d([1, 0]), 0.2, 2);
   expect(value(loss)).toBeCloseTo(0.5 * ((0.8 ** 2 + 0.1 ** 2) / 2), 6);
   expect(value(clipfrac)).toBeCloseTo(0.5, 6);
 });
 
 it('SFT: the mean over the minibatch, however it is cut', () => {
   const logprobs = tf.tensor1d([-1, -2, -3, -6]);
-  expect(value(sftLoss(logprobs))).toBeCloseTo(3, 6);
-  const [first, second] = tf.split(logprobs, [1, 3]) as [tf.Tensor1D, tf.Tensor1D];
-  expect(value(sftLoss(first, 4)) + value(sftLoss(second, 4))).toBeCloseTo(3, 6);
+  expect(value(sftLoss(logprobs, 4))).toBeCloseTo(3, 6);
+  const [first, second] = tf.split(logprobs, [1, 3]);
+  expect(value(sftLoss(first!, 4)) + value(sftLoss(second!, 4))).toBeCloseTo(3, 6);
 });

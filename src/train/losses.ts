@@ -1,11 +1,11 @@
-// The losses of the methods as pure differentiable functions on flat tensors of real tokens (padding is left out
-// before they are called, so nothing here is masked). Each takes the size of the whole minibatch as its normaliser:
-// the losses and gradients of its micro-batches then add up to exactly those of the minibatch.
+// The losses of the methods as pure differentiable functions. Token tensors have any one shape and hold 0 at padding
+// in every input, which then adds nothing to any sum. Each loss takes the count of the whole minibatch (its real
+// tokens or pairs) as its normaliser: what its micro-batches give adds up to exactly the minibatch's loss and gradient.
 
 import { tf } from '../engine/tf';
 
-/** Supervised fine-tuning: token-mean negative log-likelihood of the completions. `logprobs` [N] */
-export function sftLoss(logprobs: tf.Tensor1D, tokens = logprobs.size): tf.Scalar {
+/** Supervised fine-tuning: negative log-likelihood over completion tokens, their mean. */
+export function sftLoss(logprobs: tf.Tensor, tokens: number): tf.Scalar {
   return tf.div(tf.neg(tf.sum(logprobs)), tokens);
 }
 
@@ -43,16 +43,16 @@ export function bradleyTerryLoss(
   return tf.div(total, pairs);
 }
 
-/** PPO's clipped surrogate (Schulman et al. 2017, eq. 7), with the share of tokens where the clip bites, the
- *  mean of ½ (new - old)² and the mean ratio. All inputs [N]; each output is a sum over N divided by `tokens`. */
+/** PPO's clipped surrogate (Schulman et al. 2017, eq. 7), with the share of tokens where the clip bites, the mean
+ *  of ½ (new - old)², and by how much the mean ratio differs from 1. */
 export function ppoPolicyLoss(
-  logprobs: tf.Tensor1D,
-  oldLogprobs: tf.Tensor1D,
-  advantages: tf.Tensor1D,
+  logprobs: tf.Tensor,
+  oldLogprobs: tf.Tensor,
+  advantages: tf.Tensor,
   cliprange: number,
-  tokens = logprobs.size,
-): { loss: tf.Scalar; clipfrac: tf.Scalar; approxkl: tf.Scalar; ratio: tf.Scalar } {
-  const logRatio = tf.sub(logprobs, oldLogprobs); // [N]
+  tokens: number,
+): { loss: tf.Scalar; clipfrac: tf.Scalar; approxkl: tf.Scalar; ratioExcess: tf.Scalar } {
+  const logRatio = tf.sub(logprobs, oldLogprobs);
   const ratio = tf.exp(logRatio);
   const losses = tf.neg(tf.mul(advantages, ratio));
   const clipped = tf.neg(tf.mul(advantages, tf.clipByValue(ratio, 1 - cliprange, 1 + cliprange)));
@@ -60,22 +60,23 @@ export function ppoPolicyLoss(
     loss: tf.div(tf.sum(tf.maximum(losses, clipped)), tokens),
     clipfrac: tf.div(tf.sum(tf.cast(tf.greater(clipped, losses), 'float32')), tokens),
     approxkl: tf.div(tf.sum(tf.square(logRatio)), 2 * tokens),
-    ratio: tf.div(tf.sum(ratio), tokens),
+    ratioExcess: tf.div(tf.sum(tf.sub(ratio, 1)), tokens),
   };
 }
 
 /** PPO's clipped value loss: ½ mean of max((v - R)², (v_clip - R)²), v_clip within ±cliprange of the old value;
- *  with the share of positions where the clip bites. All inputs [N]. */
+ *  with the share of positions where the clip bites. */
 export function ppoValueLoss(
-  values: tf.Tensor1D,
-  oldValues: tf.Tensor1D,
-  returns: tf.Tensor1D,
+  values: tf.Tensor,
+  oldValues: tf.Tensor,
+  returns: tf.Tensor,
   cliprange: number,
-  tokens = values.size,
+  tokens: number,
 ): { loss: tf.Scalar; clipfrac: tf.Scalar } {
-  const low = tf.sub(oldValues, cliprange);
-  const high = tf.add(oldValues, cliprange);
-  const valuesClipped = tf.minimum(tf.maximum(values, low), high); // [N]
+  const valuesClipped = tf.minimum(
+    tf.maximum(values, tf.sub(oldValues, cliprange)),
+    tf.add(oldValues, cliprange),
+  );
   const losses = tf.square(tf.sub(values, returns));
   const clipped = tf.square(tf.sub(valuesClipped, returns));
   return {
