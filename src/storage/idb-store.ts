@@ -1,0 +1,84 @@
+// Runs in the page's IndexedDB: one record a file, keyed by [run, path], so that reading, replacing and listing are
+// single transactions and a closed tab leaves whole files behind.
+
+import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
+import { PlaygroundError } from '../shared/errors';
+import type { RunStore } from './run-store';
+
+interface RunSchema extends DBSchema {
+  files: { key: [run: string, path: string]; value: Uint8Array };
+}
+
+let connection: Promise<IDBPDatabase<RunSchema>> | null = null;
+
+function database(): Promise<IDBPDatabase<RunSchema>> {
+  connection ??= openDB<RunSchema>('rlhf-playground-runs', 1, {
+    upgrade: (db) => void db.createObjectStore('files'),
+    // Another tab wants to change the database, or the browser closed it: the next call opens it anew.
+    blocking: () => void close(),
+    terminated: () => (connection = null),
+  });
+  return connection;
+}
+
+async function close(): Promise<void> {
+  const open = connection;
+  connection = null;
+  (await open)?.close();
+}
+
+async function guarded<T>(doing: string, action: (db: IDBPDatabase<RunSchema>) => Promise<T>): Promise<T> {
+  try {
+    return await action(await database());
+  } catch (error) {
+    connection = null;
+    const reason = error instanceof Error ? error.message || error.name : String(error);
+    throw new PlaygroundError(
+      'storage-failed',
+      `The browser’s storage failed while ${doing}: ${reason}`,
+      'Free some disk space or allow this site to store data, then resume the run.',
+    );
+  }
+}
+
+/** A high character that sorts after every path. */
+const END = '￿';
+
+const filesOf = (runId: string, prefix = '') => IDBKeyRange.bound([runId, prefix], [runId, prefix + END]);
+
+/** The files of one run. Runs come to be with their first file. */
+export function idbRunStore(runId: string): RunStore {
+  return {
+    read: (path) => guarded(`reading ${path}`, async (db) => (await db.get('files', [runId, path])) ?? null),
+    write: (path, bytes) =>
+      guarded(`writing ${path}`, async (db) => void (await db.put('files', bytes, [runId, path]))),
+    append: (path, text) =>
+      guarded(`writing ${path}`, async (db) => {
+        const transaction = db.transaction('files', 'readwrite');
+        const old = await transaction.store.get([runId, path]);
+        const added = new TextEncoder().encode(text);
+        const bytes = new Uint8Array((old?.length ?? 0) + added.length);
+        if (old) bytes.set(old);
+        bytes.set(added, old?.length ?? 0);
+        await transaction.store.put(bytes, [runId, path]);
+        await transaction.done;
+      }),
+    list: (prefix) =>
+      guarded(`listing ${prefix}`, async (db) =>
+        (await db.getAllKeys('files', filesOf(runId, prefix))).map(([, path]) => path),
+      ),
+    remove: (path) => guarded(`removing ${path}`, (db) => db.delete('files', [runId, path])),
+  };
+}
+
+/** The ids of all runs kept in this browser, sorted. */
+export function listRuns(): Promise<string[]> {
+  return guarded('listing runs', async (db) => [
+    ...new Set((await db.getAllKeys('files')).map(([runId]) => runId)),
+  ]);
+}
+
+/** Forgets a run with all its files. */
+export function deleteRun(runId: string): Promise<void> {
+  return guarded('deleting a run', (db) => db.delete('files', filesOf(runId)));
+}
