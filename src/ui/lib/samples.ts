@@ -1,0 +1,55 @@
+// What the model wrote, arranged for comparison: one entry per prompt and seed, holding what every moment of the run
+// (base, SFT step 25, PPO update 12, …) made of it. Only equal prompt and equal seed are ever set side by side.
+
+import type { SampleRow } from '../../shared/protocol';
+
+export interface Moment {
+  checkpoint: string;
+  stage: string;
+  step: number;
+  completion: string;
+}
+
+export interface Watched {
+  prompt: string;
+  seed: number;
+  moments: Moment[];
+}
+
+/** Entries kept at most: an evaluation of 200 prompts would otherwise fill the page's memory with text. */
+const MOST_WATCHED = 64;
+
+export class SampleBook {
+  private readonly entries = new Map<string, Watched>();
+
+  /** Files a sample; the same moment told twice (a resumed run) replaces the first. */
+  add(stage: string, step: number, sample: SampleRow): void {
+    const key = `${sample.seed}\u0000${sample.prompt}`;
+    let entry = this.entries.get(key);
+    if (!entry) {
+      if (this.entries.size >= MOST_WATCHED) return;
+      entry = { prompt: sample.prompt, seed: sample.seed, moments: [] };
+      this.entries.set(key, entry);
+    }
+    const moment = { checkpoint: sample.checkpoint, stage, step, completion: sample.completion };
+    const at = entry.moments.findIndex((other) => momentKey(other) === momentKey(moment));
+    if (at < 0) entry.moments.push(moment);
+    else entry.moments[at] = moment;
+  }
+
+  /** Entries in the order in which they came; those that can be compared (two moments or more) first. */
+  get watched(): Watched[] {
+    const all = [...this.entries.values()];
+    return [...all.filter(({ moments }) => moments.length > 1), ...all.filter(({ moments }) => moments.length <= 1)];
+  }
+}
+
+/** Identity of a moment within an entry. */
+export function momentKey({ checkpoint, stage, step }: Moment): string {
+  return `${checkpoint}@${stage}:${step}`;
+}
+
+/** The moment with this key; `fallback` counts from the start (0) or from the end (-1) when it is absent. */
+export function momentAt(moments: readonly Moment[], key: string | null, fallback: number): Moment | null {
+  return moments.find((moment) => momentKey(moment) === key) ?? moments.at(fallback) ?? null;
+}

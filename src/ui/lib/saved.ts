@@ -1,0 +1,2 @@
+// A run that was begun and can be taken up again.
+
