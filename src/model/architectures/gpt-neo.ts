@@ -1,0 +1,131 @@
+// GPT-Neo (Black et al. 2021), read top to bottom. What sets it apart from GPT-2: attention scores are not scaled,
+// layers alternate between global attention and a local window, weights are [out, in], and q, k, v have no bias.
+
+import { gatherRows } from '../../engine/ops/gather-rows';
+import { gelu } from '../../engine/ops/gelu';
+import { layerNorm } from '../../engine/ops/layer-norm';
+import { tf } from '../../engine/tf';
+import { PlaygroundError } from '../../shared/errors';
+import { adaptedLinear } from '../lora';
+import type { Architecture, ForwardInput, LanguageModel, LinearLayer, ModelConfig } from '../types';
+import { configReader } from './config';
+
+/** ids, positions int32 [N] → [N, C]. */
+function forward(
+  model: LanguageModel,
+  { adapter, ids, positions, attend, dropout }: ForwardInput,
+): tf.Tensor2D {
+  const { layers, heads, windows, epsilon } = model.config;
+  const weight = (name: string) => model.weights.get(`transformer.${name}`) as tf.Tensor;
+  const project = (name: string, x: tf.Tensor2D) =>
+    adaptedLinear(model, adapter, `transformer.${name}`, x, dropout);
+  const norm = (name: string, x: tf.Tensor2D) =>
+    layerNorm(x, weight(`${name}.weight`), weight(`${name}.bias`), epsilon);
+
+  const block = (i: number, x: tf.Tensor2D): tf.Tensor2D => {
+    const h = norm(`h.${i}.ln_1`, x); // [N, C]
+    const q = project(`h.${i}.attn.attention.q_proj`, h); // [N, C]
+    const k = project(`h.${i}.attn.attention.k_proj`, h); // [N, C]
+    const v = project(`h.${i}.attn.attention.v_proj`, h); // [N, C]
+    const mixed = attend(i, q, k, v, { heads, window: windows[i] ?? 0, scale: 1 }); // [N, C]
+    const y = tf.add<tf.Tensor2D>(x, project(`h.${i}.attn.attention.out_proj`, mixed)); // [N, C]
+    const inner = gelu(project(`h.${i}.mlp.c_fc`, norm(`h.${i}.ln_2`, y))); // [N, 4C]
+    return tf.add(y, project(`h.${i}.mlp.c_proj`, inner)); // [N, C]
+  };
+
+  const words = gatherRows(weight('wte.weight') as tf.Tensor2D, ids); // [N, C]
+  const places = gatherRows(weight('wpe.weight') as tf.Tensor2D, positions); // [N, C]
+  let x = tf.add<tf.Tensor2D>(words, places); // [N, C]
+  // Each block in a tidy of its own: what no gradient needs is freed there rather than at the end of the pass.
+  for (let i = 0; i < layers; i++) x = tf.tidy(() => block(i, x)); // [N, C]
+  return norm('ln_f', x); // [N, C]
+}
+
+function parseConfig(json: Record<string, unknown>, file: string): ModelConfig {
+  const config = configReader(json, file);
+  const width = config.count('hidden_size', 65_536);
+  const layers = config.count('num_layers', 1024);
+  const heads = config.count('num_heads', width);
+  if (width % heads !== 0) throw config.bad('num_heads', `does not divide hidden_size ${width}`);
+  if (json['activation_function'] !== 'gelu_new')
+    throw config.bad('activation_function', 'must be "gelu_new"');
+  if (json['tie_word_embeddings'] === false) throw config.bad('tie_word_embeddings', 'must be true');
+  const local = config.count('window_size', 2 ** 30);
+  return {
+    architecture: 'gpt_neo',
+    width,
+    layers,
+    heads,
+    inner: json['intermediate_size'] == null ? 4 * width : config.count('intermediate_size', 2 ** 20),
+    context: config.count('max_position_embeddings', 2 ** 24),
+    vocabulary: config.count('vocab_size', 2 ** 24),
+    epsilon: config.positive('layer_norm_epsilon'),
+    eosId: config.eosId(),
+    windows: attentionKinds(json, layers, config.bad).map((kind) => (kind === 'local' ? local : 0)),
+  };
+}
+
+/** "global" or "local" for each layer, from `attention_layers` or the run lengths of `attention_types`. */
+function attentionKinds(
+  json: Record<string, unknown>,
+  layers: number,
+  bad: (field: string, what: string) => PlaygroundError,
+): string[] {
+  const field = Array.isArray(json['attention_layers']) ? 'attention_layers' : 'attention_types';
+  const problem = bad(field, `must name "global" or "local" for each of the ${layers} layers`);
+  const listed = json[field];
+  if (!Array.isArray(listed)) throw problem;
+  const kinds: unknown[] = [];
+  if (field === 'attention_layers') kinds.push(...listed);
+  else {
+    for (const run of listed) {
+      const [pattern, times] = Array.isArray(run) ? (run as unknown[]) : [];
+      if (!Array.isArray(pattern) || pattern.length === 0 || !(Number(times) <= layers)) throw problem;
+      for (let n = 0; n < Number(times); n++) kinds.push(...pattern);
+    }
+  }
+  if (kinds.length !== layers || !kinds.every((kind) => kind === 'global' || kind === 'local')) throw problem;
+  return kinds as string[];
+}
+
+function linears({ layers, width, inner }: ModelConfig): LinearLayer[] {
+  const names: [string, number, number][] = [
+    ['attn.attention.q_proj', width, width],
+    ['attn.attention.k_proj', width, width],
+    ['attn.attention.v_proj', width, width],
+    ['attn.attention.out_proj', width, width],
+    ['mlp.c_fc', width, inner],
+    ['mlp.c_proj', inner, width],
+  ];
+  return Array.from({ length: layers }, (_, i) =>
+    names.map(([name, inputs, outputs]) => ({ name: `transformer.h.${i}.${name}`, inputs, outputs })),
+  ).flat();
+}
+
+function parameters(config: ModelConfig): Map<string, number[]> {
+  const { width, layers, vocabulary, context } = config;
+  const shapes = new Map<string, number[]>();
+  const norm = (name: string) => shapes.set(`${name}.weight`, [width]).set(`${name}.bias`, [width]);
+  shapes.set('transformer.wte.weight', [vocabulary, width]).set('transformer.wpe.weight', [context, width]);
+  for (let i = 0; i < layers; i++) {
+    norm(`transformer.h.${i}.ln_1`);
+    norm(`transformer.h.${i}.ln_2`);
+  }
+  for (const { name, inputs, outputs } of linears(config)) {
+    shapes.set(`${name}.weight`, [outputs, inputs]);
+    if (!/[qkv]_proj$/.test(name)) shapes.set(`${name}.bias`, [outputs]);
+  }
+  norm('transformer.ln_f');
+  return shapes;
+}
+
+export const gptNeo: Architecture = {
+  parseConfig,
+  parameters,
+  // Mask buffers of old checkpoints, and the tied head that some repeat.
+  ignored: (name) => /\.attn\.attention\.(masked_)?bias$|^lm_head\.weight$/.test(name),
+  prefix: 'transformer.',
+  head: 'transformer.wte.weight',
+  linears,
+  forward,
+};

@@ -1,0 +1,59 @@
+// The whole-sequence forward pass, for training and scoring: a padded batch in, hidden states out. Positions count
+// real tokens only, so padding on either side changes nothing.
+
+import { attention } from '../engine/ops/attention';
+import { linear } from '../engine/ops/matmul';
+import { tf } from '../engine/tf';
+import { PlaygroundError } from '../shared/errors';
+import type { Adapter } from './lora';
+import type { LanguageModel, TokenBatch } from './types';
+
+/**
+ * Hidden states after the final norm, [B·T, C]; rows of padding are finite and mean nothing. `adapter` chooses who
+ * speaks (null: the bare model); `dropout` seeds the adapter's dropout and is given in training only.
+ * Call inside a tidy. Throws `too-long` past the context.
+ */
+export function hiddenStates(
+  model: LanguageModel,
+  adapter: Adapter | null,
+  { ids, mask, batch, length }: TokenBatch,
+  dropout: number | null = null,
+): tf.Tensor2D {
+  if (length > model.config.context) {
+    throw new PlaygroundError(
+      'too-long',
+      `a sequence of ${length} tokens is longer than the context of ${model.name}, ${model.config.context}`,
+      'Shorten the prompts or the completions.',
+    );
+  }
+  const keyMask = tf.tensor2d(mask, [batch, length], 'int32'); // [B, T]
+  return model.architecture.forward(model, {
+    adapter,
+    ids: tf.tensor1d(ids, 'int32'),
+    positions: tf.tensor1d(positions(mask, batch, length), 'int32'),
+    attend: (_layer, q, k, v, call) => attention(q, k, v, keyMask, { batch, ...call }),
+    dropout,
+  });
+}
+
+/** Logits of hidden states [N, C] → [N, V]. */
+export function logits(model: LanguageModel, hidden: tf.Tensor2D): tf.Tensor2D {
+  return linear(hidden, headMatrix(model));
+}
+
+/** The output matrix [V, C]. */
+export function headMatrix(model: LanguageModel): tf.Tensor2D {
+  return model.weights.get(model.architecture.head) as tf.Tensor2D;
+}
+
+/** The number of real tokens before each, 0 under padding; as `cumsum(mask) − 1`. Row-major [B, T]. */
+export function positions(mask: Int32Array, batch: number, length: number): Int32Array {
+  const result = new Int32Array(batch * length);
+  for (let b = 0; b < batch; b++) {
+    let real = 0;
+    for (let i = b * length; i < (b + 1) * length; i++) {
+      if (mask[i] === 1) result[i] = real++;
+    }
+  }
+  return result;
+}

@@ -1,0 +1,158 @@
+// Loads a language model from a directory in Hugging Face layout, wherever the directory is: the caller says how a
+// file is read. Every tensor must be there once, in its shape, and finite, before the model is handed out.
+
+import { tf } from '../engine/tf';
+import { PlaygroundError } from '../shared/errors';
+import { gptNeo } from './architectures/gpt-neo';
+import { floats, parseSafetensors, type Safetensors } from './safetensors';
+import { createTokenizer } from './tokenizer';
+import type { Architecture, LanguageModel, LoadProgress, ModelConfig, ReadFile, Tokenizer } from './types';
+
+const ARCHITECTURES: ReadonlyMap<string, Architecture> = new Map([['gpt_neo', gptNeo]]);
+
+/**
+ * Weights in F32, F16 or BF16, in one file or in shards. `onProgress` counts bytes on the device; `source` is the name shown in messages. Throws `bad-model`,
+ * `bad-weights`, `bad-tokenizer` or `not-found`; nothing stays in memory then.
+ */
+export async function loadModel(
+  source: string,
+  read: ReadFile,
+  onProgress: LoadProgress = () => {},
+): Promise<LanguageModel> {
+  const { architecture, config } = await readConfig(source, read);
+  const tokenizer = await readTokenizer(source, read, config);
+  const shapes = architecture.parameters(config);
+  const weights = new Map<string, tf.Tensor>();
+  const total = [...shapes.values()].reduce((sum, shape) => sum + tf.util.sizeFromShape(shape), 0);
+  let parameters = 0;
+  try {
+    for (const shard of await shardNames(source, read)) {
+      const file = parseSafetensors(await readWhole(source, read, shard), `${source}/${shard}`);
+      parameters += takeTensors(file, architecture, shapes, weights);
+      onProgress(shard, 4 * parameters, 4 * total);
+    }
+    for (const name of shapes.keys()) {
+      if (!weights.has(name)) throw badWeights(`${source} has no tensor "${name}"`);
+    }
+  } catch (error) {
+    tf.dispose([...weights.values()]);
+    throw error;
+  }
+  return { name: source, architecture, config, weights, tokenizer, parameters };
+}
+
+export function disposeModel(model: LanguageModel): void {
+  tf.dispose([...model.weights.values()]);
+}
+
+async function readConfig(
+  source: string,
+  read: ReadFile,
+): Promise<{ architecture: Architecture; config: ModelConfig }> {
+  const file = `${source}/config.json`;
+  const json = parseJson(await readWhole(source, read, 'config.json'), file);
+  const architecture = ARCHITECTURES.get(String(json['model_type']));
+  if (!architecture) {
+    throw new PlaygroundError(
+      'bad-model',
+      `${file}: "model_type" is ${JSON.stringify(json['model_type']) ?? 'missing'}`,
+      `Use a model of one of these types: ${[...ARCHITECTURES.keys()].join(', ')}.`,
+    );
+  }
+  const config = architecture.parseConfig(json, file);
+  if (config.eosId !== null && config.eosId >= config.vocabulary) {
+    throw new PlaygroundError(
+      'bad-model',
+      `${file}: "eos_token_id" is ${config.eosId}, but "vocab_size" is ${config.vocabulary}`,
+      'Use the config.json that belongs to the weights.',
+    );
+  }
+  return { architecture, config };
+}
+
+async function readTokenizer(source: string, read: ReadFile, config: ModelConfig): Promise<Tokenizer | null> {
+  const [definition, settings] = [await read('tokenizer.json'), await read('tokenizer_config.json')];
+  if (!definition) return null;
+  const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+  const tokenizer = await createTokenizer(text(definition), settings && text(settings), source);
+  if (tokenizer.vocabulary > config.vocabulary) {
+    throw new PlaygroundError(
+      'bad-tokenizer',
+      `the tokenizer of ${source} has ids up to ${tokenizer.vocabulary - 1}, the model only up to ${config.vocabulary - 1}`,
+      'Use the tokenizer files that belong to the model.',
+    );
+  }
+  return tokenizer;
+}
+
+/** The files that hold the weights, each once. */
+async function shardNames(source: string, read: ReadFile): Promise<string[]> {
+  const index = 'model.safetensors.index.json';
+  const bytes = await read(index);
+  if (!bytes) return ['model.safetensors'];
+  const file = `${source}/${index}`;
+  const map = parseJson(bytes, file)['weight_map'];
+  const shards = typeof map === 'object' && map !== null ? [...new Set(Object.values(map) as unknown[])] : [];
+  if (shards.length === 0) throw badWeights(`${file} has no "weight_map"`);
+  return shards.map((shard) => {
+    // A shard is a file beside its index and nothing else.
+    if (typeof shard === 'string' && /^[\w.-]+\.safetensors$/.test(shard)) return shard;
+    throw badWeights(`${file} names ${JSON.stringify(shard)}, which is no safetensors file beside it`);
+  });
+}
+
+/** Uploads every parameter of `file` into `weights`; returns how many numbers that were. */
+function takeTensors(
+  file: Safetensors,
+  architecture: Architecture,
+  shapes: ReadonlyMap<string, number[]>,
+  weights: Map<string, tf.Tensor>,
+): number {
+  let parameters = 0;
+  for (const [stored, { shape }] of file.tensors) {
+    const name = shapes.has(stored) ? stored : `${architecture.prefix}${stored}`;
+    const expected = shapes.get(name);
+    if (!expected) {
+      if (architecture.ignored(stored)) continue;
+      throw badWeights(`${file.file} has a tensor "${stored}" that this architecture does not know`);
+    }
+    if (weights.has(name)) throw badWeights(`${file.file} has a second tensor "${name}"`);
+    if (shape.join() !== expected.join()) {
+      throw badWeights(
+        `${file.file} tensor "${stored}" has shape [${shape.join(', ')}], but config.json says [${expected.join(', ')}]`,
+      );
+    }
+    const values = floats(file, stored);
+    parameters += values.length;
+    weights.set(name, tf.tensor(values, expected));
+  }
+  return parameters;
+}
+
+async function readWhole(source: string, read: ReadFile, path: string): Promise<Uint8Array> {
+  const bytes = await read(path);
+  if (bytes) return bytes;
+  throw new PlaygroundError(
+    'not-found',
+    `${source} has no ${path}`,
+    'A model directory needs config.json and model.safetensors (or its shards and their index).',
+  );
+}
+
+function parseJson(bytes: Uint8Array, file: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  } catch {
+    // Reported below.
+  }
+  throw new PlaygroundError(
+    'bad-model',
+    `${file} is not a JSON object`,
+    'Get the file again: it is damaged.',
+  );
+}
+
+function badWeights(message: string): PlaygroundError {
+  return new PlaygroundError('bad-weights', message, 'Use the weights that belong to this config.json.');
+}

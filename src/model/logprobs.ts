@@ -1,0 +1,75 @@
+// Log-probabilities of completions: the one quantity every method is made of. Only the hidden states that predict a
+// completion token meet the vocabulary, which for short completions after long prompts is most of the saving.
+
+import { gatherRows } from '../engine/ops/gather-rows';
+import { tokenLogprobs } from '../engine/ops/token-logprobs';
+import { tf } from '../engine/tf';
+import { headMatrix, hiddenStates } from './forward';
+import type { Adapter } from './lora';
+import type { CompletionBatch, LanguageModel } from './types';
+
+export interface CompletionLogprobs {
+  /** [B, T]: at a completion token its log-probability given what precedes it, elsewhere 0. */
+  logprobs: tf.Tensor2D;
+  /** [B, T]: at a completion token the entropy (nats) of the distribution it was drawn from, elsewhere 0. */
+  entropy: tf.Tensor2D;
+}
+
+interface Options {
+  /** Divides the logits. */
+  temperature: number;
+  /** Seed of the adapter's dropout: training only. */
+  dropout?: number | null;
+}
+
+/** Differentiable in the adapter. Call inside a tidy. */
+export function completionLogprobs(
+  model: LanguageModel,
+  adapter: Adapter | null,
+  batch: CompletionBatch,
+  { temperature, dropout = null }: Options,
+): CompletionLogprobs {
+  const hidden = hiddenStates(model, adapter, batch, dropout); // [B·T, C]
+  const { before, ids, slots } = completionRows(batch);
+  const picked = gatherRows(hidden, tf.tensor1d(before, 'int32')); // [N, C]
+  const of = tokenLogprobs(picked, headMatrix(model), tf.tensor1d(ids, 'int32'), temperature); // [N], [N]
+  return { logprobs: spread(of.logprobs, slots, batch), entropy: spread(of.entropy, slots, batch) };
+}
+
+/** Shapes seen by the device are kept few: the number of gathered rows is rounded up to this. */
+const ROWS = 32;
+
+/**
+ * For the N completion tokens (N rounded up; the rest repeat row 0): the flat index of the position before each, its
+ * id, and for every position of [B, T] which of the N it is, −1 for none.
+ */
+function completionRows({ ids, completion, batch, length }: CompletionBatch) {
+  const slots = new Int32Array(batch * length).fill(-1);
+  const tokens: number[] = [];
+  for (let i = 0; i < completion.length; i++) {
+    if (completion[i] !== 1) continue;
+    if (i % length === 0) throw new Error('a completion must follow at least one prompt token');
+    slots[i] = tokens.length;
+    tokens.push(i);
+  }
+  const rounded = Math.max(ROWS, Math.ceil(tokens.length / ROWS) * ROWS);
+  const before = new Int32Array(rounded);
+  const picked = new Int32Array(rounded);
+  tokens.forEach((i, n) => {
+    before[n] = i - 1;
+    picked[n] = ids[i] ?? 0;
+  });
+  return { before, ids: picked, slots };
+}
+
+/** values [N] → [B, T]: values[slots] where a slot is ≥ 0, else 0. */
+export function spread(
+  values: tf.Tensor,
+  slots: Int32Array,
+  { batch, length }: { batch: number; length: number },
+): tf.Tensor2D {
+  const index = slots.map((slot) => Math.max(slot, 0));
+  const kept = Float32Array.from(slots, (slot) => (slot < 0 ? 0 : 1));
+  const column = gatherRows(tf.reshape(values, [-1, 1]), tf.tensor1d(index, 'int32')); // [B·T, 1]
+  return tf.mul(tf.reshape(column, [batch, length]), tf.tensor2d(kept, [batch, length]));
+}

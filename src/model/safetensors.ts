@@ -1,0 +1,167 @@
+// The safetensors format: an 8-byte little-endian header length, a JSON header, then the tensors' bytes end to end.
+// Files come from anywhere, so no length or offset in them is believed before it is checked against the bytes at hand.
+
+import { PlaygroundError } from '../shared/errors';
+
+export interface StoredTensor {
+  dtype: string;
+  shape: number[];
+  /** A view into the file; may be unaligned. */
+  bytes: Uint8Array;
+}
+
+export interface Safetensors {
+  file: string;
+  tensors: Map<string, StoredTensor>;
+}
+
+// prettier-ignore
+const BYTES: Readonly<Record<string, number>> = {
+  BOOL: 1, U8: 1, I8: 1, F8_E4M3: 1, F8_E5M2: 1,
+  U16: 2, I16: 2, F16: 2, BF16: 2,
+  U32: 4, I32: 4, F32: 4,
+  U64: 8, I64: 8, F64: 8,
+};
+
+/** Checks everything and copies nothing. Throws `bad-weights` naming `file` and the tensor. */
+export function parseSafetensors(bytes: Uint8Array, file: string): Safetensors {
+  if (bytes.length < 8) throw bad(file, `is ${bytes.length} bytes long: too short for a header`);
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
+  if (length > BigInt(bytes.length - 8)) {
+    throw bad(file, `says its header has ${length} bytes, but only ${bytes.length - 8} follow`);
+  }
+  const data = bytes.subarray(8 + Number(length));
+  const header = parseHeader(bytes.subarray(8, 8 + Number(length)), file);
+  const tensors = new Map<string, StoredTensor>();
+  let end = 0;
+  const entries = header.map(([name, entry]) => parseEntry(name, entry, file));
+  entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
+  for (const { name, dtype, shape, begin, end: stop } of entries) {
+    if (stop > data.length) {
+      throw bad(file, `is truncated: tensor "${name}" ends at byte ${stop} of ${data.length}`);
+    }
+    if (begin !== end) {
+      throw bad(file, `tensor "${name}" begins at byte ${begin}, but the one before it ends at ${end}`);
+    }
+    end = stop;
+    tensors.set(name, { dtype, shape, bytes: data.subarray(begin, stop) });
+  }
+  if (end !== data.length) throw bad(file, `has ${data.length - end} bytes that belong to no tensor`);
+  return { file, tensors };
+}
+
+function parseHeader(bytes: Uint8Array, file: string): [string, unknown][] {
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    throw bad(file, 'has a header that is not JSON');
+  }
+  if (!isRecord(json)) throw bad(file, 'has a header that is not an object');
+  return Object.entries(json).filter(([name]) => name !== '__metadata__');
+}
+
+function parseEntry(name: string, entry: unknown, file: string) {
+  const problem = (what: string): PlaygroundError => bad(file, `tensor "${name}" ${what}`);
+  if (!isRecord(entry)) throw problem('is not described by an object');
+  const { dtype, shape, data_offsets: offsets } = entry;
+  const size = typeof dtype === 'string' && Object.hasOwn(BYTES, dtype) ? BYTES[dtype] : undefined;
+  if (typeof dtype !== 'string' || size === undefined)
+    throw problem(`has the unknown dtype ${JSON.stringify(dtype)}`);
+  if (!isCounts(shape)) throw problem('has a shape that is not a list of whole numbers');
+  if (!isCounts(offsets) || offsets.length !== 2)
+    throw problem('has data_offsets that are not two whole numbers');
+  const [begin = 0, end = 0] = offsets;
+  const bytes = shape.reduce((product, n) => product * n, size);
+  if (end - begin !== bytes) {
+    throw problem(
+      `of shape [${shape.join(', ')}] and dtype ${dtype} needs ${bytes} bytes, but has ${end - begin}`,
+    );
+  }
+  return { name, dtype, shape, begin, end };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isCounts(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && n >= 0);
+}
+
+function bad(file: string, what: string): PlaygroundError {
+  return new PlaygroundError(
+    'bad-weights',
+    `${file} ${what}`,
+    'Get the file again: it is damaged or not safetensors.',
+  );
+}
+
+/** The values of a F32, F16 or BF16 tensor as a new array. Throws `bad-weights` for other types, and for NaN and ±∞. */
+export function floats({ file, tensors }: Safetensors, name: string): Float32Array {
+  const tensor = tensors.get(name);
+  if (!tensor) throw bad(file, `has no tensor "${name}"`);
+  const values = convert(tensor);
+  if (!values) throw bad(file, `tensor "${name}" is ${tensor.dtype}; only F32, F16 and BF16 can be read`);
+  let sum = 0;
+  for (const value of values) sum += value * 0; // NaN once any value is NaN or infinite
+  if (Number.isNaN(sum)) {
+    const at = values.findIndex((value) => !Number.isFinite(value));
+    throw new PlaygroundError(
+      'bad-weights',
+      `${file} tensor "${name}" holds ${values[at]} at index ${at}`,
+      'These weights cannot compute anything: use another checkpoint.',
+    );
+  }
+  return values;
+}
+
+function convert({ dtype, bytes }: StoredTensor): Float32Array | null {
+  const aligned = bytes.slice().buffer;
+  if (dtype === 'F32') return new Float32Array(aligned);
+  if (dtype === 'F16') {
+    halfValues ??= Float32Array.from({ length: 65536 }, (_, bits) => halfToFloat(bits));
+    const table = halfValues;
+    return Float32Array.from(new Uint16Array(aligned), (bits) => table[bits] ?? 0);
+  }
+  if (dtype === 'BF16') {
+    const words = Uint32Array.from(new Uint16Array(aligned), (bits) => bits << 16);
+    return new Float32Array(words.buffer);
+  }
+  return null;
+}
+
+let halfValues: Float32Array | undefined;
+
+/** IEEE 754 binary16. */
+function halfToFloat(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+/** A file of float32 tensors in the order of their names, marked as PyTorch's (`{"format": "pt"}`), as PEFT wants. */
+export function writeSafetensors(
+  tensors: ReadonlyMap<string, { shape: readonly number[]; values: Float32Array }>,
+): Uint8Array {
+  const header: Record<string, unknown> = { __metadata__: { format: 'pt' } };
+  const sorted = [...tensors].sort(([a], [b]) => (a < b ? -1 : 1));
+  let end = 0;
+  for (const [name, { shape, values }] of sorted) {
+    header[name] = { dtype: 'F32', shape, data_offsets: [end, (end += values.byteLength)] };
+  }
+  const text = new TextEncoder().encode(JSON.stringify(header));
+  const start = 8 + Math.ceil(text.length / 8) * 8;
+  const file = new Uint8Array(start + end).fill(0x20, 8, start); // the header is padded with spaces
+  new DataView(file.buffer).setBigUint64(0, BigInt(start - 8), true);
+  file.set(text, 8);
+  let at = start;
+  for (const [, { values }] of sorted) {
+    file.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), at);
+    at += values.byteLength;
+  }
+  return file;
+}

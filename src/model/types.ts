@@ -1,0 +1,107 @@
+// What the parts of a language model agree on: the model itself, its batches, its tokenizer, and the one thing an
+// architecture must give (a forward pass that leaves open how attention finds its keys). Types only.
+
+import type { tf } from '../engine/tf';
+import type { Adapter } from './lora';
+
+/** Reads one file of a directory; null when there is none of that name. */
+export type ReadFile = (path: string) => Promise<Uint8Array | null>;
+
+export type LoadProgress = (what: string, loadedBytes: number, totalBytes: number) => void;
+
+export interface Tokenizer {
+  /** `special`: with the special tokens that the tokenizer's post-processor adds. */
+  encode(text: string, options: { special: boolean }): number[];
+  decode(ids: readonly number[], options: { skipSpecial: boolean }): string;
+  eosId: number | null;
+  /** One more than the largest id. */
+  vocabulary: number;
+}
+
+/** config.json in one form, whatever the architecture calls things. */
+export interface ModelConfig {
+  /** Hugging Face's `model_type`. */
+  architecture: string;
+  width: number;
+  layers: number;
+  heads: number;
+  /** Width inside the MLP. */
+  inner: number;
+  /** Most positions of one sequence. */
+  context: number;
+  vocabulary: number;
+  epsilon: number;
+  eosId: number | null;
+  /** Per layer: how many positions back attention sees, itself included; 0 = all. */
+  windows: number[];
+}
+
+/** A linear layer that LoRA can adapt: weight [outputs, inputs] at `${name}.weight`. */
+export interface LinearLayer {
+  name: string;
+  inputs: number;
+  outputs: number;
+}
+
+export interface AttentionCall {
+  heads: number;
+  window: number;
+  scale: number;
+}
+
+/** How queries meet keys: over the whole sequence (training), or over a cache (generation). All [N, C]. */
+export type Attend = (
+  layer: number,
+  q: tf.Tensor2D,
+  k: tf.Tensor2D,
+  v: tf.Tensor2D,
+  call: AttentionCall,
+) => tf.Tensor2D;
+
+export interface Architecture {
+  parseConfig(json: Record<string, unknown>, file: string): ModelConfig;
+  /** Every parameter's Hugging Face name and shape. */
+  parameters(config: ModelConfig): Map<string, number[]>;
+  /** True for tensors that checkpoints may hold but that are no parameters (mask buffers). */
+  ignored(name: string): boolean;
+  /** Prefix that checkpoints saved without their head lack. */
+  prefix: string;
+  /** The output matrix [V, C], tied or not. */
+  head: string;
+  linears(config: ModelConfig): LinearLayer[];
+  /** ids, positions int32 [N] → hidden states after the final norm [N, C]. */
+  forward(model: LanguageModel, input: ForwardInput): tf.Tensor2D;
+}
+
+export interface ForwardInput {
+  adapter: Adapter | null;
+  ids: tf.Tensor1D;
+  positions: tf.Tensor1D;
+  attend: Attend;
+  /** Seed of this pass's LoRA dropout; null = off. */
+  dropout: number | null;
+}
+
+/** Frozen base weights, shared by every adapter. */
+export interface LanguageModel {
+  name: string;
+  architecture: Architecture;
+  config: ModelConfig;
+  weights: ReadonlyMap<string, tf.Tensor>;
+  /** Null when the directory has no tokenizer.json: rows then need ids. */
+  tokenizer: Tokenizer | null;
+  parameters: number;
+}
+
+/** Row-major [B, T]; mask is 1 at real tokens. Padding may be on either side. */
+export interface TokenBatch {
+  ids: Int32Array;
+  mask: Int32Array;
+  batch: number;
+  length: number;
+}
+
+/** `completion` [B, T] is 1 at the tokens that are trained on or scored; never at a row's first real token. */
+export interface CompletionBatch extends TokenBatch {
+  completion: Int32Array;
+}
