@@ -1,0 +1,142 @@
+import { describe, expect, expectTypeOf, test } from 'vitest';
+import type {
+  DataSettings,
+  EvaluateStage,
+  Experiment,
+  Labeller,
+  LoraSettings,
+  PairsStage,
+  PpoStage,
+  RewardSource,
+  RewardStage,
+  SftStage,
+} from './experiment';
+import { allowed, fits, type Scope, type Setting } from './setting';
+import { SETTINGS, settingsOf } from './settings';
+
+const SCOPES: Scope[] = [
+  'experiment',
+  'lora',
+  'data',
+  'labeller',
+  'sft',
+  'pairs',
+  'reward',
+  'ppo',
+  'evaluate',
+];
+
+// What the table says each scope's object looks like, to be held against the hand-written types.
+type Table = typeof SETTINGS;
+interface Values {
+  number: number;
+  integer: number;
+  boolean: boolean;
+  text: string;
+  texts: string[];
+  labeller: Labeller;
+  reward: RewardSource;
+}
+type ValueOf<R> =
+  | (R extends { choices: readonly (infer C)[] }
+      ? C
+      : R extends { type: keyof Values }
+        ? Values[R['type']]
+        : never)
+  | (R extends { nullable: true } ? null : never);
+type FieldsOf<S extends Scope> = {
+  -readonly [K in keyof Table as Table[K]['in'] extends Record<S, unknown> ? K : never]: ValueOf<Table[K]>;
+};
+
+describe('the table and the types of experiment.ts', () => {
+  test('are the same in every scope', () => {
+    expectTypeOf<FieldsOf<'experiment'>>().toEqualTypeOf<Pick<Experiment, 'name' | 'model' | 'seed'>>();
+    expectTypeOf<keyof FieldsOf<'experiment'> | 'format' | 'lora' | 'data' | 'stages'>().toEqualTypeOf<
+      keyof Experiment
+    >();
+    expectTypeOf<FieldsOf<'lora'>>().toEqualTypeOf<LoraSettings>();
+    expectTypeOf<FieldsOf<'data'>>().toEqualTypeOf<Required<DataSettings>>();
+    expectTypeOf<FieldsOf<'labeller'>>().toEqualTypeOf<Omit<Labeller, 'kind' | 'name'>>();
+    expectTypeOf<FieldsOf<'sft'>>().toEqualTypeOf<Omit<SftStage, 'kind'>>();
+    expectTypeOf<FieldsOf<'pairs'>>().toEqualTypeOf<Omit<PairsStage, 'kind'>>();
+    expectTypeOf<FieldsOf<'reward'>>().toEqualTypeOf<Omit<RewardStage, 'kind'>>();
+    expectTypeOf<FieldsOf<'ppo'>>().toEqualTypeOf<Omit<PpoStage, 'kind'>>();
+    expectTypeOf<FieldsOf<'evaluate'>>().toEqualTypeOf<Omit<EvaluateStage, 'kind'>>();
+  });
+});
+
+describe('every row', () => {
+  const everywhere = SCOPES.flatMap((scope) =>
+    settingsOf(scope).map((s) => [`${scope}.${s.key}`, s] as const),
+  );
+
+  test.each(everywhere)('%s accepts its own default', (_, setting) => {
+    if (!setting.optional) expect(fits(setting, setting.default)).toBe(true);
+    else expect(setting.scope).toBe('data');
+  });
+
+  test.each(everywhere)('%s is explained in one plain sentence', (_, setting) => {
+    expect(setting.doc).toMatch(/^[A-Z].{15,125}\.$/);
+    expect(setting.doc).not.toMatch(/\. /);
+    expect(setting.label.length).toBeLessThanOrEqual(24);
+    expect(allowed(setting)).not.toBe('');
+  });
+
+  test.each(everywhere)('%s has a log scale only where a logarithm goes', (_, { scale, range }) => {
+    if (scale === 'log') expect(range.min ?? range.above).toBeGreaterThanOrEqual(0);
+  });
+
+  test('stands in at least one scope', () => {
+    for (const row of Object.values(SETTINGS)) expect(Object.keys(row.in).length).toBeGreaterThan(0);
+  });
+});
+
+describe('defaults', () => {
+  const find = (scope: Scope, key: string): Setting => settingsOf(scope).find((s) => s.key === key)!;
+
+  test('are those of the interface’s example, with TRL’s beside them', () => {
+    expect(find('sft', 'learning_rate')).toMatchObject({ default: 2e-3, trl: 2e-5, scale: 'log' });
+    expect(find('reward', 'learning_rate')).toMatchObject({ default: 1e-3, trl: 1e-4 });
+    expect(find('ppo', 'learning_rate')).toMatchObject({ default: 1e-3, trl: 3e-6, applies: 'now' });
+    expect(find('ppo', 'response_length')).toMatchObject({ default: 40, trl: 53, applies: 'next run' });
+    expect(find('ppo', 'kl_target').trl).toBeUndefined();
+    expect(find('lora', 'target_modules').default).toEqual(['q_proj', 'v_proj']);
+  });
+});
+
+describe('ranges', () => {
+  const setting = (scope: Scope, key: string): Setting => settingsOf(scope).find((s) => s.key === key)!;
+
+  test.each([
+    ['sft', 'learning_rate', 0, false],
+    ['sft', 'learning_rate', 1, true],
+    ['sft', 'learning_rate', 1.0001, false],
+    ['sft', 'learning_rate', NaN, false],
+    ['sft', 'learning_rate', Infinity, false],
+    ['sft', 'learning_rate', '0.1', false],
+    ['sft', 'max_steps', 1.5, false],
+    ['sft', 'max_steps', 0, false],
+    ['sft', 'max_grad_norm', null, true],
+    ['sft', 'weight_decay', null, false],
+    ['sft', 'adam_beta1', 1, false],
+    ['sft', 'adam_beta1', 0, true],
+    ['sft', 'lr_scheduler_type', 'linear', true],
+    ['sft', 'lr_scheduler_type', 'polynomial', false],
+    ['sft', 'group_by_length', 1, false],
+    ['lora', 'target_modules', [], false],
+    ['lora', 'target_modules', ['a', 'a'], false],
+    ['lora', 'target_modules', ['a', 1], false],
+    ['lora', 'target_modules', 'a', false],
+    ['experiment', 'name', ' ', false],
+    ['experiment', 'seed', 4294967296, false],
+  ] as [Scope, string, unknown, boolean][])('%s.%s %j: %s', (scope, key, value, ok) => {
+    expect(fits(setting(scope, key), value)).toBe(ok);
+  });
+
+  test('are told in words', () => {
+    expect(allowed(setting('sft', 'learning_rate'))).toBe('a number above 0 and at most 1');
+    expect(allowed(setting('sft', 'max_grad_norm'))).toBe('a number above 0 and at most 1000, or null (off)');
+    expect(allowed(setting('lora', 'lora_dropout'))).toBe('a number at least 0 and below 1');
+    expect(allowed(setting('ppo', 'kl_estimator'))).toBe('"k1" or "k3"');
+  });
+});

@@ -1,0 +1,315 @@
+// ONE table of every setting of an experiment. The file's validation, its JSON Schema, the page's forms and tooltips
+// and the export to TRL all come from it, and its types are held equal to experiment.ts by settings.test.ts.
+// Names are TRL's where TRL has one. `in` gives for each scope our default, chosen for LoRA on small models (rates are
+// far higher than for full fine-tuning of large ones), then TRL's: read from its configs (TRL 1.10-dev: SFTConfig,
+// RewardConfig, PPOConfig, ModelConfig) or from the transformers' TrainingArguments they inherit.
+
+import type { Row, Scope, Setting } from './setting';
+import { PPO_SETTINGS } from './settings-ppo';
+
+export const SETTINGS = {
+  name: {
+    label: 'Name',
+    doc: 'What the experiment is called in lists and reports.',
+    type: 'text',
+    in: { experiment: ['experiment'] },
+  },
+  model: {
+    label: 'Model',
+    doc: 'The base model: bundled:NAME, hf:OWNER/NAME, or a directory in Hugging Face layout.',
+    type: 'text',
+    in: { experiment: ['bundled:stories-neo', null] },
+  },
+  seed: {
+    label: 'Seed',
+    doc: 'Every random choice follows from this number: same seed and device, same run.',
+    type: 'integer',
+    range: { min: 0, max: 4294967295 },
+    in: { experiment: [1, 42] },
+  },
+
+  r: {
+    label: 'LoRA rank',
+    doc: 'How many directions each adapted layer may change in: higher learns more and weighs more.',
+    type: 'integer',
+    range: { min: 1, max: 256, scale: 'log' },
+    in: { lora: [8, 16] },
+  },
+  lora_alpha: {
+    label: 'LoRA alpha',
+    doc: 'Strength of the adapter: its output is multiplied by alpha / rank.',
+    type: 'number',
+    range: { above: 0, max: 1024, scale: 'log' },
+    in: { lora: [16, 32] },
+  },
+  lora_dropout: {
+    label: 'LoRA dropout',
+    doc: 'Share of the adapter’s inputs dropped at random while training; it works against learning by heart.',
+    type: 'number',
+    range: { min: 0, below: 1 },
+    advanced: true,
+    in: { lora: [0, 0.05] },
+  },
+  target_modules: {
+    label: 'Adapted layers',
+    doc: 'Names of the linear layers that get an adapter, matched at the end of the layer’s full name.',
+    type: 'texts',
+    in: { lora: [['q_proj', 'v_proj'], null] },
+  },
+  use_rslora: {
+    label: 'Rank-stabilised',
+    doc: 'Divides alpha by the root of the rank in place of the rank, so that high ranks still learn.',
+    type: 'boolean',
+    advanced: true,
+    in: { lora: [false, false] },
+  },
+
+  sft: {
+    label: 'Demonstrations',
+    doc: 'Rows of prompt and completion for the model to imitate.',
+    type: 'text',
+    in: { data: [] },
+  },
+  prompts: {
+    label: 'Prompts',
+    doc: 'Prompts the model completes while pairs are collected and while PPO trains.',
+    type: 'text',
+    in: { data: [] },
+  },
+  eval_prompts: {
+    label: 'Evaluation prompts',
+    doc: 'Prompts kept apart from all training, on which every stage is compared.',
+    type: 'text',
+    in: { data: [] },
+  },
+  preferences: {
+    label: 'Preference pairs',
+    doc: 'Rows of a chosen and a rejected completion; they replace the pairs the run would collect itself.',
+    type: 'text',
+    in: { data: [] },
+  },
+
+  max_steps: {
+    label: 'Steps',
+    doc: 'How many times the weights are updated, unless the stage stops early.',
+    type: 'integer',
+    range: { min: 1, max: 1000000, scale: 'log' },
+    in: { sft: [150, -1], reward: [150, -1] },
+  },
+  total_episodes: {
+    label: 'Episodes',
+    doc: 'How many completions PPO samples in all; divided by the batch it gives the number of updates.',
+    type: 'integer',
+    range: { min: 1, max: 10000000, scale: 'log' },
+    in: { ppo: [960, null] },
+  },
+  per_device_train_batch_size: {
+    label: 'Batch size',
+    doc: 'Rows (or, in PPO, sampled completions) that go through the model at once.',
+    type: 'integer',
+    range: { min: 1, max: 1024, scale: 'log' },
+    in: { sft: [16, 8], reward: [16, 8], ppo: [32, 8] },
+  },
+  gradient_accumulation_steps: {
+    label: 'Gradient accumulation',
+    doc: 'Batches summed before one update: a larger batch in effect, at no more memory.',
+    type: 'integer',
+    range: { min: 1, max: 1024, scale: 'log' },
+    advanced: true,
+    in: { sft: [1, 1], reward: [1, 1], ppo: [1, 1] },
+  },
+  learning_rate: {
+    label: 'Learning rate',
+    doc: 'How far each update moves the weights: too high and training falls apart, too low and nothing happens.',
+    type: 'number',
+    range: { above: 0, max: 1, scale: 'log' },
+    now: true,
+    in: { sft: [2e-3, 2e-5], reward: [1e-3, 1e-4], ppo: [1e-3, 3e-6] },
+  },
+  lr_scheduler_type: {
+    label: 'Schedule',
+    doc: 'How the learning rate falls after the warm-up: not at all, in a line to zero, or along a cosine to zero.',
+    type: 'choice',
+    choices: ['constant', 'linear', 'cosine'],
+    advanced: true,
+    in: { sft: ['cosine', 'linear'], reward: ['cosine', 'linear'], ppo: ['linear', 'linear'] },
+  },
+  warmup_steps: {
+    label: 'Warm-up',
+    doc: 'Updates over which the learning rate rises from zero, so that the first ones do no harm.',
+    type: 'integer',
+    range: { min: 0, max: 100000 },
+    advanced: true,
+    in: { sft: [10, 0], reward: [10, 0], ppo: [0, 0] },
+  },
+  adam_beta1: {
+    label: 'Adam β₁',
+    doc: 'How much of the gradients’ running mean is kept at each update.',
+    type: 'number',
+    range: { min: 0, below: 1 },
+    advanced: true,
+    in: { sft: [0.9, 0.9], reward: [0.9, 0.9], ppo: [0.9, 0.9] },
+  },
+  adam_beta2: {
+    label: 'Adam β₂',
+    doc: 'How much of the squared gradients’ running mean is kept at each update.',
+    type: 'number',
+    range: { min: 0, below: 1 },
+    advanced: true,
+    in: { sft: [0.999, 0.999], reward: [0.999, 0.999], ppo: [0.999, 0.999] },
+  },
+  adam_epsilon: {
+    label: 'Adam ε',
+    doc: 'A small number that keeps Adam from dividing by zero; larger makes early updates gentler.',
+    type: 'number',
+    range: { above: 0, max: 1, scale: 'log' },
+    advanced: true,
+    in: { sft: [1e-8, 1e-8], reward: [1e-8, 1e-8], ppo: [1e-8, 1e-8] },
+  },
+  weight_decay: {
+    label: 'Weight decay',
+    doc: 'Pulls the adapter’s weights towards zero at each update, in proportion to their size.',
+    type: 'number',
+    range: { min: 0, max: 1 },
+    advanced: true,
+    in: { sft: [0, 0], reward: [0, 0], ppo: [0, 0] },
+  },
+  max_grad_norm: {
+    label: 'Gradient clipping',
+    doc: 'Gradients longer than this are shortened to it, so that one odd batch cannot wreck the model.',
+    type: 'number',
+    range: { above: 0, max: 1000, scale: 'log' },
+    advanced: true,
+    now: true,
+    nullable: true,
+    in: { sft: [1, 1], reward: [1, 1], ppo: [1, null] },
+  },
+  eval_fraction: {
+    label: 'Held out',
+    doc: 'Share of the prompts kept out of training, to see whether what is learnt holds for text never seen.',
+    type: 'number',
+    range: { min: 0, max: 0.5 },
+    advanced: true,
+    in: { sft: [0.1], reward: [0.1] },
+  },
+  eval_steps: {
+    label: 'Evaluate every',
+    doc: 'Updates between two looks at the held-out rows.',
+    type: 'integer',
+    range: { min: 1, max: 100000, scale: 'log' },
+    advanced: true,
+    in: { sft: [25, null], reward: [25, null] },
+  },
+  early_stopping_patience: {
+    label: 'Patience',
+    doc: 'Looks at the held-out rows without improvement before the stage stops early.',
+    type: 'integer',
+    range: { min: 1, max: 1000 },
+    advanced: true,
+    nullable: true,
+    in: { sft: [3, null], reward: [null, null] },
+  },
+  metric_for_best_model: {
+    label: 'Judge progress by',
+    doc: 'What early stopping watches: the held-out loss, or how many samples end by themselves.',
+    type: 'choice',
+    choices: ['eval_loss', 'finish_rate'],
+    advanced: true,
+    in: { sft: ['eval_loss', null] },
+  },
+  group_by_length: {
+    label: 'Group by length',
+    doc: 'Batches rows of similar length: less time spent on padding, a little less mixing.',
+    type: 'boolean',
+    advanced: true,
+    in: { sft: [false, false], reward: [false, false] },
+  },
+  center_rewards_coefficient: {
+    label: 'Centre rewards',
+    doc: 'Pulls the two rewards of a pair towards a sum of zero; only their difference is learnt otherwise.',
+    type: 'number',
+    range: { above: 0, max: 10, scale: 'log' },
+    advanced: true,
+    nullable: true,
+    in: { reward: [null, null] },
+  },
+  save_steps: {
+    label: 'Save every',
+    doc: 'Updates between two checkpoints from which a run can be resumed.',
+    type: 'integer',
+    range: { min: 1, max: 100000, scale: 'log' },
+    advanced: true,
+    in: { sft: [25, 500], reward: [25, 500], ppo: [5, 500] },
+  },
+
+  count: {
+    label: 'Pairs',
+    doc: 'How many pairs of completions are sampled and labelled.',
+    type: 'integer',
+    range: { min: 1, max: 100000, scale: 'log' },
+    in: { pairs: [1000] },
+  },
+  labeller: {
+    label: 'Labeller',
+    doc: 'Who says which completion of a pair is better.',
+    type: 'labeller',
+    in: { pairs: [{ kind: 'rule', name: 'feeling-words', noise: 0.1 }] },
+  },
+  noise: {
+    label: 'Label noise',
+    doc: 'Probability that a label is flipped, as people, too, disagree with themselves.',
+    type: 'number',
+    range: { min: 0, max: 0.5 },
+    in: { labeller: [0.1] },
+  },
+  samples_per_prompt: {
+    label: 'Samples a prompt',
+    doc: 'Completions of each evaluation prompt; more of them make the intervals narrower.',
+    type: 'integer',
+    range: { min: 1, max: 64 },
+    in: { evaluate: [4] },
+  },
+  max_new_tokens: {
+    label: 'Longest completion',
+    doc: 'Tokens after which a completion is cut off if it has not ended by itself.',
+    type: 'integer',
+    range: { min: 1, max: 4096, scale: 'log' },
+    in: { pairs: [40], evaluate: [40] },
+  },
+  temperature: {
+    label: 'Temperature',
+    doc: 'Below 1 the model keeps to its likeliest words, above 1 it takes more risks.',
+    type: 'number',
+    range: { above: 0, max: 10, scale: 'log' },
+    in: { pairs: [1], ppo: [1, 0.7], evaluate: [1] },
+  },
+
+  ...PPO_SETTINGS,
+} as const satisfies Record<string, Row>;
+
+export type SettingKey = keyof typeof SETTINGS;
+
+/** The settings of one scope, in the table's order, as a form shows them. */
+export function settingsOf(scope: Scope): Setting[] {
+  return (Object.entries(SETTINGS) as [SettingKey, Row][]).flatMap(([key, row]) => {
+    const defaults = row.in[scope];
+    if (defaults === undefined) return [];
+    const range = 'range' in row ? row.range : {};
+    return {
+      key,
+      scope,
+      type: row.type,
+      label: row.label,
+      doc: row.doc,
+      level: row.advanced ? 'advanced' : 'common',
+      applies: row.now ? 'now' : 'next run',
+      nullable: row.nullable ?? false,
+      optional: defaults.length === 0,
+      default: defaults[0],
+      trl: defaults[1],
+      range,
+      scale: range.scale ?? 'linear',
+      choices: 'choices' in row ? row.choices : [],
+    } satisfies Setting;
+  });
+}
