@@ -23,6 +23,10 @@ export default defineConfig({
   worker: { format: 'es' },
   server: { headers: isolationHeaders },
   preview: { headers: isolationHeaders },
+  // Reached by dynamic imports only, so the dev server would find them late and reload under a running test.
+  optimizeDeps: {
+    include: ['@tensorflow/tfjs', '@tensorflow/tfjs-backend-webgpu', '@tensorflow/tfjs-backend-wasm'],
+  },
   build: {
     target: 'es2023',
     assetsInlineLimit: 0,

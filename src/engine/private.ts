@@ -19,3 +19,40 @@ interface PrivateWasmBackend {
 export function wasmBackend(): PrivateWasmBackend {
   return tf.backend() as unknown as PrivateWasmBackend;
 }
+
+/** What the WebGPU backend keeps about a tensor. */
+interface GpuTensorData {
+  resource: GPUBuffer;
+  /** A host copy cached by `.data()`; stale once a kernel writes the buffer in place. */
+  values: Float32Array | Int32Array | null;
+}
+
+interface PrivateBufferManager {
+  freeBuffers: Map<string, GPUBuffer[]>;
+  numFreeBuffers: number;
+  numBytesAllocated: number;
+  acquireBuffer(size: number, usage: GPUBufferUsageFlags): GPUBuffer;
+}
+
+interface PrivateWebGPUBackend {
+  device: GPUDevice;
+  queue: GPUQueue;
+  bufferManager: PrivateBufferManager;
+  tensorMap: { get(id: object): GpuTensorData };
+  /** Data ids used by the commands that are recorded but not yet submitted. */
+  commandQueueOwnedIds: WeakSet<object>;
+  uniformPendingDisposal: GPUBuffer[];
+  commandEncoder: GPUCommandEncoder | null;
+  computePassEncoder: GPUComputePassEncoder | null;
+  dispatchCountInPass: number;
+  uploadToGPU(id: object): void;
+  makeTensorInfo(shape: number[], dtype: tf.DataType): tf.TensorInfo;
+  ensureCommandEncoderReady(): void;
+  endComputePassEncoder(): void;
+  submitQueue(): void;
+}
+
+/** The WebGPU backend in use, with the fields we need. */
+export function webgpuBackend(): PrivateWebGPUBackend {
+  return tf.backend() as unknown as PrivateWebGPUBackend;
+}

@@ -1,0 +1,80 @@
+// The device choice on a machine without a GPU, and that both engines compute, clean up and tell their memory.
+import { afterEach, expect, test } from 'vitest';
+import { onDeviceProblem, openDevice } from '../src/engine/device';
+import { memoryInUse, trimPool } from '../src/engine/memory';
+import { tf } from '../src/engine/tf';
+import type { PlaygroundError } from '../src/shared/errors';
+
+const problems: PlaygroundError[] = [];
+onDeviceProblem((problem) => problems.push(problem));
+
+afterEach(() => {
+  expect(problems.splice(0)).toEqual([]);
+});
+
+async function square(): Promise<number[]> {
+  const x = tf.tensor1d([1, 2, 3]);
+  const y = tf.square(x);
+  const values = Array.from(await y.data());
+  tf.dispose([x, y]);
+  return values;
+}
+
+test('a software adapter is passed over for the wasm engine, with the reason', async () => {
+  const report = await openDevice('auto');
+  expect(report).toMatchObject({ backend: 'wasm', threads: navigator.hardwareConcurrency });
+  expect(report.adapter).toMatch(/^CPU, \d+ threads?, SIMD$/);
+  expect(report.reason).toMatch(/SwiftShader/);
+  expect(await square()).toEqual([1, 4, 9]);
+});
+
+test('a forced choice is honoured, and one can go back and forth', async () => {
+  expect(await openDevice('webgpu')).toMatchObject({ backend: 'webgpu', adapter: 'SwiftShader' });
+  expect(await square()).toEqual([1, 4, 9]);
+  expect(await openDevice('wasm', { threads: 1 })).toMatchObject({ backend: 'wasm' });
+  expect(await square()).toEqual([1, 4, 9]);
+  expect(await openDevice('webgpu')).toMatchObject({ backend: 'webgpu' });
+  expect(await square()).toEqual([1, 4, 9]);
+});
+
+test('without WebGPU, asking for it says what to do', async () => {
+  const gpu = Object.getOwnPropertyDescriptor(Navigator.prototype, 'gpu')!;
+  Object.defineProperty(navigator, 'gpu', { value: undefined, configurable: true });
+  try {
+    await expect(openDevice('webgpu')).rejects.toMatchObject({
+      code: 'device-unavailable',
+      message: expect.stringContaining('no WebGPU') as string,
+      fix: expect.stringContaining('auto') as string,
+    });
+    expect((await openDevice('auto')).reason).toContain('no WebGPU');
+  } finally {
+    Reflect.deleteProperty(navigator, 'gpu');
+    expect(Object.getOwnPropertyDescriptor(Navigator.prototype, 'gpu')).toEqual(gpu);
+  }
+});
+
+test.each(['webgpu', 'wasm'] as const)('memory in use is told on %s', async (backend) => {
+  await openDevice(backend);
+  const before = memoryInUse();
+  const x = tf.ones([256, 1024]);
+  const y = tf.square(x);
+  await y.data();
+  const during = memoryInUse();
+  expect(during.tensors).toBe(before.tensors + 2);
+  expect(during.bytes).toBe(before.bytes + 2 * 2 ** 20);
+  expect(during.allocatedBytes).toBeGreaterThanOrEqual(during.bytes);
+  tf.dispose([x, y]);
+  expect(memoryInUse().tensors).toBe(before.tensors);
+});
+
+test('the pool of free GPU buffers can be emptied', async () => {
+  await openDevice('webgpu');
+  const x = tf.tidy(() => tf.square(tf.ones([1024, 1024])));
+  await x.data();
+  const held = memoryInUse().allocatedBytes;
+  x.dispose();
+  expect(memoryInUse().allocatedBytes).toBe(held);
+  trimPool();
+  expect(memoryInUse().allocatedBytes).toBeLessThanOrEqual(held - 2 * 4 * 2 ** 20);
+  expect(await square()).toEqual([1, 4, 9]);
+});
