@@ -54,6 +54,12 @@ export interface SftStage extends SupervisedSettings {
   metric_for_best_model: 'eval_loss' | 'finish_rate';
 }
 
+/** The rules that can be named, so that a typing error is found before the run; feedback/labellers.ts has them. */
+export const LABELLERS: readonly string[] = ['feeling-words'];
+
+/** The same of reward/rules.ts. */
+export const RULES: readonly string[] = ['kind-ending'];
+
 export interface Labeller {
   kind: 'rule';
   name: string;
@@ -75,9 +81,7 @@ export interface RewardStage extends SupervisedSettings {
 }
 
 export type RewardSource =
-  | { kind: 'model' }
-  | { kind: 'rule'; name: string }
-  | { kind: 'tokens'; weights: Record<string, number> };
+  { kind: 'model' } | { kind: 'rule'; name: string } | { kind: 'tokens'; weights: Record<string, number> };
 
 export interface PpoStage extends TrainingSettings {
   kind: 'ppo';

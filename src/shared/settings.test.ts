@@ -1,4 +1,7 @@
 import { describe, expect, expectTypeOf, test } from 'vitest';
+import { labellers } from '../feedback/labellers';
+import { rules } from '../reward/rules';
+import { LABELLERS, RULES } from './experiment';
 import type {
   DataSettings,
   EvaluateStage,
@@ -63,6 +66,14 @@ describe('the table and the types of experiment.ts', () => {
     expectTypeOf<FieldsOf<'ppo'>>().toEqualTypeOf<Omit<PpoStage, 'kind'>>();
     expectTypeOf<FieldsOf<'evaluate'>>().toEqualTypeOf<Omit<EvaluateStage, 'kind'>>();
   });
+});
+
+test('the names of rules and labellers are those that exist', () => {
+  expect(RULES).toEqual(Object.keys(rules));
+  expect(LABELLERS).toEqual(Object.keys(labellers));
+  expect(LABELLERS).toContain(
+    (settingsOf('pairs').find(({ key }) => key === 'labeller')?.default as Labeller).name,
+  );
 });
 
 describe('every row', () => {

@@ -152,12 +152,17 @@ describe('a fault is named with file, line, place, value and what it may be', ()
     [
       withStages('{"kind": "pairs", "labeller": {"kind": "rule", "noise": 0.1}}'),
       'a.json, line 2: stages[0].labeller.name is missing.',
-      'Add "name": the name of a rule.',
+      'Add "name": "feeling-words".',
     ],
     [
-      withStages('{"kind": "pairs", "labeller": {"kind": "rule", "name": "x", "noise": 0.6}}'),
+      withStages('{"kind": "pairs", "labeller": {"kind": "rule", "name": "feeling-words", "noise": 0.6}}'),
       'a.json, line 2: stages[0].labeller.noise is 0.6.',
       'It may be a number at least 0 and at most 0.5.',
+    ],
+    [
+      withPpo('"reward": {"kind": "rule",\n"name": "kindending"}'),
+      'a.json, line 5: stages[3].reward.name is "kindending".',
+      'It may be "kind-ending". Did you mean "kind-ending"?',
     ],
     [
       withPpo('"reward": {"kind": "modell"}'),
@@ -248,7 +253,7 @@ describe('settings that cannot go together are refused with the fix named', () =
     ],
     [
       'no prompts for ppo',
-      withStages('{"kind": "ppo", "reward": {"kind": "rule", "name": "x"}}', '"data": {}'),
+      withStages('{"kind": "ppo", "reward": {"kind": "rule", "name": "kind-ending"}}', '"data": {}'),
       2,
       /data\.prompts/,
       /Add "prompts"/,
@@ -280,9 +285,9 @@ describe('settings that cannot go together are refused with the fix named', () =
     expect(faultOf(withStages('{"kind": "reward"}', '"data": {"preferences": "p.jsonl"}')).message).toBe(
       'no fault',
     );
-    expect(faultOf(withStages('{"kind": "ppo", "reward": {"kind": "rule", "name": "x"}}')).message).toBe(
-      'no fault',
-    );
+    expect(
+      faultOf(withStages('{"kind": "ppo", "reward": {"kind": "rule", "name": "kind-ending"}}')).message,
+    ).toBe('no fault');
   });
 
   test('a minibatch of 8 may be whitened', () => {

@@ -4,7 +4,14 @@
 
 import { contradictions, type Problem } from './contradictions';
 import { PlaygroundError } from './errors';
-import type { Experiment, RewardSource, Stage, StageKind } from './experiment';
+import {
+  LABELLERS,
+  RULES,
+  type Experiment,
+  type RewardSource,
+  type Stage,
+  type StageKind,
+} from './experiment';
 import { parseJson, toValue, type JsonNode } from './json';
 import { nearest } from './nearest';
 import { allowed, fits, type Scope, type Setting } from './setting';
@@ -157,7 +164,11 @@ class Reader {
     const object = this.object(node, path, allowed(setting));
     this.knownKeys(object, path, ['kind', 'name', ...keysOf('labeller')]);
     this.kind(object, path, ['rule'], setting);
-    return { kind: 'rule', name: this.ruleName(object, path), ...this.settings(object, path, 'labeller') };
+    return {
+      kind: 'rule',
+      name: this.ruleName(object, path, LABELLERS),
+      ...this.settings(object, path, 'labeller'),
+    };
   }
 
   private reward(node: JsonNode, path: string, setting: Setting): RewardSource {
@@ -169,7 +180,7 @@ class Reader {
     }
     if (kind === 'rule') {
       this.knownKeys(object, path, ['kind', 'name']);
-      return { kind, name: this.ruleName(object, path) };
+      return { kind, name: this.ruleName(object, path, RULES) };
     }
     this.knownKeys(object, path, ['kind', 'weights']);
     const example = 'an object from the text of a token to its weight, like {" happy": 1}';
@@ -193,14 +204,12 @@ class Reader {
     return kind ?? this.refuse(node, `${path}.kind`, kinds.map((k) => JSON.stringify(k)).join(' or '), kinds);
   }
 
-  private ruleName(object: ObjectNode, path: string): string {
+  private ruleName(object: ObjectNode, path: string, names: readonly string[]): string {
+    const choices = names.map((name) => JSON.stringify(name)).join(' or ');
     const node = object.entries.get('name');
-    if (node === undefined)
-      this.fail(object, `${path}.name`, 'is missing', 'Add "name": the name of a rule.');
-    const value = toValue(node);
-    return typeof value === 'string' && value !== ''
-      ? value
-      : this.refuse(node, `${path}.name`, 'a rule’s name');
+    if (node === undefined) this.fail(object, `${path}.name`, 'is missing', `Add "name": ${choices}.`);
+    const name = names.find((known) => node.kind === 'scalar' && node.value === known);
+    return name ?? this.refuse(node, `${path}.name`, choices, names);
   }
 
   private object(node: JsonNode, path: string, expected: string): ObjectNode {
