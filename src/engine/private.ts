@@ -7,6 +7,9 @@ interface WasmModule {
   /** Set in the threaded build only. */
   wasmMemory?: WebAssembly.Memory;
   asm?: { memory: WebAssembly.Memory };
+  /** 0 if the heap cannot grow any further. */
+  _malloc(bytes: number): number;
+  _free(address: number): void;
 }
 
 interface PrivateWasmBackend {

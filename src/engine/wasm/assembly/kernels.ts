@@ -1,0 +1,5 @@
+// The kernels by number, one table for both sides: AssemblyScript and TypeScript read this file.
+
+export enum Kernel {
+  MatMul,
+}
