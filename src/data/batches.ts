@@ -1,0 +1,106 @@
+// From ragged lists of token ids to padded batches, and which rows a step learns from. Both are pure: the rows of
+// step s follow from (seed, stage, s) alone, so a resumed run needs no cursor.
+
+import { permutation } from '../engine/random';
+import type { CompletionBatch, TokenBatch } from '../model/types';
+
+/** A prompt and what follows it, in one list of ids; the first `promptLength` are the prompt's. */
+export interface Sequence {
+  ids: readonly number[];
+  promptLength: number;
+}
+
+/** Lengths are rounded up to multiples of this, so that the device sees few shapes and its buffers are reused. */
+export const BUCKET = 16;
+
+/** The padded length of a batch whose longest row has `longest` tokens, never above the model's context. */
+export function bucketLength(longest: number, context: number): number {
+  if (longest > context)
+    throw new Error(`a row of ${longest} tokens is longer than the context of ${context}`);
+  return Math.min(Math.ceil(longest / BUCKET) * BUCKET, context);
+}
+
+/** Pads on the right. Padding has id 0 and mask 0; `completion` is 1 from a row's prompt to its end. */
+export function collate(sequences: readonly Sequence[], context: number): CompletionBatch {
+  const padded = pad(
+    sequences.map(({ ids }) => ids),
+    context,
+    'right',
+  );
+  const completion = new Int32Array(padded.ids.length);
+  sequences.forEach(({ ids, promptLength }, row) => {
+    completion.fill(1, row * padded.length + promptLength, row * padded.length + ids.length);
+  });
+  return { ...padded, completion };
+}
+
+/** Pads on the left, so that all rows of a batch of prompts go on from its right edge. */
+export function collatePrompts(prompts: readonly (readonly number[])[], context: number): TokenBatch {
+  return pad(prompts, context, 'left');
+}
+
+function pad(rows: readonly (readonly number[])[], context: number, side: 'left' | 'right'): TokenBatch {
+  const length = bucketLength(Math.max(1, ...rows.map((row) => row.length)), context);
+  const ids = new Int32Array(rows.length * length);
+  const mask = new Int32Array(rows.length * length);
+  rows.forEach((row, i) => {
+    const start = i * length + (side === 'left' ? length - row.length : 0);
+    ids.set(row, start);
+    mask.fill(1, start, start + row.length);
+  });
+  return { ids, mask, batch: rows.length, length };
+}
+
+/** Batches whose rows are sorted together when grouping by length. */
+const GROUP = 16;
+
+/**
+ * The rows out of `count` that step `step` (0-based) learns from. The steps walk through one permutation of the rows
+ * after another; each row comes once in each, and a batch may reach from one into the next. With `lengths`, rows of
+ * similar length meet: within a permutation, runs of 16 batches are sorted by length and their batches shuffled.
+ */
+export function batchIndices(
+  count: number,
+  batchSize: number,
+  step: number,
+  seed: number,
+  stage: string,
+  lengths?: readonly number[],
+): number[] {
+  const orders = new Map<number, Int32Array>();
+  return Array.from({ length: batchSize }, (_, i) => {
+    const position = step * batchSize + i;
+    const epoch = Math.floor(position / count);
+    let order = orders.get(epoch);
+    if (order === undefined) {
+      order = permutation(count, seed, stage, 'rows', epoch);
+      if (lengths) order = groupByLength(order, batchSize, epoch, seed, stage, lengths);
+      orders.set(epoch, order);
+    }
+    return order[position % count]!;
+  });
+}
+
+/** Whole batches only are grouped: the rows that end the batch begun in the epoch before stay in front as they are. */
+function groupByLength(
+  order: Int32Array,
+  batchSize: number,
+  epoch: number,
+  seed: number,
+  stage: string,
+  lengths: readonly number[],
+): Int32Array {
+  const begun = (epoch * order.length) % batchSize;
+  const lead = begun === 0 ? 0 : Math.min(order.length, batchSize - begun);
+  const grouped = Array.from(order.subarray(0, lead));
+  for (let start = lead; start < order.length; start += GROUP * batchSize) {
+    const rows = Array.from(order.subarray(start, start + GROUP * batchSize));
+    rows.sort((a, b) => lengths[a]! - lengths[b]!); // stable, so still a function of the permutation
+    const whole = Math.floor(rows.length / batchSize);
+    for (const batch of permutation(whole, seed, stage, 'groups', epoch, start)) {
+      grouped.push(...rows.slice(batch * batchSize, (batch + 1) * batchSize));
+    }
+    grouped.push(...rows.slice(whole * batchSize));
+  }
+  return Int32Array.from(grouped);
+}
