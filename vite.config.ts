@@ -3,7 +3,13 @@
 import { cpSync } from 'node:fs';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig, type Plugin } from 'vite';
+import { buildKernels } from './tools/build-kernels.mjs';
 import { isolationHeaders, pagePolicy } from './tools/headers.ts';
+
+/** Our wasm kernels are there before anything imports them: in development, tests and builds alike. */
+function kernels(): Plugin {
+  return { name: 'kernels', config: buildKernels };
+}
 
 /** What the built site has and the source tree has elsewhere: the bundled models, and the policy in each page. */
 function site(): Plugin {
@@ -19,7 +25,7 @@ function site(): Plugin {
 
 export default defineConfig({
   base: './',
-  plugins: [svelte(), site()],
+  plugins: [svelte(), kernels(), site()],
   worker: { format: 'es' },
   server: { headers: isolationHeaders },
   preview: { headers: isolationHeaders },

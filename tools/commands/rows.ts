@@ -1,0 +1,37 @@
+// `score` and `generate`: the rows of a JSONL file go to the worker as text and come back with fields added.
+import { basename } from 'node:path';
+import type { Command, Event } from '../../src/shared/protocol.ts';
+import { lendAdapter, lendModel, readInput, writeOutput } from '../files.ts';
+import { tellProgress } from '../progress.ts';
+import { withSession, type Backend } from '../session.ts';
+
+interface RowsInput {
+  backend: Backend;
+  model: string;
+  adapter: string | null;
+  data: string;
+  out: string;
+}
+
+type RowsCommand = Extract<Command, { type: 'score' | 'generateRows' }>;
+type Common = Pick<RowsCommand, 'request' | 'model' | 'adapter' | 'rows' | 'source'>;
+
+const rowsOf = (event: Event): string | undefined => (event.type === 'rows' ? event.rows : undefined);
+
+/** Runs the command that `complete` makes of what score and generate share. */
+export async function rows(input: RowsInput, complete: (common: Common) => RowsCommand): Promise<void> {
+  const text = readInput(input.data);
+  const { model, mounts } = lendModel(input.model);
+  const adapter = lendAdapter(input.adapter);
+  const command = complete({
+    request: 1,
+    model,
+    adapter: adapter.adapter,
+    rows: text,
+    source: basename(input.data),
+  });
+  const session = { backend: input.backend, mounts: { ...mounts, ...adapter.mounts }, onEvent: tellProgress };
+  const result = await withSession(session, ({ request }) => request(command, rowsOf));
+  writeOutput(input.out, result);
+  console.error(`wrote ${input.out}`);
+}

@@ -1,0 +1,95 @@
+// `npm test`: the steps in order, stopping at the first that fails, and one line at the end that sums the tests of all
+// runners. A step that is no test runner counts as one failure when it fails.
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { root } from './once.mjs';
+
+interface Counts {
+  passed: number;
+  failed: number;
+}
+
+interface Step {
+  name: string;
+  command: string;
+  /** Reads the counts from the runner's report; absent for steps that run no tests. */
+  counts?: (report: unknown) => Counts;
+  env?: Record<string, string>;
+}
+
+const reports = 'build/reports';
+
+function vitest(project: string): Step {
+  const file = `${reports}/${project}.json`;
+  return {
+    name: project,
+    command: `npx vitest run --project ${project} --reporter default --reporter json --outputFile.json ${file}`,
+    counts: (report) => {
+      const { numPassedTests, numTotalTests, numPendingTests, numTodoTests } = report as Record<
+        string,
+        number
+      >;
+      return {
+        passed: numPassedTests ?? 0,
+        failed: (numTotalTests ?? 0) - (numPassedTests ?? 0) - (numPendingTests ?? 0) - (numTodoTests ?? 0),
+      };
+    },
+  };
+}
+
+const endToEnd: Step = {
+  name: 'e2e',
+  command: 'npx playwright test --reporter=list,json',
+  env: { PLAYWRIGHT_JSON_OUTPUT_NAME: `${reports}/e2e.json` },
+  counts: (report) => {
+    const { stats } = report as { stats: { expected: number; unexpected: number; flaky: number } };
+    return { passed: stats.expected, failed: stats.unexpected + stats.flaky };
+  },
+};
+
+/** The runners of tests by the name of their script. */
+export const runners = { unit: vitest('unit'), browser: vitest('browser'), e2e: endToEnd };
+
+const everything: Step[] = [
+  { name: 'check', command: 'npm run check' },
+  { name: 'lint', command: 'npm run lint' },
+  { name: 'build', command: 'npm run build' },
+  { name: 'size', command: 'npm run size' },
+  ...Object.values(runners),
+];
+
+/** Runs one step with the person's terminal; what it counted. */
+function runStep({ name, command, counts, env }: Step, extra: readonly string[]): Counts {
+  const report = join(root, reports, `${name}.json`);
+  rmSync(report, { force: true });
+  const { status } = spawnSync([command, ...extra].join(' '), {
+    cwd: root,
+    stdio: 'inherit',
+    shell: true,
+    env: { ...process.env, FORCE_COLOR: '0', VITE_CONFIG_NATIVE_IGNORE_WARNING: 'true', ...env },
+  });
+  if (!counts) return { passed: 0, failed: status === 0 ? 0 : 1 };
+  try {
+    const found = counts(JSON.parse(readFileSync(report, 'utf8')));
+    return { ...found, failed: status === 0 ? found.failed : Math.max(found.failed, 1) };
+  } catch {
+    console.error(`${name} wrote no report.`);
+    return { passed: 0, failed: 1 };
+  }
+}
+
+/** Runs the steps until one fails and prints the sum; the exit code. */
+export function runSteps(steps: readonly Step[] = everything, extra: readonly string[] = []): number {
+  mkdirSync(join(root, reports), { recursive: true });
+  const sum: Counts = { passed: 0, failed: 0 };
+  for (const step of steps) {
+    console.log(`\n== ${step.name}`);
+    const { passed, failed } = runStep(step, extra);
+    sum.passed += passed;
+    sum.failed += failed;
+    if (failed > 0) break;
+  }
+  console.log(`\n${sum.passed} passed, ${sum.failed} failed`);
+  return sum.failed === 0 ? 0 : 1;
+}
