@@ -9,6 +9,9 @@ export function sftLoss(logprobs: tf.Tensor, tokens: number): tf.Scalar {
   return tf.div(tf.neg(tf.sum(logprobs)), tokens);
 }
 
+/** -log σ(x) = softplus(-x). tf.logSigmoid's gradient reads an x that a training step has disposed by then. */
+const minusLogSigmoid = (x: tf.Tensor): tf.Tensor => tf.softplus(tf.neg(x));
+
 /** DPO, sigmoid (Rafailov et al. 2023, eq. 7): -log σ(β ((π_c - ref_c) - (π_r - ref_r))), the mean over pairs.
  *  All are sums of log-probabilities over a completion. [P] */
 export function dpoSigmoidLoss(
@@ -20,7 +23,7 @@ export function dpoSigmoidLoss(
   pairs = chosen.size,
 ): tf.Scalar {
   const delta = tf.sub(tf.sub(chosen, refChosen), tf.sub(rejected, refRejected)); // [P]
-  return tf.div(tf.neg(tf.sum(tf.logSigmoid(tf.mul(delta, beta)))), pairs);
+  return tf.div(tf.sum(minusLogSigmoid(tf.mul(delta, beta))), pairs);
 }
 
 /** Bradley–Terry: -log σ(r_c - r_r - margin), plus coefficient · (r_c + r_r)² to keep rewards near 0 (Eisenstein
@@ -36,7 +39,7 @@ export function bradleyTerryLoss(
 ): tf.Scalar {
   const difference = tf.sub(chosen, rejected); // [P]
   const delta = margin ? tf.sub(difference, margin) : difference;
-  const loss = tf.neg(tf.sum(tf.logSigmoid(delta)));
+  const loss = tf.sum(minusLogSigmoid(delta));
   const total = centering
     ? tf.add(loss, tf.mul(tf.sum(tf.square(tf.add(chosen, rejected))), centering))
     : loss;

@@ -1,0 +1,294 @@
+// Proximal policy optimisation of a language model (Ziegler et al. 2019; Stiennon et al. 2020), step by step as TRL's
+// PPOTrainer does it. Policy, reference, reward model and critic are adapters over one frozen base. A yield is one
+// update: a batch of completions sampled, scored, and learnt from for a few epochs.
+// Unlike TRL's, the metrics leave padding out: objective/entropy and policy/* are over real tokens only.
+
+import { batchIndices, type Sequence } from '../data/batches';
+import { microBatches } from '../data/micro-batches';
+import { hash32, permutation } from '../engine/random';
+import { tf } from '../engine/tf';
+import { generate } from '../model/generate';
+import { completionValues } from '../model/heads';
+import { completionLogprobs } from '../model/logprobs';
+import type { Adapter } from '../model/lora';
+import type { RewardFunction, Scorable } from '../reward';
+import type { RewardModel } from '../reward/learned';
+import type { PpoStage } from '../shared/experiment';
+import type { MetricsRow } from '../shared/protocol';
+import { adaptKlCoef, gae, whiten } from './advantage';
+import { ppoPolicyLoss, ppoValueLoss } from './losses';
+import { accumulateGradients, AdamW } from './optimizer';
+import { padded, perToken } from './rows';
+import { learningRateAt } from './schedule';
+import { deviation, mean, metricsRow, ScalarSums, type StageContext, sum, type TrainState } from './state';
+
+export interface PpoContext extends StageContext {
+  prompts: readonly { text: string; ids: number[] }[];
+  /** The policy as it was before this stage, frozen. */
+  reference: Adapter;
+  reward: RewardFunction;
+}
+
+/** Policy and critic before the first update. The critic starts as the reward model, so that its value after the last
+ *  token is the score itself; without one it starts as the policy with a head of zeros. */
+export async function startPpo(
+  stage: PpoStage,
+  reference: Adapter,
+  rewardModel: RewardModel | null,
+  width: number,
+): Promise<TrainState> {
+  const policy = reference.clone('policy');
+  const weights = rewardModel && (await rewardModel.adapter.head().data()); // [1, C]
+  const head = Float32Array.from({ length: width }, (_, c) => (weights ? rewardModel.gain * weights[c]! : 0));
+  const critic = (rewardModel?.adapter ?? reference).clone('critic', head);
+  // The reward's bias is a constant that no linear head can hold: it is added to every value.
+  const scalars = { kl_coef: stage.kl_coef, value_bias: rewardModel?.bias ?? 0 };
+  const both = new AdamW(ppoVariables(policy, critic));
+  return { step: 0, adapters: { policy, critic }, optimizers: { both }, scalars };
+}
+
+/** What PPO trains, under one optimizer. */
+export function ppoVariables(policy: Adapter, critic: Adapter): Map<string, tf.Variable> {
+  return new Map([
+    ...Array.from(policy.variables, ([name, variable]) => [`policy/${name}`, variable] as const),
+    ...Array.from(critic.variables, ([name, variable]) => [`critic/${name}`, variable] as const),
+  ]);
+}
+
+export async function* ppo(
+  context: PpoContext,
+  stage: PpoStage,
+  state: TrainState,
+): AsyncGenerator<MetricsRow> {
+  const batchSize = stage.per_device_train_batch_size * stage.gradient_accumulation_steps;
+  const miniBatchSize = batchSize / stage.num_mini_batches;
+  const totalUpdates = Math.ceil(stage.total_episodes / batchSize);
+  while (state.step < totalUpdates) {
+    const update = state.step;
+    const began = performance.now();
+    const experience = await collect(context, stage, state, batchSize);
+    const learningRate = learningRateAt(update, totalUpdates, stage);
+
+    const minibatches: Record<string, number>[] = [];
+    for (let epoch = 0; epoch < stage.num_ppo_epochs; epoch++) {
+      const order = permutation(batchSize, context.seed, context.name, 'minibatches', update, epoch);
+      for (let start = 0; start < batchSize; start += miniBatchSize) {
+        const rows = order.subarray(start, start + miniBatchSize);
+        minibatches.push(await learn(context, stage, state, experience, rows, learningRate));
+      }
+      const epochKl = mean(minibatches.slice(-stage.num_mini_batches).map((m) => m['policy/approxkl_avg']!));
+      if (stage.target_kl !== null && epochKl > stage.target_kl) break;
+    }
+
+    state.step = update + 1;
+    if (stage.kl_target !== null) {
+      const settings = { target: stage.kl_target, episodes: batchSize, horizon: stage.kl_horizon };
+      const kl = experience.metrics['objective/kl']!;
+      state.scalars['kl_coef'] = adaptKlCoef(state.scalars['kl_coef']!, kl, settings);
+    }
+    const averages = Object.keys(minibatches[0]!).map((key) => [key, mean(minibatches.map((m) => m[key]!))]);
+    yield metricsRow(context.name, state.step, {
+      ...experience.metrics,
+      ...(Object.fromEntries(averages) as Record<string, number>),
+      'val/ratio_var': deviation(minibatches.map((m) => m['val/ratio']!)) ** 2,
+      lr: learningRate,
+      episode: state.step * batchSize,
+      eps: batchSize / ((performance.now() - began) / 1000),
+    });
+  }
+}
+
+/** A batch of completions with all that the losses need; rows are episodes, ragged. */
+interface Experience {
+  /** Prompt and completion. */
+  sequences: Sequence[];
+  /** The same with one more token where there is room, so that the state after the last token has a value. */
+  criticSequences: Sequence[];
+  /** At completion tokens. */
+  oldLogprobs: Float32Array[];
+  advantages: Float64Array[];
+  /** At completion tokens and, where there is room, one past them. */
+  oldValues: Float32Array[];
+  returns: Float64Array[];
+  metrics: Record<string, number>;
+}
+
+async function collect(
+  { model, name, seed, prompts, reference, reward }: PpoContext,
+  stage: PpoStage,
+  state: TrainState,
+  batchSize: number,
+): Promise<Experience> {
+  const { response_length, temperature, gamma, lam } = stage;
+  const { context, eosId } = model.config;
+  const policy = state.adapters['policy']!;
+  const critic = state.adapters['critic']!;
+
+  // 1. Prompts in a new order each time round, and one completion of the policy for each.
+  const drawn = batchIndices(prompts.length, batchSize, state.step, seed, name);
+  const queries = drawn.map((row) => prompts[row]!);
+  const sampled = await generate(
+    model,
+    policy,
+    queries.map(({ ids }) => ids),
+    {
+      maxNewTokens: response_length,
+      minNewTokens: 0,
+      temperature,
+      topK: 0,
+      topP: 1,
+      seed: hash32(seed, name, 'rollout'),
+      streams: drawn.map((_, i) => state.step * batchSize + i),
+    },
+  );
+  const episodes: Scorable[] = queries.map(({ text, ids }, i) => ({
+    prompt: text,
+    promptIds: ids,
+    tokens: sampled.tokens[i]!,
+  }));
+  const finished = episodes.map(({ tokens }) => tokens.at(-1) === eosId);
+  const room = episodes.map(({ tokens }) => tokens.length < response_length);
+
+  // 2. Log-probabilities under policy and reference, by the path that training takes.
+  const sequences = episodes.map(({ promptIds, tokens }) => ({
+    ids: [...promptIds, ...tokens],
+    promptLength: promptIds.length,
+  }));
+  const batches = microBatches(sequences, context);
+  const logprobsUnder = (adapter: Adapter): Promise<Float32Array[]> =>
+    perToken(batches, (batch) => completionLogprobs(model, adapter, batch, { temperature }).logprobs);
+  const oldLogprobs = await logprobsUnder(policy);
+  const refLogprobs = await logprobsUnder(reference);
+
+  // 3. Values of the state before each token and, where there is room, of the state after the last.
+  const criticSequences = sequences.map(({ ids, promptLength }, i) => ({
+    ids: room[i] ? [...ids, eosId ?? 0] : ids,
+    promptLength,
+  }));
+  const oldValues = await perToken(microBatches(criticSequences, context), (batch) =>
+    completionValues(model, critic, batch),
+  );
+
+  // 4. A score for each completion; one that did not finish pays for it.
+  const scores = (await reward(episodes)).map(
+    (score, i) => score - (finished[i] ? 0 : (stage.missing_eos_penalty ?? 0)),
+  );
+
+  // 5. Rewards: the KL at every token, and the score one past the last token where there is room.
+  const kl = oldLogprobs.map((row, i) =>
+    Float64Array.from(row, (logprob, t) => {
+      const logr = refLogprobs[i]![t]! - logprob;
+      return stage.kl_estimator === 'k1' ? -logr : Math.expm1(logr) - logr;
+    }),
+  );
+  const klCoef = state.scalars['kl_coef']!;
+  const rewards = kl.map((nats, i) => {
+    const row = Float64Array.from({ length: nats.length + (room[i] ? 1 : 0) }, (_, t) =>
+      t < nats.length ? -klCoef * nats[t]! : 0,
+    );
+    row[row.length - 1]! += scores[i]!;
+    return row;
+  });
+
+  // 6. Advantages and returns. The values' constant bias leaves the returns as it entered them.
+  const bias = state.scalars['value_bias']!;
+  const estimates = (stage.whiten_rewards ? whiten(rewards, false) : rewards).map((row, i) =>
+    gae(
+      row,
+      oldValues[i]!.map((value) => value + bias),
+      gamma,
+      lam,
+    ),
+  );
+  const advantages = whiten(estimates.map((row, i) => row.advantages.subarray(0, kl[i]!.length)));
+  const returns = estimates.map((row) => row.returns.map((value) => value - bias));
+
+  const sampledKl = mean(kl.map(sum));
+  const metrics: Record<string, number> = {
+    'objective/kl': sampledKl,
+    'objective/kl_coef': klCoef,
+    'objective/entropy': mean(oldLogprobs.map((row) => -sum(row))),
+    'objective/non_score_reward': -klCoef * sampledKl,
+    'objective/rlhf_reward': mean(scores) - klCoef * sampledKl,
+    'objective/scores': mean(scores),
+    'objective/scores_std': deviation(scores),
+    'val/num_eos_tokens': finished.filter(Boolean).length,
+    finish_rate: mean(finished.map(Number)),
+    mean_length: mean(episodes.map(({ tokens }) => tokens.length)),
+  };
+  metricsRow(name, state.step + 1, metrics); // Refuses a score that is no number before anything is learnt from it.
+  return { sequences, criticSequences, oldLogprobs, advantages, oldValues, returns, metrics };
+}
+
+/** One minibatch: both losses in micro-batches, then one update of both networks. */
+async function learn(
+  { model, name }: PpoContext,
+  stage: PpoStage,
+  state: TrainState,
+  { sequences, criticSequences, oldLogprobs, advantages, oldValues, returns }: Experience,
+  rows: Int32Array,
+  learningRate: number,
+): Promise<Record<string, number>> {
+  const { temperature, cliprange, cliprange_value, vf_coef } = stage;
+  const { context } = model.config;
+  const policy = state.adapters['policy']!;
+  const critic = state.adapters['critic']!;
+  const chosen = Array.from(rows);
+
+  // 7. The clipped policy loss.
+  const tokens = sum(chosen.map((row) => advantages[row]!.length));
+  const policySums = new ScalarSums();
+  let policyGrads: tf.Tensor[] | null = null;
+  for (const micro of microBatches(sequences, context, chosen)) {
+    const policyLoss = (): tf.Scalar => {
+      const { logprobs, entropy } = completionLogprobs(model, policy, micro.batch, { temperature }); // [B, T]
+      const { loss, clipfrac, approxkl, ratioExcess } = ppoPolicyLoss(
+        logprobs,
+        padded(micro, oldLogprobs),
+        padded(micro, advantages),
+        cliprange,
+        tokens,
+      );
+      policySums.add(loss, clipfrac, approxkl, ratioExcess, tf.div(tf.sum(entropy), tokens));
+      return loss;
+    };
+    policyGrads = accumulateGradients(policyLoss, [...policy.variables.values()], policyGrads);
+  }
+
+  // 8. The clipped value loss.
+  const positions = sum(chosen.map((row) => returns[row]!.length));
+  const criticSums = new ScalarSums();
+  let criticGrads: tf.Tensor[] | null = null;
+  for (const micro of microBatches(criticSequences, context, chosen)) {
+    const valueLoss = (): tf.Scalar => {
+      const values = completionValues(model, critic, micro.batch); // [B, T]
+      const { loss, clipfrac } = ppoValueLoss(
+        values,
+        padded(micro, oldValues),
+        padded(micro, returns),
+        cliprange_value,
+        positions,
+      );
+      criticSums.add(loss, clipfrac);
+      return tf.mul(loss, vf_coef);
+    };
+    criticGrads = accumulateGradients(valueLoss, [...critic.variables.values()], criticGrads);
+  }
+
+  // 9. One update of both.
+  const [policyLoss, policyClipfrac, approxkl, ratioExcess, entropy] = await policySums.read();
+  const [valueLoss, valueClipfrac] = await criticSums.read();
+  const grads = [...(policyGrads ?? []), ...(criticGrads ?? [])];
+  const metrics = {
+    'loss/policy_avg': policyLoss!,
+    'loss/value_avg': valueLoss!,
+    'policy/approxkl_avg': approxkl!,
+    'policy/clipfrac_avg': policyClipfrac!,
+    'policy/entropy_avg': entropy!,
+    'val/clipfrac_avg': valueClipfrac!,
+    'val/ratio': 1 + ratioExcess!,
+    grad_norm: await state.optimizers['both']!.update(grads, learningRate, stage),
+  };
+  metricsRow(name, state.step + 1, metrics);
+  return metrics;
+}

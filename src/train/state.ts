@@ -1,0 +1,101 @@
+// What the stages share besides the optimizer: the state a checkpoint keeps, host-side sums of device scalars, and
+// the refusal to go on with numbers that are none.
+
+import { tf } from '../engine/tf';
+import type { Adapter } from '../model/lora';
+import type { LanguageModel } from '../model/types';
+import { PlaygroundError } from '../shared/errors';
+import type { MetricsRow, SampleRow } from '../shared/protocol';
+import type { AdamW } from './optimizer';
+
+/** All that a stage must remember to go on exactly. Everything else (batches, samples, schedules) is a pure function
+ *  of the experiment, its seed and `step`. */
+export interface TrainState {
+  /** Steps done: optimizer updates, in PPO batches of episodes. */
+  step: number;
+  adapters: Record<string, Adapter>;
+  optimizers: Record<string, AdamW>;
+  scalars: Record<string, number>;
+}
+
+/** What every stage is given. */
+export interface StageContext {
+  model: LanguageModel;
+  /** The stage's name, which also names its random draws. */
+  name: string;
+  seed: number;
+  /** Told of completions worth watching while the stage trains. */
+  onSample: (sample: SampleRow) => void;
+}
+
+export function disposeState(state: TrainState): void {
+  for (const adapter of Object.values(state.adapters)) adapter.dispose();
+  for (const optimizer of Object.values(state.optimizers)) optimizer.dispose();
+}
+
+/** Sums of scalars over micro-batches, made on the device and fetched once. */
+export class ScalarSums {
+  private readonly parts: tf.Tensor[] = [];
+
+  /** The same scalars in the same order at every call; may be called inside a gradient function. */
+  add(...scalars: tf.Scalar[]): void {
+    this.parts.push(tf.keep(tf.stack(scalars)));
+  }
+
+  /** The sums; starts anew. */
+  async read(): Promise<number[]> {
+    const rows = await Promise.all(this.parts.map((part) => part.data()));
+    tf.dispose(this.parts.splice(0));
+    return Array.from(rows[0] ?? [], (_, i) => rows.reduce((sum, row) => sum + row[i]!, 0));
+  }
+}
+
+/** After a look at held-out rows: keeps a copy of the adapter as `best` if `score` (higher is better) is the best yet.
+ *  True when `patience` looks have passed without a better one; null keeps no copy and never stops. */
+export function keepBest(
+  state: TrainState,
+  adapter: Adapter,
+  score: number,
+  patience: number | null,
+): boolean {
+  if (patience === null) return false;
+  const { scalars, adapters } = state;
+  if (score > (scalars['best_score'] ?? -Infinity)) {
+    adapters['best']?.dispose();
+    adapters['best'] = adapter.clone('best');
+    scalars['best_score'] = score;
+    scalars['looks_since_best'] = 0;
+    return false;
+  }
+  scalars['looks_since_best'] = (scalars['looks_since_best'] ?? 0) + 1;
+  return scalars['looks_since_best'] >= patience;
+}
+
+/** A row of metrics, refused with `not-finite` if one of its numbers is not finite. */
+export function metricsRow(stage: string, step: number, metrics: Record<string, number>): MetricsRow {
+  for (const [name, value] of Object.entries(metrics)) {
+    if (Number.isFinite(value)) continue;
+    throw new PlaygroundError(
+      'not-finite',
+      `Stage ${stage}, step ${step}: ${name} is ${value}.`,
+      'The last checkpoint is kept: lower learning_rate, set max_grad_norm, or look for odd rows in the data.',
+    );
+  }
+  return { stage, step, ...metrics };
+}
+
+export const mean = (values: ArrayLike<number>): number => sum(values) / values.length;
+
+export function sum(values: ArrayLike<number>): number {
+  let total = 0;
+  for (let i = 0; i < values.length; i++) total += values[i]!;
+  return total;
+}
+
+/** Deviation with Bessel's correction; 0 for a single value. */
+export function deviation(values: ArrayLike<number>): number {
+  const centre = mean(values);
+  let squares = 0;
+  for (let i = 0; i < values.length; i++) squares += (values[i]! - centre) ** 2;
+  return Math.sqrt(squares / Math.max(1, values.length - 1));
+}
