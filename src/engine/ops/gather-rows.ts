@@ -6,10 +6,14 @@ import { hasKernel, runKernel, tf } from '../tf';
 /** table [R, C], ids int32 [N], every id in 0 … R−1 → [N, C]. */
 export function gatherRows(table: tf.Tensor2D, ids: tf.Tensor1D): tf.Tensor2D {
   const rows = table.shape[0];
-  const gather = tf.customGrad((...inputs) => ({
-    value: tf.gather(inputs[0] as tf.Tensor2D, ids),
-    gradFunc: (dy: tf.Tensor2D) => scatterRows(dy, ids, rows),
-  }));
+  const gather = tf.customGrad((...inputs) => {
+    const [of, save] = inputs as unknown as [tf.Tensor2D, tf.GradSaveFunc];
+    save([ids]); // they may be disposed before the backward pass
+    return {
+      value: tf.gather(of, ids),
+      gradFunc: (dy: tf.Tensor2D, [saved]: tf.Tensor[]) => scatterRows(dy, saved as tf.Tensor1D, rows),
+    };
+  });
   return gather(table);
 }
 
@@ -21,5 +25,5 @@ export function scatterRows(x: tf.Tensor2D, ids: tf.Tensor1D, rows: number): tf.
 
 /** The same of plain tfjs ops: a product with the one-hot matrix. */
 export function scatterRowsReference(x: tf.Tensor2D, ids: tf.Tensor1D, rows: number): tf.Tensor2D {
-  return tf.matMul(tf.cast(tf.oneHot(ids, rows), 'float32') as tf.Tensor2D, x, true, false);
+  return tf.matMul(tf.cast(tf.oneHot(ids, rows), 'float32'), x, true, false);
 }
