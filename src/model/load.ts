@@ -4,6 +4,7 @@
 import { tf } from '../engine/tf';
 import { PlaygroundError } from '../shared/errors';
 import { gptNeo } from './architectures/gpt-neo';
+import { isObject, parseObject, show } from './json';
 import { floats, parseSafetensors, type Safetensors } from './safetensors';
 import { createTokenizer } from './tokenizer';
 import type { Architecture, LanguageModel, LoadProgress, ModelConfig, ReadFile, Tokenizer } from './types';
@@ -55,7 +56,7 @@ async function readConfig(
   if (!architecture) {
     throw new PlaygroundError(
       'bad-model',
-      `${file}: "model_type" is ${JSON.stringify(json['model_type']) ?? 'missing'}`,
+      `${file}: "model_type" is ${show(json, 'model_type')}`,
       `Use a model of one of these types: ${[...ARCHITECTURES.keys()].join(', ')}.`,
     );
   }
@@ -92,7 +93,7 @@ async function shardNames(source: string, read: ReadFile): Promise<string[]> {
   if (!bytes) return ['model.safetensors'];
   const file = `${source}/${index}`;
   const map = parseJson(bytes, file)['weight_map'];
-  const shards = typeof map === 'object' && map !== null ? [...new Set(Object.values(map) as unknown[])] : [];
+  const shards = isObject(map) ? [...new Set(Object.values(map))] : [];
   if (shards.length === 0) throw badWeights(`${file} has no "weight_map"`);
   return shards.map((shard) => {
     // A shard is a file beside its index and nothing else.
@@ -140,12 +141,8 @@ async function readWhole(source: string, read: ReadFile, path: string): Promise<
 }
 
 function parseJson(bytes: Uint8Array, file: string): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
-    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
-  } catch {
-    // Reported below.
-  }
+  const json = parseObject(bytes);
+  if (json) return json;
   throw new PlaygroundError(
     'bad-model',
     `${file} is not a JSON object`,

@@ -2,6 +2,7 @@
 // Files come from anywhere, so no length or offset in them is believed before it is checked against the bytes at hand.
 
 import { PlaygroundError } from '../shared/errors';
+import { isObject, parseObject } from './json';
 
 export interface StoredTensor {
   dtype: string;
@@ -51,19 +52,14 @@ export function parseSafetensors(bytes: Uint8Array, file: string): Safetensors {
 }
 
 function parseHeader(bytes: Uint8Array, file: string): [string, unknown][] {
-  let json: unknown;
-  try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch {
-    throw bad(file, 'has a header that is not JSON');
-  }
-  if (!isRecord(json)) throw bad(file, 'has a header that is not an object');
+  const json = parseObject(bytes);
+  if (!json) throw bad(file, 'has a header that is not a JSON object');
   return Object.entries(json).filter(([name]) => name !== '__metadata__');
 }
 
 function parseEntry(name: string, entry: unknown, file: string) {
   const problem = (what: string): PlaygroundError => bad(file, `tensor "${name}" ${what}`);
-  if (!isRecord(entry)) throw problem('is not described by an object');
+  if (!isObject(entry)) throw problem('is not described by an object');
   const { dtype, shape, data_offsets: offsets } = entry;
   const size = typeof dtype === 'string' && Object.hasOwn(BYTES, dtype) ? BYTES[dtype] : undefined;
   if (typeof dtype !== 'string' || size === undefined)
@@ -79,10 +75,6 @@ function parseEntry(name: string, entry: unknown, file: string) {
     );
   }
   return { name, dtype, shape, begin, end };
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isCounts(value: unknown): value is number[] {

@@ -2,6 +2,7 @@
 // only when a model has a tokenizer, and kept from the network: nothing is fetched, its neural runtime never starts.
 
 import { PlaygroundError } from '../shared/errors';
+import { parseObject } from './json';
 import type { Tokenizer } from './types';
 
 /** From the texts of tokenizer.json and tokenizer_config.json. Throws `bad-tokenizer` naming `where`. */
@@ -29,7 +30,7 @@ export async function createTokenizer(
               skip_special_tokens: skipSpecial,
               clean_up_tokenization_spaces: false,
             }),
-      eosId: tokenizer.eos_token_id ?? null,
+      eosId: Number.isInteger(tokenizer.eos_token_id) ? tokenizer.eos_token_id : null,
       vocabulary,
     };
   } catch (error) {
@@ -38,12 +39,8 @@ export async function createTokenizer(
 }
 
 function parse(text: string, file: string): object {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null) return value;
-  } catch {
-    // Reported below.
-  }
+  const json = parseObject(text);
+  if (json) return json;
   throw badTokenizer(file, 'is not a JSON object');
 }
 

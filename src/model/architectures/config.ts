@@ -2,6 +2,7 @@
 // shape or a loop bound.
 
 import { PlaygroundError } from '../../shared/errors';
+import { show } from '../json';
 
 export interface ConfigReader {
   /** A whole number from 1 to `most`. */
@@ -10,14 +11,14 @@ export interface ConfigReader {
   positive(field: string): number;
   /** `eos_token_id`, the first if it is a list; null if there is none. */
   eosId(): number | null;
-  bad(field: string, what: string): PlaygroundError;
+  bad: (field: string, what: string) => PlaygroundError;
 }
 
 export function configReader(json: Record<string, unknown>, file: string): ConfigReader {
   const bad = (field: string, what: string): PlaygroundError =>
     new PlaygroundError(
       'bad-model',
-      `${file}: "${field}" is ${JSON.stringify(json[field]) ?? 'missing'} and ${what}`,
+      `${file}: "${field}" is ${show(json, field)} and ${what}`,
       'Use the config.json that belongs to the weights.',
     );
   const number = (field: string, whole: boolean, most: number, what: string): number => {
@@ -33,7 +34,7 @@ export function configReader(json: Record<string, unknown>, file: string): Confi
     eosId: () => {
       const field: unknown = json['eos_token_id'];
       const id: unknown = Array.isArray(field) ? field[0] : field;
-      if (id == null) return null;
+      if (id === null || id === undefined) return null;
       if (typeof id !== 'number' || !Number.isInteger(id) || id < 0)
         throw bad('eos_token_id', 'must be a token id');
       return id;

@@ -5,7 +5,7 @@ import { gatherRows } from '../../engine/ops/gather-rows';
 import { gelu } from '../../engine/ops/gelu';
 import { layerNorm } from '../../engine/ops/layer-norm';
 import { tf } from '../../engine/tf';
-import { PlaygroundError } from '../../shared/errors';
+import type { PlaygroundError } from '../../shared/errors';
 import { adaptedLinear } from '../lora';
 import type { Architecture, ForwardInput, LanguageModel, LinearLayer, ModelConfig } from '../types';
 import { configReader } from './config';
@@ -56,7 +56,8 @@ function parseConfig(json: Record<string, unknown>, file: string): ModelConfig {
     width,
     layers,
     heads,
-    inner: json['intermediate_size'] == null ? 4 * width : config.count('intermediate_size', 2 ** 20),
+    inner:
+      (json['intermediate_size'] ?? null) === null ? 4 * width : config.count('intermediate_size', 2 ** 20),
     context: config.count('max_position_embeddings', 2 ** 24),
     vocabulary: config.count('vocab_size', 2 ** 24),
     epsilon: config.positive('layer_norm_epsilon'),
@@ -73,19 +74,21 @@ function attentionKinds(
 ): string[] {
   const field = Array.isArray(json['attention_layers']) ? 'attention_layers' : 'attention_types';
   const problem = bad(field, `must name "global" or "local" for each of the ${layers} layers`);
-  const listed = json[field];
+  const listed: unknown = json[field];
   if (!Array.isArray(listed)) throw problem;
   const kinds: unknown[] = [];
-  if (field === 'attention_layers') kinds.push(...listed);
-  else {
-    for (const run of listed) {
-      const [pattern, times] = Array.isArray(run) ? (run as unknown[]) : [];
-      if (!Array.isArray(pattern) || pattern.length === 0 || !(Number(times) <= layers)) throw problem;
-      for (let n = 0; n < Number(times); n++) kinds.push(...pattern);
+  for (const item of listed as unknown[]) {
+    if (field === 'attention_layers') {
+      kinds.push(item);
+      continue;
     }
+    const [pattern, times] = (Array.isArray(item) ? item : []) as unknown[];
+    if (!Array.isArray(pattern) || !(Number(times) <= layers)) throw problem;
+    for (let n = 0; n < Number(times); n++) kinds.push(...(pattern as unknown[]));
   }
-  if (kinds.length !== layers || !kinds.every((kind) => kind === 'global' || kind === 'local')) throw problem;
-  return kinds as string[];
+  const known = (kind: unknown): kind is string => kind === 'global' || kind === 'local';
+  if (kinds.length !== layers || !kinds.every(known)) throw problem;
+  return kinds;
 }
 
 function linears({ layers, width, inner }: ModelConfig): LinearLayer[] {
