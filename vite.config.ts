@@ -38,6 +38,9 @@ export default defineConfig({
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 4000,
     modulePreload: { polyfill: false },
-    rolldownOptions: { input: { index: 'index.html', host: 'tools/host/index.html' } },
+    rolldownOptions: {
+      checks: { bundlerTimings: false },
+      input: { index: 'index.html', host: 'tools/host/index.html' },
+    },
   },
 });
