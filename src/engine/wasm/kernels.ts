@@ -1,4 +1,4 @@
-// Makes tfjs kernels of ours: each reads its inputs' addresses, makes its outputs and runs one job or a few.
+// Makes tfjs kernels of ours: each reads its inputs' addresses, makes its outputs and runs one job.
 
 import { tf } from '../tf';
 import { Kernel } from './assembly/kernels';
@@ -14,35 +14,262 @@ const input = (inputs: Inputs, name: string): tf.TensorInfo => {
   return found;
 };
 
-/** Rows and columns of a product's units: about 256 × 256, smaller where that would leave threads idle. */
+const addresses = (inputs: Inputs, ...names: string[]): number[] => names.map((name) => address(input(inputs, name)));
+
+const attribute = (attrs: Attributes, name: string): number => {
+  const found = attrs[name];
+  if (found === undefined) throw new Error(`kernel attribute ${name} is missing`);
+  return Number(found);
+};
+
+const attributes = (attrs: Attributes, ...names: string[]): number[] => names.map((name) => attribute(attrs, name));
+
+/** The shape of an input of two axes. */
+const matrix = (inputs: Inputs, name: string): [number, number] => input(inputs, name).shape as [number, number];
+
+const elements = (inputs: Inputs, name: string): number => tf.util.sizeFromShape(input(inputs, name).shape);
+
+// Work of a unit, as in assembly/.
+const ELEMENTS = 16384;
+const NORM_ROWS = 32;
+const SCATTER_ROWS = 512;
+const QUERIES = 32;
+const CHUNK = 256;
+
+/** Rows and columns of a product's units: up to 256 × 256, smaller where that would leave threads idle. */
 function unitShape(m: number): [number, number] {
   const rows = m > 512 ? 256 : 128;
   const across = Math.ceil(m / rows);
-  const cols = across >= 8 ? 256 : across >= 2 ? 128 : 64;
-  return [rows, cols];
+  return [rows, across >= 8 ? 256 : across >= 2 ? 128 : 64];
 }
 
-const matMul: KernelFunction = (machine, inputs, { transposeA, transposeB, scale = 1, addRank = 0 }) => {
-  const a = input(inputs, 'a');
-  const b = input(inputs, 'b');
-  const add = addRank > 0 ? input(inputs, 'add') : undefined;
-  const [m, k] = (transposeA ? [a.shape[1], a.shape[0]] : a.shape) as [number, number];
-  const n = b.shape[transposeB ? 0 : 1] ?? 0;
+function matMul(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo {
+  const [transposeA, transposeB, addRank] = attributes(attrs, 'transposeA', 'transposeB', 'addRank');
+  const a = matrix(inputs, 'a');
+  const [m, k] = transposeA ? [a[1], a[0]] : a;
+  const n = matrix(inputs, 'b')[transposeB ? 0 : 1];
   const out = output([m, n]);
   const [rows, cols] = unitShape(m);
+  const [add] = addRank ? addresses(inputs, 'add') : [0];
   machine.run({
     kernel: Kernel.MatMul,
+    floats: attributes(attrs, 'scale'),
     integers: [
-      ...[address(a), address(b), address(out), add ? address(add) : 0, m, n, k],
-      ...[Number(transposeA), Number(transposeB), addRank === 2 ? n : 0, rows, cols],
+      ...[...addresses(inputs, 'a', 'b'), address(out), add!],
+      ...[m, n, k, transposeA!, transposeB!, addRank === 2 ? n : 0, rows, cols],
     ],
-    floats: [scale],
     units: Math.ceil(m / rows) * Math.ceil(n / cols),
   });
   return out;
-};
+}
 
-const table: Record<string, KernelFunction> = { MatMul: matMul };
+/** Kernels that map rows of x to rows of a result of the same shape. */
+function rowwise(kernel: Kernel, names: string[]): KernelFunction {
+  return (machine, inputs, attrs) => {
+    const [rows, columns] = matrix(inputs, 'x');
+    const out = output([rows, columns]);
+    machine.run({
+      kernel,
+      floats: attributes(attrs, 'eps'),
+      integers: [...addresses(inputs, ...names), address(out), rows, columns],
+      units: Math.ceil(rows / NORM_ROWS),
+    });
+    return out;
+  };
+}
+
+function elementwise(kernel: Kernel, names: string[]): KernelFunction {
+  return (machine, inputs) => {
+    const out = output(input(inputs, 'x').shape);
+    const size = elements(inputs, 'x');
+    machine.run({
+      kernel,
+      integers: [...addresses(inputs, ...names), address(out), size],
+      units: Math.ceil(size / ELEMENTS),
+    });
+    return out;
+  };
+}
+
+/** Bytes of `blocks` blocks of scores of up to `keys` keys. */
+const scoreBytes = (keys: number, blocks: number): number => 4 * QUERIES * (Math.ceil(keys / 4) * 4) * blocks;
+
+function attention(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo[] {
+  const [batch, heads, window] = attributes(attrs, 'batch', 'heads', 'window') as [number, number, number];
+  const [rows, width] = matrix(inputs, 'q');
+  const T = rows / batch;
+  const out = output([rows, width]);
+  const lse = output([batch * heads, T]);
+  machine.run({
+    kernel: Kernel.Attention,
+    floats: attributes(attrs, 'scale'),
+    integers: [
+      ...[...addresses(inputs, 'q', 'k', 'v', 'keyMask'), address(out), address(lse)],
+      ...[T, heads, width / heads, window, T, 0],
+    ],
+    units: batch * heads,
+    scratch: scoreBytes(T, 1),
+  });
+  return [out, lse];
+}
+
+function attentionGrad(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo[] {
+  const [batch, heads, window] = attributes(attrs, 'batch', 'heads', 'window') as [number, number, number];
+  const [rows, width] = matrix(inputs, 'q');
+  const T = rows / batch;
+  const grads = [0, 1, 2].map(() => output([rows, width]));
+  machine.run({
+    kernel: Kernel.AttentionGrad,
+    floats: attributes(attrs, 'scale'),
+    integers: [
+      ...addresses(inputs, 'q', 'k', 'v', 'keyMask', 'out', 'lse', 'dy'),
+      ...[...grads.map(address), T, heads, width / heads, window],
+    ],
+    units: batch * heads,
+    scratch: scoreBytes(T, 2),
+  });
+  return grads;
+}
+
+function cachedAttention(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo {
+  const [batch, heads, window, start] = attributes(attrs, 'batch', 'heads', 'window', 'start') as number[];
+  const [rows, width] = matrix(inputs, 'q');
+  const slots = input(inputs, 'kCache').shape[1]!;
+  const out = output([rows, width]);
+  machine.run({
+    kernel: Kernel.Attention,
+    floats: attributes(attrs, 'scale'),
+    integers: [
+      ...[...addresses(inputs, 'q', 'kCache', 'vCache', 'keyMask'), address(out), 0],
+      ...[rows / batch!, heads!, width / heads!, window!, slots, start!],
+    ],
+    units: batch! * heads!,
+    scratch: scoreBytes(slots, 1),
+  });
+  return out;
+}
+
+/** Rows of a unit, fewer for a few rows so that every thread has some. */
+const logprobRows = (rows: number): number => (rows >= 512 ? 128 : 32);
+
+function tokenLogprobs(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo[] {
+  const [N, C] = matrix(inputs, 'hidden');
+  const [V] = matrix(inputs, 'head');
+  const outs = [0, 1, 2].map(() => output([N])); // logprobs, entropy, log-sum-exp
+  const rows = logprobRows(N);
+  machine.run({
+    kernel: Kernel.TokenLogprobs,
+    floats: attributes(attrs, 'temperature'),
+    integers: [...addresses(inputs, 'hidden', 'head', 'ids'), ...outs.map(address), N, V, C, rows],
+    units: Math.ceil(N / rows),
+    scratch: rows * (32 + 4 * CHUNK),
+  });
+  return outs;
+}
+
+function tokenLogprobsGrad(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo {
+  const [N, C] = matrix(inputs, 'hidden');
+  const [V] = matrix(inputs, 'head');
+  const out = output([N, C]);
+  const rows = logprobRows(N);
+  const names = ['hidden', 'head', 'ids', 'entropy', 'lse', 'dLogprobs', 'dEntropy'];
+  machine.run({
+    kernel: Kernel.TokenLogprobsGrad,
+    floats: attributes(attrs, 'temperature'),
+    integers: [...addresses(inputs, ...names), address(out), N, V, C, rows],
+    units: Math.ceil(N / rows),
+    scratch: rows * 4 * CHUNK,
+  });
+  return out;
+}
+
+function sample(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo[] {
+  const [rows, V] = matrix(inputs, 'logits');
+  const ids = output([rows], 'int32');
+  const logprobs = output([rows]);
+  machine.run({
+    kernel: Kernel.Sample,
+    floats: attributes(attrs, 'temperature', 'topP'),
+    integers: [
+      ...[...addresses(inputs, 'logits', 'uniforms'), address(ids), address(logprobs), V],
+      ...attributes(attrs, 'topK', 'bannedId'),
+    ],
+    units: rows,
+    scratch: 12 * V,
+  });
+  return [ids, logprobs];
+}
+
+function scatterRows(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo {
+  const [N, C] = matrix(inputs, 'x');
+  const rows = attribute(attrs, 'rows');
+  const out = output([rows, C]);
+  machine.run({
+    kernel: Kernel.ScatterRows,
+    integers: [...addresses(inputs, 'x', 'ids'), address(out), N, C, rows],
+    units: Math.ceil(rows / SCATTER_ROWS),
+  });
+  return out;
+}
+
+/** In place; what it returns says nothing. */
+function cacheWrite(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo {
+  const [batch, slots, width] = input(inputs, 'cache').shape as [number, number, number];
+  const [rows] = matrix(inputs, 'x');
+  const start = attribute(attrs, 'start');
+  if (start + rows / batch > slots) throw new Error(`slots ${start} … of a cache of ${slots} are not enough`);
+  machine.run({
+    kernel: Kernel.CacheWrite,
+    integers: [...addresses(inputs, 'cache', 'x'), rows / batch, width, slots, start],
+    units: batch,
+  });
+  return output([0]);
+}
+
+/** In place; what it returns says nothing. */
+function adamw(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo {
+  const [rate, beta1, beta2, eps, weightDecay, gradScale] = attributes(
+    attrs,
+    ...['learningRate', 'beta1', 'beta2', 'eps', 'weightDecay', 'gradScale'],
+  ) as [number, number, number, number, number, number];
+  const step = attribute(attrs, 'step');
+  const size = elements(inputs, 'param');
+  machine.run({
+    kernel: Kernel.AdamW,
+    floats: [rate, beta1, beta2, eps, weightDecay, 1 - beta1 ** step, 1 - beta2 ** step, gradScale],
+    integers: [...addresses(inputs, 'param', 'grad', 'm', 'v'), size],
+    units: Math.ceil(size / ELEMENTS),
+  });
+  return output([0]);
+}
+
+function sumOfSquares(machine: Machine, inputs: Inputs): tf.TensorInfo {
+  const out = output([]);
+  machine.run({
+    kernel: Kernel.SumOfSquares,
+    integers: [...addresses(inputs, 'x'), address(out), elements(inputs, 'x')],
+    units: 1,
+  });
+  return out;
+}
+
+const table: Record<string, KernelFunction> = {
+  MatMul: matMul,
+  LayerNorm: rowwise(Kernel.LayerNorm, ['x', 'gamma', 'beta']),
+  LayerNormGrad: rowwise(Kernel.LayerNormGrad, ['x', 'gamma', 'dy']),
+  Gelu: elementwise(Kernel.Gelu, ['x']),
+  GeluGrad: elementwise(Kernel.GeluGrad, ['x', 'dy']),
+  Attention: attention,
+  AttentionGrad: attentionGrad,
+  CachedAttention: cachedAttention,
+  CacheWrite: cacheWrite,
+  TokenLogprobs: tokenLogprobs,
+  TokenLogprobsGrad: tokenLogprobsGrad,
+  Sample: sample,
+  ScatterRows: scatterRows,
+  AdamW: adamw,
+  SumOfSquares: sumOfSquares,
+};
 
 /** Registers every kernel as `Rlhf<Name>` for the wasm backend. */
 export function registerKernels(machine: Machine): void {

@@ -12,17 +12,20 @@ interface Exports {
   run(kernel: Kernel, args: number, begin: number, end: number, scratch: number): void;
 }
 
-/** A job's arguments: 32-bit words, integers (addresses, sizes, booleans) first, then floats. */
+/** One call of a kernel; its comment in assembly/ lists the arguments. */
 interface Job {
   kernel: Kernel;
-  integers: readonly number[];
   floats?: readonly number[];
+  /** Addresses, sizes and booleans. */
+  integers: readonly number[];
   /** Independent parts of the work; the result does not depend on which thread does which. */
   units: number;
   /** Bytes a thread needs besides the fixed scratch. */
   scratch?: number;
 }
 
+/** Arguments in memory: eight float64 numbers, then 32-bit integers. */
+const FLOATS = 8;
 const ARGUMENT_BYTES = 256;
 
 export class Machine {
@@ -30,7 +33,7 @@ export class Machine {
   readonly #exports: Exports;
   readonly #args: number;
   #words: Int32Array;
-  #floats: Float32Array;
+  #floats: Float64Array;
   #scratch = 0;
   #scratchSize = 0;
 
@@ -39,7 +42,7 @@ export class Machine {
     this.#exports = exports;
     this.#args = allocate(ARGUMENT_BYTES);
     this.#words = new Int32Array(memory.buffer);
-    this.#floats = new Float32Array(memory.buffer);
+    this.#floats = new Float64Array(memory.buffer);
   }
 
   /** For the wasm backend in use. */
@@ -52,7 +55,7 @@ export class Machine {
     return new Machine(memory, exports as unknown as Exports);
   }
 
-  run({ kernel, integers, floats = [], units, scratch = 0 }: Job): void {
+  run({ kernel, floats = [], integers, units, scratch = 0 }: Job): void {
     if (units === 0) return;
     const size = this.#exports.scratchBytes() + scratch;
     if (size > this.#scratchSize) {
@@ -62,11 +65,10 @@ export class Machine {
     }
     if (this.#words.buffer !== this.#memory.buffer) {
       this.#words = new Int32Array(this.#memory.buffer);
-      this.#floats = new Float32Array(this.#memory.buffer);
+      this.#floats = new Float64Array(this.#memory.buffer);
     }
-    const at = this.#args >>> 2;
-    this.#words.set(integers, at);
-    this.#floats.set(floats, at + integers.length);
+    this.#floats.set(floats, this.#args >>> 3);
+    this.#words.set(integers, (this.#args >>> 2) + 2 * FLOATS);
     this.#exports.run(kernel, this.#args, 0, units, this.#scratch);
   }
 }

@@ -2,6 +2,8 @@
 // transpositions the same product. Every output element is summed in the order k = 0, 1, 2 … by itself, so it does
 // not depend on the block it falls in, on the split among threads, or on how many rows share the call.
 
+import { integer, number } from './args';
+
 /** Depth, rows and columns packed at a time: 8 KiB panels for L1, 128 and 256 KiB blocks for L2. */
 const KC: usize = 256;
 const MC: usize = 128;
@@ -12,7 +14,7 @@ const TILE: usize = A_PACK + MC * KC * 4;
 /** Bytes of scratch that gemm uses; other kernels put theirs after it. */
 export const GEMM_SCRATCH: usize = TILE + 128;
 
-/** rows × cols of 4-byte elements from (row r at src + r·rowStride, contiguous) to dst[r·rows'…]: see the callers. */
+/** Stores the columns of four rows of four, `dstStride` bytes apart. */
 // @ts-ignore: decorator
 @inline
 function transpose4(dst: usize, dstStride: usize, r0: v128, r1: v128, r2: v128, r3: v128): void {
@@ -163,9 +165,7 @@ function block1(
   finish(c + 16, v1, last, scale, add ? add + 16 : 0);
 }
 
-/** Four rows of 8 columns, or fewer: an incomplete panel goes through a complete tile in scratch. */
-// @ts-ignore: decorator
-@inline
+/** An incomplete panel is summed in a complete tile; this brings what c holds there, narrowOut brings it back. */
 function narrowIn(tile: usize, c: usize, ldc: usize, rows: usize, cols: usize): void {
   for (let r: usize = 0; r < rows; r++) {
     for (let j: usize = 0; j < cols; j++) store<f32>(tile + (r << 5) + (j << 2), load<f32>(c + r * ldc + (j << 2)));
@@ -245,25 +245,25 @@ export function gemm(
 }
 
 /**
- * The product split into units of unitRows × unitCols, rows first. Arguments: a, b, c, add, m, n, k, transposeA,
- * transposeB, addStride in elements, unitRows, unitCols, scale (float).
+ * The product split into units of unitRows × unitCols, rows first. Floats: scale. Integers: a, b, c, add (0 = none),
+ * m, n, k, transposeA, transposeB, elements between add's rows, unitRows, unitCols.
  */
 export function matMul(args: usize, begin: usize, end: usize, scratch: usize): void {
-  const a = load<usize>(args);
-  const b = load<usize>(args, 4);
-  const c = load<usize>(args, 8);
-  const add = load<usize>(args, 12);
-  const m = load<usize>(args, 16);
-  const n = load<usize>(args, 20);
-  const k = load<usize>(args, 24);
-  const ars: usize = load<u32>(args, 28) ? 4 : k << 2;
-  const aks: usize = load<u32>(args, 28) ? m << 2 : 4;
-  const bks: usize = load<u32>(args, 32) ? 4 : n << 2;
-  const bns: usize = load<u32>(args, 32) ? k << 2 : 4;
-  const addStride = load<usize>(args, 36) << 2;
-  const unitRows = load<usize>(args, 40);
-  const unitCols = load<usize>(args, 44);
-  const scale = load<f32>(args, 48);
+  const scale = <f32>number(args, 0);
+  const a = integer(args, 0);
+  const b = integer(args, 1);
+  const c = integer(args, 2);
+  const add = integer(args, 3);
+  const m = integer(args, 4);
+  const n = integer(args, 5);
+  const k = integer(args, 6);
+  const ars: usize = integer(args, 7) ? 4 : k << 2;
+  const aks: usize = integer(args, 7) ? m << 2 : 4;
+  const bks: usize = integer(args, 8) ? 4 : n << 2;
+  const bns: usize = integer(args, 8) ? k << 2 : 4;
+  const addStride = integer(args, 9) << 2;
+  const unitRows = integer(args, 10);
+  const unitCols = integer(args, 11);
   const across = (m + unitRows - 1) / unitRows;
   for (let unit = begin; unit < end; unit++) {
     const row = (unit % across) * unitRows;

@@ -1,9 +1,16 @@
-// Our kernels over tfjs's own memory. Every kernel does units begin … end − 1 of a job whose arguments lie at `args`
-// as 32-bit words; which thread does which unit changes no bit of the result. Nothing here may have static data
-// (strings, arrays, tables): it would be laid over tfjs's memory.
+// Our kernels over tfjs's own memory. Every kernel does units begin … end − 1 of a job whose arguments lie at `args`;
+// which thread does which unit changes no bit of the result. Nothing here may have static data (strings, arrays,
+// tables): it would be laid over tfjs's memory.
 
+import { attention, attentionGrad } from './attention';
+import { gelu, geluGrad } from './elementwise';
 import { GEMM_SCRATCH, matMul } from './gemm';
 import { Kernel } from './kernels';
+import { layerNorm, layerNormGrad } from './layer-norm';
+import { tokenLogprobs, tokenLogprobsGrad } from './logprobs';
+import { adamw, sumOfSquares } from './optimizer';
+import { cacheWrite, scatterRows } from './rows';
+import { sample } from './sample';
 
 /** Bytes of scratch every kernel may use besides what its call asks for. */
 export function scratchBytes(): usize {
@@ -14,5 +21,31 @@ export function run(kernel: i32, args: usize, begin: usize, end: usize, scratch:
   switch (kernel) {
     case Kernel.MatMul:
       return matMul(args, begin, end, scratch);
+    case Kernel.LayerNorm:
+      return layerNorm(args, begin, end);
+    case Kernel.LayerNormGrad:
+      return layerNormGrad(args, begin, end);
+    case Kernel.Gelu:
+      return gelu(args, begin, end);
+    case Kernel.GeluGrad:
+      return geluGrad(args, begin, end);
+    case Kernel.Attention:
+      return attention(args, begin, end, scratch);
+    case Kernel.AttentionGrad:
+      return attentionGrad(args, begin, end, scratch);
+    case Kernel.TokenLogprobs:
+      return tokenLogprobs(args, begin, end, scratch);
+    case Kernel.TokenLogprobsGrad:
+      return tokenLogprobsGrad(args, begin, end, scratch);
+    case Kernel.Sample:
+      return sample(args, begin, end, scratch);
+    case Kernel.ScatterRows:
+      return scatterRows(args, begin, end);
+    case Kernel.CacheWrite:
+      return cacheWrite(args, begin, end);
+    case Kernel.AdamW:
+      return adamw(args, begin, end);
+    case Kernel.SumOfSquares:
+      return sumOfSquares(args);
   }
 }

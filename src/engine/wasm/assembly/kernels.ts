@@ -2,4 +2,17 @@
 
 export enum Kernel {
   MatMul,
+  LayerNorm,
+  LayerNormGrad,
+  Gelu,
+  GeluGrad,
+  Attention,
+  AttentionGrad,
+  TokenLogprobs,
+  TokenLogprobsGrad,
+  Sample,
+  ScatterRows,
+  CacheWrite,
+  AdamW,
+  SumOfSquares,
 }

@@ -1,0 +1,57 @@
+// GELU and its gradient, elementwise, in units of a fixed number of elements.
+
+import { integer } from './args';
+import { exp4 } from './math';
+
+const UNIT: usize = 16384;
+
+/** 1/(1 + e^(−2u)) with u = √(2/π)(x + 0.044715x³); ½(1 + tanh u) is the same number. */
+// @ts-ignore: decorator
+@inline
+function gate(x: v128): v128 {
+  const square = f32x4.mul(x, x);
+  const inner = f32x4.add(f32x4.splat(-1.5957691216057308), f32x4.mul(square, f32x4.splat(-0.07135481282993508)));
+  return f32x4.div(f32x4.splat(1), f32x4.add(f32x4.splat(1), exp4(f32x4.mul(x, inner))));
+}
+
+// @ts-ignore: decorator
+@inline
+function gelu4(x: v128): v128 {
+  return f32x4.mul(x, gate(x));
+}
+
+// @ts-ignore: decorator
+@inline
+function geluGrad4(x: v128, dy: v128): v128 {
+  const g = gate(x);
+  // d/dx 2u = 2√(2/π)(1 + 3·0.044715x²)
+  const slope = f32x4.add(
+    f32x4.splat(1.5957691216057308),
+    f32x4.mul(f32x4.mul(x, x), f32x4.splat(0.21406443848980524)),
+  );
+  const rest = f32x4.mul(f32x4.mul(x, slope), f32x4.sub(f32x4.splat(1), g));
+  return f32x4.mul(dy, f32x4.mul(g, f32x4.add(f32x4.splat(1), rest)));
+}
+
+/** Integers: x, y, elements. */
+export function gelu(args: usize, begin: usize, end: usize): void {
+  const x = integer(args, 0);
+  const y = integer(args, 1);
+  const last = min(integer(args, 2), end * UNIT) << 2;
+  let at = (begin * UNIT) << 2;
+  for (; at + 16 <= last; at += 16) v128.store(y + at, gelu4(v128.load(x + at)));
+  for (; at < last; at += 4) store<f32>(y + at, f32x4.extract_lane(gelu4(v128.load_splat<f32>(x + at)), 0));
+}
+
+/** Integers: x, dy, dx, elements. */
+export function geluGrad(args: usize, begin: usize, end: usize): void {
+  const x = integer(args, 0);
+  const dy = integer(args, 1);
+  const dx = integer(args, 2);
+  const last = min(integer(args, 3), end * UNIT) << 2;
+  let at = (begin * UNIT) << 2;
+  for (; at + 16 <= last; at += 16) v128.store(dx + at, geluGrad4(v128.load(x + at), v128.load(dy + at)));
+  for (; at < last; at += 4) {
+    store<f32>(dx + at, f32x4.extract_lane(geluGrad4(v128.load_splat<f32>(x + at), v128.load_splat<f32>(dy + at)), 0));
+  }
+}

@@ -1,0 +1,140 @@
+// Log-probabilities of given tokens and entropies from hidden states, and their gradient in the hidden states. The
+// vocabulary goes by in chunks with a running maximum and sum; the backward pass computes each chunk again.
+
+import { integer, number } from './args';
+import { GEMM_SCRATCH, gemm } from './gemm';
+import { exp, exp4, log, max4, sum4 } from './math';
+
+/** Vocabulary entries of a chunk. */
+const CHUNK: usize = 256;
+const CHUNK_BYTES: usize = CHUNK * 4;
+/** Bytes of running state of a row: maximum, Σe, Σe·z, chosen logit; float64, z from the maximum on. */
+const STATE: usize = 32;
+
+/** Logits z = hidden·headᵀ/temperature of some rows for one chunk, padded to fours with −1e30. */
+function logits(
+  hidden: usize, head: usize, rows: usize, chunk: usize, width: usize, scale: f32, z: usize, scratch: usize,
+): void {
+  const stride = width << 2;
+  gemm(hidden, stride, 4, head, 4, stride, z, CHUNK_BYTES, rows, chunk, width, scale, 0, 0, false, scratch);
+  for (let row: usize = 0; row < rows; row++) {
+    for (let j = chunk; j & 3; j++) store<f32>(z + row * CHUNK_BYTES + (j << 2), -1e30);
+  }
+}
+
+/** Takes one row's chunk into its running state. */
+function accumulate(state: usize, z: usize, chunk: usize): void {
+  const end = z + (((chunk + 3) & ~3) << 2);
+  let top = v128.load(z);
+  for (let at = z; at < end; at += 16) top = f32x4.max(top, v128.load(at));
+  const before = load<f64>(state);
+  const highest = max<f64>(before, <f64>max4(top));
+  const highests = f32x4.splat(<f32>highest);
+  let sums = f32x4.splat(0);
+  let products = sums;
+  for (let at = z; at < end; at += 16) {
+    const d = f32x4.max(f32x4.sub(v128.load(at), highests), f32x4.splat(-87));
+    const e = exp4(d);
+    sums = f32x4.add(sums, e);
+    products = f32x4.add(products, f32x4.mul(e, d));
+  }
+  const shift = max<f64>(before - highest, -1000);
+  const factor = exp(shift);
+  const sum = load<f64>(state, 8);
+  store<f64>(state, highest);
+  store<f64>(state, factor * sum + <f64>sum4(sums), 8);
+  store<f64>(state, factor * (load<f64>(state, 16) + sum * shift) + <f64>sum4(products), 16);
+}
+
+/**
+ * Units are blocks of rows. Floats: temperature. Integers: hidden, head, ids, logprobs, entropy, lse, N, V, C, rows a
+ * unit (≤ 128).
+ */
+export function tokenLogprobs(args: usize, begin: usize, end: usize, scratch: usize): void {
+  const scale = <f32>(1 / number(args, 0));
+  const head = integer(args, 1);
+  const N = integer(args, 6);
+  const V = integer(args, 7);
+  const C = integer(args, 8);
+  const unit = integer(args, 9);
+  const states = scratch + GEMM_SCRATCH;
+  const z = states + unit * STATE; // [rows, CHUNK]
+  for (let row0 = begin * unit; row0 < min(N, end * unit); row0 += unit) {
+    const rows = min(unit, N - row0);
+    const ids = integer(args, 2) + (row0 << 2);
+    for (let row: usize = 0; row < rows; row++) {
+      memory.fill(states + row * STATE, 0, STATE);
+      store<f64>(states + row * STATE, -1e30);
+    }
+    for (let v: usize = 0; v < V; v += CHUNK) {
+      const chunk = min(CHUNK, V - v);
+      logits(integer(args, 0) + ((row0 * C) << 2), head + ((v * C) << 2), rows, chunk, C, scale, z, scratch);
+      for (let row: usize = 0; row < rows; row++) {
+        const state = states + row * STATE;
+        accumulate(state, z + row * CHUNK_BYTES, chunk);
+        const id = load<usize>(ids + (row << 2)) - v;
+        if (id < chunk) store<f64>(state, <f64>load<f32>(z + row * CHUNK_BYTES + (id << 2)), 24);
+      }
+    }
+    for (let row: usize = 0; row < rows; row++) {
+      const state = states + row * STATE;
+      const sum = load<f64>(state, 8);
+      const logSum = log(sum);
+      const lse = load<f64>(state) + logSum;
+      const to = (row0 + row) << 2;
+      store<f32>(integer(args, 3) + to, <f32>(load<f64>(state, 24) - lse));
+      store<f32>(integer(args, 4) + to, <f32>(logSum - load<f64>(state, 16) / sum));
+      store<f32>(integer(args, 5) + to, <f32>lse);
+    }
+  }
+}
+
+/** One row's chunk of logits to their gradients, in place, all but the chosen token's own. */
+function slope(z: usize, chunk: usize, lse: f32, entropy: f32, dLogprob: f32, dEntropy: f32, scale: f32): void {
+  const lses = f32x4.splat(lse);
+  const entropies = f32x4.splat(entropy);
+  const byLogprob = f32x4.splat(dLogprob);
+  const byEntropy = f32x4.splat(dEntropy);
+  const scales = f32x4.splat(-scale);
+  const end = z + (((chunk + 3) & ~3) << 2);
+  for (let at = z; at < end; at += 16) {
+    const logp = f32x4.max(f32x4.sub(v128.load(at), lses), f32x4.splat(-87));
+    const factor = f32x4.add(byLogprob, f32x4.mul(byEntropy, f32x4.add(logp, entropies)));
+    v128.store(at, f32x4.mul(scales, f32x4.mul(exp4(logp), factor)));
+  }
+}
+
+/**
+ * dz = (dLogprob·(onehot − p) − dEntropy·p(log p + H))/temperature and dHidden = dz·head. Units are blocks of rows.
+ * Floats: temperature. Integers: hidden, head, ids, entropy, lse, dLogprobs, dEntropy, dHidden, N, V, C, rows a unit.
+ */
+export function tokenLogprobsGrad(args: usize, begin: usize, end: usize, scratch: usize): void {
+  const scale = <f32>(1 / number(args, 0));
+  const N = integer(args, 8);
+  const V = integer(args, 9);
+  const C = integer(args, 10);
+  const unit = integer(args, 11);
+  const stride = C << 2;
+  const z = scratch + GEMM_SCRATCH; // [rows, CHUNK]
+  for (let row0 = begin * unit; row0 < min(N, end * unit); row0 += unit) {
+    const rows = min(unit, N - row0);
+    for (let v: usize = 0; v < V; v += CHUNK) {
+      const chunk = min(CHUNK, V - v);
+      const head = integer(args, 1) + v * stride;
+      logits(integer(args, 0) + row0 * stride, head, rows, chunk, C, scale, z, scratch);
+      for (let row: usize = 0; row < rows; row++) {
+        const at = (row0 + row) << 2;
+        const here = z + row * CHUNK_BYTES;
+        const dLogprob = load<f32>(integer(args, 5) + at);
+        const entropy = load<f32>(integer(args, 3) + at);
+        slope(here, chunk, load<f32>(integer(args, 4) + at), entropy, dLogprob, load<f32>(integer(args, 6) + at), scale);
+        const id = load<usize>(integer(args, 2) + at) - v;
+        if (id < chunk) store<f32>(here + (id << 2), load<f32>(here + (id << 2)) + scale * dLogprob);
+      }
+      gemm(
+        z, CHUNK_BYTES, 4, head, stride, 4, integer(args, 7) + row0 * stride, stride,
+        rows, C, chunk, 1, 0, 0, v > 0, scratch,
+      );
+    }
+  }
+}

@@ -1,0 +1,94 @@
+// exp, log and sums, in plain arithmetic: the library's versions keep tables in static memory, and every machine must
+// give the same bits.
+
+/** eˣ of four floats to 1e-7 relative; below −87.3 and above 88 the value there (Cephes expf's polynomial). */
+// @ts-ignore: decorator
+@inline
+export function exp4(x: v128): v128 {
+  x = f32x4.max(f32x4.min(x, f32x4.splat(88)), f32x4.splat(-87.3));
+  const n = f32x4.nearest(f32x4.mul(x, f32x4.splat(1.44269504)));
+  // ln 2 in two parts, the first exact in few bits.
+  let r = f32x4.sub(x, f32x4.mul(n, f32x4.splat(0.693359375)));
+  r = f32x4.add(r, f32x4.mul(n, f32x4.splat(2.1219444e-4)));
+  let p = f32x4.add(f32x4.mul(r, f32x4.splat(1.98756915e-4)), f32x4.splat(1.39819995e-3));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(8.33345191e-3));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(4.16657959e-2));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.66666655e-1));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(5.00000012e-1));
+  p = f32x4.add(f32x4.mul(p, f32x4.mul(r, r)), f32x4.add(r, f32x4.splat(1)));
+  const power = i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23);
+  return f32x4.mul(p, power);
+}
+
+/** eˣ in float64, 0 below −708 (fdlibm's e_exp). x ≤ 700. */
+export function exp(x: f64): f64 {
+  if (x < -708) return 0;
+  const n = nearest(x * 1.4426950408889634);
+  const hi = x - n * 6.93147180369123816490e-1;
+  const lo = n * 1.90821492927058770002e-10;
+  const r = hi - lo;
+  const t = r * r;
+  let c = 4.13813679705723846039e-8;
+  c = c * t - 1.65339022054652515390e-6;
+  c = c * t + 6.61375632143793436117e-5;
+  c = c * t - 2.77777777770155933842e-3;
+  c = c * t + 1.66666666666666019037e-1;
+  c = r - t * c;
+  const y = 1 - (lo - (r * c) / (2 - c) - hi);
+  return y * reinterpret<f64>((<i64>n + 1023) << 52);
+}
+
+/** ln x in float64 for normal x > 0 (fdlibm's e_log). */
+export function log(x: f64): f64 {
+  const bits = reinterpret<u64>(x);
+  let n = <i64>(bits >> 52) - 1023;
+  let f = reinterpret<f64>((bits & 0x000fffffffffffff) | 0x3ff0000000000000);
+  if (f > 1.4142135623730951) {
+    f *= 0.5;
+    n += 1;
+  }
+  f -= 1;
+  const s = f / (2 + f);
+  const z = s * s;
+  let p = 1.479819860511658591e-1;
+  p = p * z + 1.531383769920937332e-1;
+  p = p * z + 1.818357216161805012e-1;
+  p = p * z + 2.222219843214978396e-1;
+  p = p * z + 2.857142874366239149e-1;
+  p = p * z + 3.999999999940941908e-1;
+  p = p * z + 6.666666666666735130e-1;
+  const half = 0.5 * f * f;
+  const k = <f64>n;
+  return k * 6.93147180369123816490e-1 - (half - (s * (half + p * z) + k * 1.90821492927058770002e-10) - f);
+}
+
+// @ts-ignore: decorator
+@inline
+export function sum4(v: v128): f32 {
+  return (
+    f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3))
+  );
+}
+
+// @ts-ignore: decorator
+@inline
+export function max4(v: v128): f32 {
+  return max<f32>(
+    max<f32>(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1)),
+    max<f32>(f32x4.extract_lane(v, 2), f32x4.extract_lane(v, 3)),
+  );
+}
+
+/** Σ xᵢ·yᵢ over n contiguous floats. */
+export function dot(x: usize, y: usize, n: usize): f32 {
+  let a = f32x4.splat(0);
+  let b = a;
+  let i: usize = 0;
+  for (; i + 8 <= n; i += 8, x += 32, y += 32) {
+    a = f32x4.add(a, f32x4.mul(v128.load(x), v128.load(y)));
+    b = f32x4.add(b, f32x4.mul(v128.load(x, 16), v128.load(y, 16)));
+  }
+  let sum = sum4(f32x4.add(a, b));
+  for (; i < n; i++, x += 4, y += 4) sum += load<f32>(x) * load<f32>(y);
+  return sum;
+}

@@ -1,0 +1,36 @@
+// Kernels that move rows: the adjoint of a gather, and writing to a key or value cache.
+
+import { integer } from './args';
+
+/** Rows of the output of a unit. */
+const UNIT: usize = 512;
+
+/** out[ids[n]] += x[n] in the order of n. Units are blocks of the output. Integers: x, ids, out, N, C, rows. */
+export function scatterRows(args: usize, begin: usize, end: usize): void {
+  const ids = integer(args, 1);
+  const out = integer(args, 2);
+  const N = integer(args, 3);
+  const stride = integer(args, 4) << 2;
+  const first = begin * UNIT;
+  const last = min(integer(args, 5), end * UNIT);
+  memory.fill(out + first * stride, 0, (last - first) * stride);
+  for (let n: usize = 0; n < N; n++) {
+    const id = load<usize>(ids + (n << 2));
+    if (id < first || id >= last) continue;
+    const x = integer(args, 0) + n * stride;
+    const to = out + id * stride;
+    let at: usize = 0;
+    for (; at + 16 <= stride; at += 16) v128.store(to + at, f32x4.add(v128.load(to + at), v128.load(x + at)));
+    for (; at < stride; at += 4) store<f32>(to + at, load<f32>(to + at) + load<f32>(x + at));
+  }
+}
+
+/** x [B, t, C] to slots start … of cache [B, S, C]. Units are rows of the batch. Integers: cache, x, t, C, S, start. */
+export function cacheWrite(args: usize, begin: usize, end: usize): void {
+  const stride = integer(args, 3) << 2;
+  const bytes = integer(args, 2) * stride;
+  for (let row = begin; row < end; row++) {
+    const to = integer(args, 0) + (row * integer(args, 4) + integer(args, 5)) * stride;
+    memory.copy(to, integer(args, 1) + row * bytes, bytes);
+  }
+}
