@@ -26,7 +26,7 @@ interface SessionOptions {
 
 interface Waiter {
   see: (event: Event) => void;
-  fail: (error: unknown) => void;
+  fail: (error: Error) => void;
 }
 
 /** Opens the device of `backend`, hands the session to `work`, and closes everything whatever happens. */
@@ -51,7 +51,7 @@ export async function withSession<T>(
   };
 
   const waiters = new Set<Waiter>();
-  const failAll = (error: unknown) => waiters.forEach((waiter) => waiter.fail(error));
+  const failAll = (error: Error) => waiters.forEach((waiter) => waiter.fail(error));
   const receive = (event: Event) => {
     onEvent?.(event, { killEverything });
     if (event.type === 'error') {
@@ -101,7 +101,9 @@ export async function withSession<T>(
           },
         };
         waiters.add(waiter);
-        page.evaluate((message) => window.ask(message), command).catch(waiter.fail);
+        page
+          .evaluate((message) => window.ask(message), command)
+          .catch((error: unknown) => waiter.fail(error instanceof Error ? error : new Error(String(error))));
       });
 
     const device = await request({ type: 'open', backend }, (event) =>
