@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { batchIndices, BUCKET, bucketLength, collate, collatePrompts, type Sequence } from './batches';
+import { batchIndices, bucketLength, collate, type Sequence } from './batches';
 
 describe('bucketLength', () => {
   test.each([
@@ -47,7 +47,7 @@ describe('collate', () => {
       fc.property(rows, fc.nat(), (lists, cut) => {
         const sequences: Sequence[] = lists.map((ids) => ({ ids, promptLength: 1 + (cut % ids.length) }));
         const { ids, mask, completion, batch, length } = collate(sequences, 60);
-        expect([batch, length === 60 || length % BUCKET === 0]).toEqual([lists.length, true]);
+        expect([batch, length === 60 || length % 16 === 0]).toEqual([lists.length, true]);
         sequences.forEach(({ ids: list, promptLength }, row) => {
           const of = (values: Int32Array): number[] => [...values.subarray(row * length, (row + 1) * length)];
           expect(of(ids)).toEqual([...list, ...Array<number>(length - list.length).fill(0)]);
@@ -55,25 +55,6 @@ describe('collate', () => {
           expect(of(completion)).toEqual(
             of(ids).map((_, t) => (t >= promptLength && t < list.length ? 1 : 0)),
           );
-        });
-      }),
-    );
-  });
-});
-
-describe('collatePrompts', () => {
-  test('pads on the left: every row ends at the right edge', () => {
-    fc.assert(
-      fc.property(rows, (lists) => {
-        const { ids, mask, batch, length } = collatePrompts(lists, 60);
-        expect(batch).toBe(lists.length);
-        lists.forEach((list, row) => {
-          const padding = Array<number>(length - list.length).fill(0);
-          expect([...ids.subarray(row * length, (row + 1) * length)]).toEqual([...padding, ...list]);
-          expect([...mask.subarray(row * length, (row + 1) * length)]).toEqual([
-            ...padding,
-            ...list.map(() => 1),
-          ]);
         });
       }),
     );

@@ -2,7 +2,7 @@
 // step s follow from (seed, stage, s) alone, so a resumed run needs no cursor.
 
 import { permutation } from '../engine/random';
-import type { CompletionBatch, TokenBatch } from '../model/types';
+import type { CompletionBatch } from '../model/types';
 
 /** A prompt and what follows it, in one list of ids; the first `promptLength` are the prompt's. */
 export interface Sequence {
@@ -11,7 +11,7 @@ export interface Sequence {
 }
 
 /** Lengths are rounded up to multiples of this, so that the device sees few shapes and its buffers are reused. */
-export const BUCKET = 16;
+const BUCKET = 16;
 
 /** The padded length of a batch whose longest row has `longest` tokens, never above the model's context. */
 export function bucketLength(longest: number, context: number): number {
@@ -22,33 +22,19 @@ export function bucketLength(longest: number, context: number): number {
 
 /** Pads on the right. Padding has id 0 and mask 0; `completion` is 1 from a row's prompt to its end. */
 export function collate(sequences: readonly Sequence[], context: number): CompletionBatch {
-  const padded = pad(
-    sequences.map(({ ids }) => ids),
-    context,
-    'right',
-  );
-  const completion = new Int32Array(padded.ids.length);
-  sequences.forEach(({ ids, promptLength }, row) => {
-    completion.fill(1, row * padded.length + promptLength, row * padded.length + ids.length);
+  const batch = sequences.length;
+  const length = bucketLength(Math.max(1, ...sequences.map(({ ids }) => ids.length)), context);
+  const ids = new Int32Array(batch * length);
+  const mask = new Int32Array(batch * length);
+  const completion = new Int32Array(batch * length);
+  sequences.forEach((row, i) => {
+    const start = i * length;
+    const end = start + row.ids.length;
+    ids.set(row.ids, start);
+    mask.fill(1, start, end);
+    completion.fill(1, start + row.promptLength, end);
   });
-  return { ...padded, completion };
-}
-
-/** Pads on the left, so that all rows of a batch of prompts go on from its right edge. */
-export function collatePrompts(prompts: readonly (readonly number[])[], context: number): TokenBatch {
-  return pad(prompts, context, 'left');
-}
-
-function pad(rows: readonly (readonly number[])[], context: number, side: 'left' | 'right'): TokenBatch {
-  const length = bucketLength(Math.max(1, ...rows.map((row) => row.length)), context);
-  const ids = new Int32Array(rows.length * length);
-  const mask = new Int32Array(rows.length * length);
-  rows.forEach((row, i) => {
-    const start = i * length + (side === 'left' ? length - row.length : 0);
-    ids.set(row, start);
-    mask.fill(1, start, start + row.length);
-  });
-  return { ids, mask, batch: rows.length, length };
+  return { ids, mask, completion, batch, length };
 }
 
 /** Batches whose rows are sorted together when grouping by length. */

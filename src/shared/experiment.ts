@@ -11,6 +11,9 @@ export interface LoraSettings {
   use_rslora: boolean;
 }
 
+/** A data set that ships with the playground, one file a part. */
+export const BUILTIN = /^builtin:(?<set>[\w-]+)\/(?<part>sft|prompts|eval|preferences)$/;
+
 /** Each entry is `builtin:NAME/PART` or the path of a JSONL file, relative to the experiment file. */
 export interface DataSettings {
   sft?: string;

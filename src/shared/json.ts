@@ -19,10 +19,15 @@ const STRING = /"[^"\\]*(?:\\[^][^"\\]*)*"/y;
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const WORD = /true|false|null/y;
 
-/** Parses RFC 8259 JSON. Throws PlaygroundError(`code`) naming source, line and column. */
-export function parseJson(text: string, source: string, code: 'bad-experiment' | 'bad-data'): JsonNode {
+/** Parses RFC 8259 JSON. Throws PlaygroundError(`code`) naming source, line (counted from `firstLine`) and column. */
+export function parseJson(
+  text: string,
+  source: string,
+  code: 'bad-experiment' | 'bad-data',
+  firstLine = 1,
+): JsonNode {
   let at = text.startsWith('\uFEFF') ? 1 : 0;
-  let line = 1;
+  let line = firstLine;
   let lineStart = at;
 
   const take = (pattern: RegExp): string | null => {

@@ -150,6 +150,11 @@ describe('a fault is named with file, line, place, value and what it may be', ()
       'It may be bundled:NAME, hf:OWNER/NAME, hf:OWNER/NAME@REVISION, or a directory.',
     ],
     [
+      '{"format": 1, "stages": [{"kind": "sft"}],\n"data": {"sft": "builtin:kind-endings/stf"}}',
+      'a.json, line 2: data.sft is "builtin:kind-endings/stf".',
+      'It may be builtin:NAME/sft, …/prompts, …/eval, …/preferences, or the path of a file.',
+    ],
+    [
       withStages('{"kind": "pairs", "labeller": {"kind": "rule", "noise": 0.1}}'),
       'a.json, line 2: stages[0].labeller.name is missing.',
       'Add "name": "feeling-words".',

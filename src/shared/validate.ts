@@ -5,6 +5,7 @@
 import { contradictions, type Problem } from './contradictions';
 import { PlaygroundError } from './errors';
 import {
+  BUILTIN,
   LABELLERS,
   RULES,
   type Experiment,
@@ -127,7 +128,20 @@ class Reader {
     if (node === undefined) return defaultsOf(key);
     const object = this.object(node, key, `an object with keys out of ${keysOf(key).join(', ')}`);
     this.knownKeys(object, key, keysOf(key));
+    if (key === 'data') this.builtins(object);
     return this.settings(object, key, key);
+  }
+
+  private builtins(data: ObjectNode): void {
+    for (const [key, node] of data.entries) {
+      const value = toValue(node);
+      if (typeof value !== 'string' || !value.startsWith('builtin:') || BUILTIN.test(value)) continue;
+      this.refuse(
+        node,
+        `data.${key}`,
+        'builtin:NAME/sft, …/prompts, …/eval, …/preferences, or the path of a file',
+      );
+    }
   }
 
   private stage(node: JsonNode, path: string): Stage {

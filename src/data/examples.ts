@@ -1,0 +1,168 @@
+// From rows to token ids. Prompt and completion are tokenised apart, so that no token spans the two and the loss mask
+// is exact; prompts get the special tokens that the tokenizer's post-processor adds, completions none; ids in a row
+// are used as they are. What does not fit the model is refused by line.
+
+import type { LanguageModel, ModelConfig } from '../model/types';
+import { PlaygroundError } from '../shared/errors';
+import type { Sequence } from './batches';
+import type { CompletionRow, Part, PreferenceRow, PromptRow } from './records';
+
+/** What of a language model the data must fit. */
+interface Reader extends Pick<LanguageModel, 'tokenizer'> {
+  config: Pick<ModelConfig, 'vocabulary' | 'context' | 'eosId'>;
+}
+
+export interface PromptExample {
+  /** As written; decoded where the row gave ids. */
+  text: string;
+  ids: number[];
+}
+
+export interface CompletionExample extends Sequence {
+  /** The prompt's text. */
+  prompt: string;
+  ids: number[];
+}
+
+/** Both sides with their prompt in front. */
+export interface PreferenceExample {
+  prompt: string;
+  chosen: CompletionExample;
+  rejected: CompletionExample;
+}
+
+/** Prompts to be completed by up to `newTokens`. Throws `bad-data`, or `too-long` if one would leave the context. */
+export function encodePrompts(
+  rows: readonly PromptRow[],
+  source: string,
+  model: Reader,
+  newTokens: number,
+): PromptExample[] {
+  const { context } = model.config;
+  return rows.map((row) => {
+    const at = { source, line: row.line, model };
+    const ids = promptIds(row.prompt, at);
+    if (ids.length + newTokens <= context) return { text: textOf(row.prompt, model), ids };
+    throw tooLong(
+      at,
+      `the prompt has ${ids.length} tokens; with ${newTokens} new ones it leaves the model’s context of ${context}`,
+      'Shorten the prompt, or ask for shorter completions.',
+    );
+  });
+}
+
+/**
+ * Prompts with their completions. `eos` appends the model's end token unless it is there. A row that leaves the
+ * context is refused with `too-long`, or, with `truncate`, loses its end (TRL's keep_start) and is counted; a prompt
+ * that leaves no room for one token of completion is always refused.
+ */
+export function encodeCompletions(
+  rows: readonly CompletionRow[],
+  source: string,
+  model: Reader,
+  { eos, truncate }: { eos: boolean; truncate: boolean },
+): { examples: CompletionExample[]; truncated: number } {
+  const { context } = model.config;
+  let truncated = 0;
+  const examples = rows.map((row) => {
+    const at = { source, line: row.line, model };
+    const prompt = promptIds(row.prompt, at);
+    const completion = completionIds(row.completion, 'completion', eos, at);
+    const length = prompt.length + completion.length;
+    if (prompt.length >= context || (length > context && !truncate)) {
+      throw tooLong(
+        at,
+        `prompt and completion have ${prompt.length} + ${completion.length} tokens, the model’s context ${context}`,
+        'Shorten the row, or use a model with a longer context.',
+      );
+    }
+    if (length > context) truncated++;
+    const ids = [...prompt, ...completion].slice(0, context);
+    return { prompt: textOf(row.prompt, model), ids, promptLength: prompt.length };
+  });
+  return { examples, truncated };
+}
+
+/**
+ * Pairs, each side ending in the model's end token. Like TRL's, a pair with a side beyond the context is left out and
+ * counted: a completion cut short cannot be judged. Throws `too-long` when no pair is left.
+ */
+export function encodePreferences(
+  rows: readonly PreferenceRow[],
+  source: string,
+  model: Reader,
+): { examples: PreferenceExample[]; dropped: number } {
+  const { context } = model.config;
+  const examples = rows.flatMap((row) => {
+    const at = { source, line: row.line, model };
+    const prompt = textOf(row.prompt, model);
+    // Texts that part at once have no prompt, and a reward model needs none.
+    const shared = encodePart(row.prompt, 'prompt', true, at);
+    const side = (part: Part, field: string): CompletionExample => ({
+      prompt,
+      ids: [...shared, ...completionIds(part, field, true, at)],
+      promptLength: shared.length,
+    });
+    const pair = { prompt, chosen: side(row.chosen, 'chosen'), rejected: side(row.rejected, 'rejected') };
+    return Math.max(pair.chosen.ids.length, pair.rejected.ids.length) > context ? [] : [pair];
+  });
+  if (examples.length === 0) {
+    throw new PlaygroundError(
+      'too-long',
+      `${source}: every pair is longer than the model’s context of ${context} tokens.`,
+      'Shorten the texts, or use a model with a longer context.',
+    );
+  }
+  return { examples, dropped: rows.length - examples.length };
+}
+
+/** Where a part stands and what must read it. */
+interface Place {
+  source: string;
+  line: number;
+  model: Reader;
+}
+
+function promptIds(prompt: Part, at: Place): number[] {
+  const ids = encodePart(prompt, 'prompt', true, at);
+  if (ids.length > 0) return ids;
+  throw bad(
+    at,
+    'the prompt has no tokens',
+    'Begin it with at least one token, such as the end-of-text token.',
+  );
+}
+
+function completionIds(completion: Part, field: string, eos: boolean, at: Place): number[] {
+  const ids = encodePart(completion, field, false, at);
+  const { eosId } = at.model.config;
+  return eos && eosId !== null && ids.at(-1) !== eosId ? [...ids, eosId] : ids;
+}
+
+function encodePart(part: Part, field: string, special: boolean, at: Place): number[] {
+  const { tokenizer, config } = at.model;
+  if (typeof part !== 'string') {
+    const outside = part.find((id) => id >= config.vocabulary);
+    if (outside === undefined) return [...part];
+    throw bad(
+      at,
+      `"${field}_ids" holds ${outside}, and the model’s tokens end at ${config.vocabulary - 1}`,
+      'Use ids of this model’s own tokenizer.',
+    );
+  }
+  if (tokenizer) return tokenizer.encode(part, { special });
+  throw bad(at, `"${field}" is a text, and the model has no tokenizer`, `Give token ids as "${field}_ids".`);
+}
+
+function textOf(part: Part, { tokenizer }: Reader): string {
+  if (typeof part === 'string') return part;
+  return tokenizer?.decode(part, { skipSpecial: true }) ?? '';
+}
+
+function bad({ source, line }: Place, what: string, fix: string): PlaygroundError {
+  return new PlaygroundError('bad-data', `${source}, line ${line}: ${what}.`, fix);
+}
+
+function tooLong({ source, line }: Place, what: string, fix: string): PlaygroundError {
+  return new PlaygroundError('too-long', `${source}, line ${line}: ${what}.`, fix);
+}

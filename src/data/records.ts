@@ -1,0 +1,190 @@
+// Rows of data files, in TRL's columns: `prompt`, `completion`, `chosen`, `rejected`, `label`; for the texts also
+// `…_ids` in their place, token ids that are used as they are. JSONL, or CSV where the name ends in .csv. A row that
+// is not what was asked for is refused by line and field; nothing is skipped in silence.
+
+import { PlaygroundError } from '../shared/errors';
+import { parseJson } from '../shared/json';
+import { parseCsv } from './csv';
+
+/** A text, or token ids taken as they are. */
+export type Part = string | readonly number[];
+
+export interface PromptRow {
+  /** The line of the file the row begins on, from 1. */
+  line: number;
+  /** All fields as they stood in the file. */
+  fields: Readonly<Record<string, unknown>>;
+  prompt: Part;
+}
+
+export interface CompletionRow extends PromptRow {
+  completion: Part;
+}
+
+export interface PreferenceRow extends PromptRow {
+  chosen: Part;
+  rejected: Part;
+}
+
+export interface LabelledRow extends CompletionRow {
+  label: boolean;
+}
+
+/** TRL's names of the types of data set. */
+export interface RowTypes {
+  'prompt-only': PromptRow;
+  'prompt-completion': CompletionRow;
+  preference: PreferenceRow;
+  'unpaired-preference': LabelledRow;
+}
+
+/** Reads a data file. `source` names it in messages. Throws PlaygroundError('bad-data'). */
+export function parseRows<T extends keyof RowTypes>(text: string, source: string, type: T): RowTypes[T][] {
+  const raw = source.toLowerCase().endsWith('.csv') ? parseCsv(text, source) : parseJsonl(text, source);
+  if (raw.length === 0) {
+    throw new PlaygroundError(
+      'bad-data',
+      `${source} has no rows.`,
+      'Give a file with one JSON object a line.',
+    );
+  }
+  return raw.map((row) => READERS[type](new FieldReader(row, source)));
+}
+
+const READERS: { [T in keyof RowTypes]: (row: FieldReader) => RowTypes[T] } = {
+  'prompt-only': (row) => row.base(),
+  'prompt-completion': (row) => ({ ...row.base(), completion: row.completion('completion') }),
+  preference: (row) =>
+    row.has('prompt')
+      ? { ...row.base(), chosen: row.completion('chosen'), rejected: row.completion('rejected') }
+      : row.implicitPreference(),
+  'unpaired-preference': (row) => ({
+    ...row.base(),
+    completion: row.completion('completion'),
+    label: row.label(),
+  }),
+};
+
+interface RawRow {
+  line: number;
+  fields: Record<string, unknown>;
+}
+
+/** One JSON object a line; a line break may end the last. */
+function parseJsonl(text: string, source: string): RawRow[] {
+  const lines = text.replace(/^\uFEFF/, '').split('\n');
+  if (lines.at(-1).trim() === '') lines.pop();
+  return lines.map((content, i) => {
+    const line = i + 1;
+    if (content.trim() === '') {
+      throw new PlaygroundError('bad-data', `${source}, line ${line} is empty.`, 'Remove the line.');
+    }
+    const value = parseLine(content, source, line);
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      throw new PlaygroundError(
+        'bad-data',
+        `${source}, line ${line} is ${show(value)}, not an object.`,
+        'Write each row as one object on one line, like {"prompt": "…", "completion": "…"}.',
+      );
+    }
+    return { line, fields: value as Record<string, unknown> };
+  });
+}
+
+/** The quick parser first; ours, which says what is wrong and where, only when it fails. */
+function parseLine(content: string, source: string, line: number): unknown {
+  try {
+    return JSON.parse(content) as unknown;
+  } catch {
+    return parseJson(content, source, 'bad-data', line);
+  }
+}
+
+class FieldReader {
+  constructor(
+    private readonly row: RawRow,
+    private readonly source: string,
+  ) {}
+
+  has(name: string): boolean {
+    return Object.hasOwn(this.row.fields, name) || Object.hasOwn(this.row.fields, `${name}_ids`);
+  }
+
+  base(): PromptRow {
+    return { ...this.row, prompt: this.part('prompt') };
+  }
+
+  completion(name: string): Part {
+    const part = this.part(name);
+    if (part.length === 0) this.fail(name, 'is empty', 'Give it a text, or remove the row.');
+    return part;
+  }
+
+  label(): boolean {
+    const value = this.row.fields['label'];
+    // A CSV holds texts only.
+    if (value === true || value === 'true' || value === 'True') return true;
+    if (value === false || value === 'false' || value === 'False') return false;
+    return this.fail(
+      'label',
+      value === undefined ? 'is missing' : `is ${show(value)}`,
+      'It may be true or false.',
+    );
+  }
+
+  /** Two whole texts that begin alike: the prompt is what they share, up to the last space before they part. */
+  implicitPreference(): PreferenceRow {
+    const chosen = this.completion('chosen');
+    const rejected = this.completion('rejected');
+    const shared = sharedLength(chosen, rejected);
+    return {
+      ...this.row,
+      prompt: chosen.slice(0, shared),
+      chosen: chosen.slice(shared),
+      rejected: rejected.slice(shared),
+    };
+  }
+
+  /** `name_ids` if it is there, else `name`. */
+  private part(name: string): Part {
+    const { fields } = this.row;
+    const idsName = `${name}_ids`;
+    if (Object.hasOwn(fields, idsName)) {
+      const ids = fields[idsName];
+      if (Array.isArray(ids) && ids.every((id) => Number.isSafeInteger(id) && id >= 0))
+        return ids as number[];
+      return this.fail(idsName, `is ${show(ids)}`, 'It may be a list of token ids, whole numbers from 0 up.');
+    }
+    const text = fields[name];
+    if (typeof text === 'string') return text;
+    if (text !== undefined) return this.fail(name, `is ${show(text)}`, 'It may be a text.');
+    const columns = Object.keys(fields).map((key) => JSON.stringify(key));
+    return this.fail(
+      name,
+      `is missing (the row has ${columns.join(', ') || 'no fields'})`,
+      `Rename or add the column "${name}".`,
+    );
+  }
+
+  private fail(field: string, what: string, fix: string): never {
+    throw new PlaygroundError('bad-data', `${this.source}, line ${this.row.line}: "${field}" ${what}.`, fix);
+  }
+}
+
+/**
+ * How much of two texts (or lists of ids) is their common beginning, leaving each at least one element. In texts it
+ * ends before a space of both, so that no word and no token is cut.
+ */
+function sharedLength(a: Part, b: Part): number {
+  const most = Math.min(a.length, b.length) - 1;
+  let shared = 0;
+  while (shared < most && a[shared] === b[shared]) shared++;
+  if (typeof a !== 'string' || typeof b !== 'string') return shared;
+  while (shared > 0 && !(/\s/.test(a.charAt(shared)) && /\s/.test(b.charAt(shared)))) shared--;
+  return shared;
+}
+
+function show(value: unknown): string {
+  const text = JSON.stringify(value);
+  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+}

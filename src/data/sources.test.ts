@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { readRows, resolveSource, type ReadText } from './sources';
+
+test('a builtin part is a file of the site, anything else a file beside the experiment', () => {
+  expect(resolveSource('builtin:kind-endings/eval')).toEqual({
+    at: 'site',
+    path: 'experiments/kind-endings/eval.jsonl',
+  });
+  expect(resolveSource('../data/pairs.jsonl')).toEqual({ at: 'file', path: '../data/pairs.jsonl' });
+});
+
+test('the data sets that ship with the playground read', async () => {
+  const fromDisk: ReadText = ({ path }) =>
+    Promise.resolve(readFileSync(new URL(`../../public/${path}`, import.meta.url), 'utf8'));
+  const demonstrations = await readRows('builtin:kind-endings/sft', 'prompt-completion', fromDisk);
+  const prompts = await readRows('builtin:kind-endings/prompts', 'prompt-only', fromDisk);
+  const evaluation = await readRows('builtin:kind-endings/eval', 'prompt-only', fromDisk);
+  expect(evaluation.length).toBe(200);
+  for (const { prompt } of [...demonstrations, ...prompts, ...evaluation])
+    expect(prompt).toMatch(/\nEnding:$/);
+});
+
+test('a file that is not there is named', async () => {
+  const nothing: ReadText = () => Promise.resolve(null);
+  await expect(readRows('pairs.jsonl', 'preference', nothing)).rejects.toMatchObject({
+    code: 'not-found',
+    message: 'There is no file "pairs.jsonl".',
+  });
+  await expect(readRows('builtin:unknown/sft', 'preference', nothing)).rejects.toMatchObject({
+    message: 'The playground ships no data set "builtin:unknown/sft".',
+  });
+});
+
+test('a fault in a file carries the name it has in the experiment', async () => {
+  await expect(readRows('p.jsonl', 'prompt-only', () => Promise.resolve('{}'))).rejects.toMatchObject({
+    code: 'bad-data',
+    message: 'p.jsonl, line 1: "prompt" is missing (the row has no fields).',
+  });
+});

@@ -1,0 +1,36 @@
+// Where an experiment's rows come from: a set that ships with the playground (`builtin:NAME/PART`) or a file beside the
+// experiment. How a file is read is the host's business: a page fetches, the command line opens.
+
+import { PlaygroundError } from '../shared/errors';
+import { BUILTIN } from '../shared/experiment';
+import { parseRows, type RowTypes } from './records';
+
+/** `site`: a path below the site's root. `file`: as written in the experiment, relative to its own file. */
+export type DataSource = { at: 'site' | 'file'; path: string };
+
+/** The file's text, or null when there is none. */
+export type ReadText = (source: DataSource) => Promise<string | null>;
+
+export function resolveSource(name: string): DataSource {
+  const builtin = BUILTIN.exec(name)?.groups;
+  if (!builtin) return { at: 'file', path: name };
+  return { at: 'site', path: `experiments/${builtin['set']}/${builtin['part']}.jsonl` };
+}
+
+/** The rows of an entry of `data`. Throws `not-found` or `bad-data`. */
+export async function readRows<T extends keyof RowTypes>(
+  name: string,
+  type: T,
+  read: ReadText,
+): Promise<RowTypes[T][]> {
+  const source = resolveSource(name);
+  const text = await read(source);
+  if (text === null) {
+    throw new PlaygroundError(
+      'not-found',
+      source.at === 'site' ? `The playground ships no data set "${name}".` : `There is no file "${name}".`,
+      'Correct the name under "data"; paths are relative to the experiment file.',
+    );
+  }
+  return parseRows(text, name, type);
+}
