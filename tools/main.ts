@@ -40,6 +40,7 @@ const tasks: Record<string, (args: readonly string[]) => unknown> = {
   'test:unit': (args) => runSteps([runners.unit], args),
   'test:browser': (args) => runSteps([runners.browser], args),
   'test:e2e': (args) => runSteps([runners.e2e], args),
+  bench: (args) => passOn('node', ['bench/run.mjs', ...args]),
   demo,
   cli,
 };
