@@ -58,13 +58,12 @@ tf.registerGradient({
   gradFunc: (dys, saved, attrs) => {
     const [q, k, v, keyMask, out, lse] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
     const dy = (dys as tf.Tensor[])[0] as tf.Tensor; // [B·T, H·D]
-    let all: tf.Tensor[] | undefined;
-    const grads = (): tf.Tensor[] =>
-      (all ??= runKernel<tf.Tensor[]>('AttentionGrad', { q, k, v, keyMask, out, lse, dy }, attrs as AttentionAttrs));
+    // At once, not by need: tfjs gives each gradient below a tidy of its own, which would dispose of the other two.
+    const grads = runKernel<tf.Tensor[]>('AttentionGrad', { q, k, v, keyMask, out, lse, dy }, attrs as AttentionAttrs);
     return {
-      q: () => grads()[0] as tf.Tensor,
-      k: () => grads()[1] as tf.Tensor,
-      v: () => grads()[2] as tf.Tensor,
+      q: () => grads[0] as tf.Tensor,
+      k: () => grads[1] as tf.Tensor,
+      v: () => grads[2] as tf.Tensor,
     };
   },
 });
