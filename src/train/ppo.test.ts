@@ -14,7 +14,13 @@ import type { MetricsRow } from '../shared/protocol';
 import { ppo, startPpo } from './ppo';
 import { disposeState } from './state';
 
-const lora = { r: 2, lora_alpha: 4, lora_dropout: 0, target_modules: ['q_proj', 'v_proj'], use_rslora: false };
+const lora = {
+  r: 2,
+  lora_alpha: 4,
+  lora_dropout: 0,
+  target_modules: ['q_proj', 'v_proj'],
+  use_rslora: false,
+};
 const stage: PpoStage = {
   kind: 'ppo',
   reward: { kind: 'rule', name: 'unused' },
@@ -67,7 +73,15 @@ beforeAll(async () => {
 async function run(changes: Partial<PpoStage> = {}, scored = reward): Promise<MetricsRow[]> {
   const settings = { ...stage, ...changes };
   const state = await startPpo(settings, reference, null, model.config.width);
-  const context = { model, name: 'ppo', seed: 3, onSample: () => undefined, prompts, reference, reward: scored };
+  const context = {
+    model,
+    name: 'ppo',
+    seed: 3,
+    onSample: () => undefined,
+    prompts,
+    reference,
+    reward: scored,
+  };
   const rows: MetricsRow[] = [];
   try {
     let before = tf.memory().numTensors;
@@ -120,7 +134,10 @@ describe('ppo', { timeout: 60_000 }, () => {
     const [charged] = await run({ total_episodes: 8, missing_eos_penalty: 1 });
     const unfinished = 1 - (free!['finish_rate'] as number);
     expect(unfinished).toBeGreaterThan(0);
-    expect((free!['objective/scores'] as number) - (charged!['objective/scores'] as number)).toBeCloseTo(unfinished, 6);
+    expect((free!['objective/scores'] as number) - (charged!['objective/scores'] as number)).toBeCloseTo(
+      unfinished,
+      6,
+    );
   });
 
   it('steers the KL coefficient when asked to', async () => {
@@ -138,7 +155,9 @@ describe('ppo', { timeout: 60_000 }, () => {
 
   it('stops with the stage, step and metric when a score is no number, and leaves nothing behind', async () => {
     const before = tf.memory().numTensors;
-    const failure = await run({}, () => Promise.resolve(Array<number>(8).fill(NaN))).catch((error: unknown) => error);
+    const failure = await run({}, () => Promise.resolve(Array<number>(8).fill(NaN))).catch(
+      (error: unknown) => error,
+    );
     expect(failure).toBeInstanceOf(PlaygroundError);
     expect((failure as PlaygroundError).code).toBe('not-finite');
     expect((failure as PlaygroundError).message).toContain('ppo, step 1: objective/rlhf_reward is NaN');
