@@ -8,14 +8,9 @@ import { root } from './once.mjs';
 import { buildSite, start } from './site.ts';
 import { runners, runSteps } from './test.ts';
 
-/** Runs a program with the person's terminal; its exit code. */
-function passOn(command: string, args: readonly string[]): number {
-  const { status } = spawnSync('npx', [command, ...args], {
-    cwd: root,
-    stdio: 'inherit',
-    shell: process.platform === 'win32',
-  });
-  return status ?? 1;
+/** Runs a script of Node's with the person's terminal; its exit code. */
+function runNode(script: string, args: readonly string[]): number {
+  return spawnSync(process.execPath, [script, ...args], { cwd: root, stdio: 'inherit' }).status ?? 1;
 }
 
 const startFlags = {
@@ -33,14 +28,14 @@ const tasks: Record<string, (args: readonly string[]) => unknown> = {
   preview: startSite,
   dev: async (args) => {
     await buildKernels();
-    return passOn('vite', args);
+    return runNode('node_modules/vite/bin/vite.js', args);
   },
   build: buildSite,
   test: () => runSteps(),
   'test:unit': (args) => runSteps([runners.unit], args),
   'test:browser': (args) => runSteps([runners.browser], args),
   'test:e2e': (args) => runSteps([runners.e2e], args),
-  bench: (args) => passOn('node', ['bench/run.mjs', ...args]),
+  bench: (args) => runNode('bench/run.mjs', args),
   demo,
   cli,
 };
