@@ -23,10 +23,16 @@ function site(): Plugin {
   };
 }
 
+// The engine's chunks carry the worker's name: .size-limit.json counts all others as the page.
+const workerFile = 'assets/worker-[name]-[hash].js';
+
 export default defineConfig({
   base: './',
   plugins: [svelte(), kernels(), site()],
-  worker: { format: 'es' },
+  worker: {
+    format: 'es',
+    rolldownOptions: { output: { entryFileNames: workerFile, chunkFileNames: workerFile } },
+  },
   server: { headers: isolationHeaders },
   preview: { headers: isolationHeaders },
   // Reached by dynamic imports only, so the dev server would find them late and reload under a running test.
