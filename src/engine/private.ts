@@ -24,7 +24,7 @@ export function wasmBackend(): PrivateWasmBackend {
 }
 
 /** What the WebGPU backend keeps about a tensor. */
-interface GpuTensorData {
+export interface GpuTensorData {
   resource: GPUBuffer;
   /** A host copy cached by `.data()`; stale once a kernel writes the buffer in place. */
   values: Float32Array | Int32Array | null;
@@ -49,6 +49,7 @@ interface PrivateWebGPUBackend {
   computePassEncoder: GPUComputePassEncoder | null;
   dispatchCountInPass: number;
   uploadToGPU(id: object): void;
+  disposeData(id: object): boolean;
   makeTensorInfo(shape: number[], dtype: tf.DataType): tf.TensorInfo;
   ensureCommandEncoderReady(): void;
   endComputePassEncoder(): void;

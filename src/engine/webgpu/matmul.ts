@@ -1,0 +1,106 @@
+// The matrix product in every transposition. The tile is chosen by shape alone, so that the same shapes give the same
+// bits; nothing is added atomically.
+
+import reduceSource from '../ops/matmul-reduce.wgsl?raw';
+import source from '../ops/matmul.wgsl?raw';
+import tile from '../ops/tile.wgsl?raw';
+import type { tf } from '../tf';
+import { dispatch, line, output, release } from './dispatch';
+
+interface MatmulInputs {
+  a: tf.TensorInfo;
+  b: tf.TensorInfo;
+  /** [M, N], or [N] for every row. */
+  add?: tf.TensorInfo | undefined;
+}
+
+interface MatmulAttrs {
+  transposeA: boolean;
+  transposeB: boolean;
+  scale: number;
+}
+
+/** scale · op(a) · op(b) + add → [M, N]. */
+export function matmulKernel(
+  { a, b, add }: MatmulInputs,
+  { transposeA, transposeB, scale }: MatmulAttrs,
+): tf.TensorInfo {
+  const [M, K] = dimensions(a, transposeA);
+  const [N] = dimensions(b, !transposeB);
+  const result = output([M, N]);
+  const shape = tileShape(M, N, K, transposeA, transposeB);
+  const [x, y] = shape.groups;
+  const slice = Math.ceil(K / sliceCount(M * N, K, x * y * 64) / 4) * 4;
+  const slices = Math.max(1, Math.ceil(K / slice)); // none empty
+  const addRow = add?.shape.length === 1;
+  const parts = slices > 1 ? output([slices, M, N]) : result;
+  const added = add && slices === 1 ? [add] : [];
+  dispatch({
+    name: 'matmul',
+    source,
+    values: {
+      ...shape.values,
+      STORE4: N % 4 === 0,
+      SLICES: slices > 1,
+      ADD: added.length > 0,
+      ADDROW: addRow,
+    },
+    writes: [parts],
+    reads: [a, b, ...added],
+    integers: [M, N, K, slice],
+    floats: [scale],
+    groups: [x, y, slices],
+  });
+  if (slices === 1) return result;
+  dispatch({
+    name: 'matmul-reduce',
+    source: reduceSource,
+    values: { ADD: add !== undefined, ADDROW: addRow },
+    writes: [result],
+    reads: add ? [parts, add] : [parts],
+    integers: [M * N, N, slices],
+    floats: [scale],
+    groups: line(Math.ceil((M * N) / 64)),
+  });
+  release(parts);
+  return result;
+}
+
+function dimensions({ shape }: tf.TensorInfo, transposed: boolean): [outer: number, inner: number] {
+  const [first = 0, second = 0] = shape;
+  return transposed ? [second, first] : [first, second];
+}
+
+/** Tile values of tile.wgsl and the workgroups that cover [M, N]. */
+export function tileShape(M: number, N: number, K: number, transposeA: boolean, transposeB: boolean) {
+  const aligned = (transposeA ? M : K) % 4 === 0 && (transposeB ? K : N) % 4 === 0;
+  // 8 × 8 results an invocation need half the loads of 4 × 4; small results want more invocations instead.
+  const R = M > 4 && M * N >= 65536 ? 2 : 1;
+  const J = N > 4 && M * N >= 65536 ? 2 : 1;
+  const across = Math.ceil(N / (4 * J));
+  const WX = across >= 8 ? 8 : 2 ** Math.ceil(Math.log2(across));
+  const WY = 64 / WX;
+  return {
+    values: {
+      TILE: tile,
+      ALIGNED: aligned,
+      RAGGED_K: transposeA && !transposeB,
+      TRANSPOSE_A: transposeA,
+      TRANSPOSE_B: transposeB,
+      FOUR: 4,
+      R,
+      J,
+      WX,
+      WY,
+    },
+    groups: [Math.ceil(across / WX), Math.ceil(M / (4 * R * WY))] as [number, number],
+  };
+}
+
+/** Slices of K: more than one where the invocations would be too few to fill a GPU. */
+function sliceCount(results: number, K: number, invocations: number): number {
+  const wanted = Math.floor(4096 / invocations);
+  const longest = Math.floor(K / 128); // a slice shorter than 128 costs more than it brings
+  const fitting = Math.floor((1 << 22) / results); // 16 MB of partial products
+  return Math.max(1, Math.min(wanted, longest, fitting, 32));
+}
