@@ -1,15 +1,10 @@
 // Editing must change one setting and nothing else, and refuse what the table does not allow, in words.
 
 import { describe, expect, it } from 'vitest';
-import type { Experiment, Stage, StageKind } from '../../shared/experiment';
+import type { Experiment } from '../../shared/experiment';
 import type { Setting } from '../../shared/setting';
-import { settingsOf } from '../../shared/settings';
+import { defaultStage } from '../../shared/validate';
 import { parseValue, readSetting, settingsAt, showValue, writeSetting, type Place } from './draft';
-
-function defaultStage(kind: StageKind): Stage {
-  const entries = settingsOf(kind).map((each) => [each.key, each.default]);
-  return { kind, ...Object.fromEntries(entries) } as Stage;
-}
 
 const experiment: Experiment = {
   format: 1,
@@ -52,7 +47,9 @@ describe('parseValue', () => {
   it('reads numbers as people write them', () => {
     expect(parseValue(setting(0, 'learning_rate'), ' 1e-3 ')).toEqual({ value: 0.001 });
     expect(parseValue(setting(0, 'learning_rate'), '0,5')).toEqual({ value: 0.5 });
-    expect(parseValue(setting('lora', 'target_modules'), 'q_proj, c_fc')).toEqual({ value: ['q_proj', 'c_fc'] });
+    expect(parseValue(setting('lora', 'target_modules'), 'q_proj, c_fc')).toEqual({
+      value: ['q_proj', 'c_fc'],
+    });
   });
 
   it('says what a value may be', () => {

@@ -27,7 +27,11 @@ function bagAt(experiment: Experiment, { scope }: Setting, place: Place): Bag {
 }
 
 /** Value of a setting, undefined where it is left out. */
-export function readSetting(experiment: Experiment, place: Place, setting: Setting): SettingValue | undefined {
+export function readSetting(
+  experiment: Experiment,
+  place: Place,
+  setting: Setting,
+): SettingValue | undefined {
   return bagAt(experiment, setting, place)[setting.key] as SettingValue | undefined;
 }
 
@@ -65,7 +69,10 @@ export function showValue(value: SettingValue | undefined): string {
 }
 
 /** What a person typed, as a value of the setting, or the message that says what it may be. */
-export function parseValue(setting: Setting, text: string): { value: SettingValue | undefined } | { problem: string } {
+export function parseValue(
+  setting: Setting,
+  text: string,
+): { value: SettingValue | undefined } | { problem: string } {
   const typed = text.trim();
   const value = typedValue(setting, typed);
   if (value === undefined && setting.optional) return { value };

@@ -19,13 +19,16 @@ export function formatNumber(value: number): string {
 
 /** Like formatNumber, with a fixed count of decimals so that a changing figure does not jump about. */
 export function formatFixed(value: number, decimals = 2): string {
-  if (!Number.isFinite(value) || (value !== 0 && Math.abs(value) < 0.5 * 10 ** -decimals)) return formatNumber(value);
+  if (!Number.isFinite(value) || (value !== 0 && Math.abs(value) < 0.5 * 10 ** -decimals))
+    return formatNumber(value);
   return Math.abs(value) >= 1000 ? formatNumber(value) : signed(value.toFixed(decimals));
 }
 
 /** A share in [0, 1] as whole per cent: 0.876 → "88 %". */
 export function formatPercent(share: number): string {
-  return Number.isFinite(share) ? `${signed(String(Math.round(share * 100)))}${NARROW_SPACE}%` : formatNumber(share);
+  return Number.isFinite(share)
+    ? `${signed(String(Math.round(share * 100)))}${NARROW_SPACE}%`
+    : formatNumber(share);
 }
 
 /** Seconds as "0:07", "1:52" or "1:02:03". */

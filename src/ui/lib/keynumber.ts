@@ -69,5 +69,7 @@ export function sparkline(told: Told, { name, kind }: Station): string {
   const low = Math.min(...values);
   const span = Math.max(...values) - low || 1;
   const total = Math.max(1, values.length - 1);
-  return values.map((value, i) => `${((i * 48) / total).toFixed(1)},${(12 - ((value - low) * 12) / span).toFixed(1)}`).join(' ');
+  return values
+    .map((value, i) => `${((i * 48) / total).toFixed(1)},${(12 - ((value - low) * 12) / span).toFixed(1)}`)
+    .join(' ');
 }

@@ -19,11 +19,15 @@ export function stageWork(stage: Stage, evaluationPrompts = 200): number {
   const prompt = 60;
   switch (stage.kind) {
     case 'sft':
-      return stage.max_steps * stage.per_device_train_batch_size * stage.gradient_accumulation_steps * 100 * 3;
+      return (
+        stage.max_steps * stage.per_device_train_batch_size * stage.gradient_accumulation_steps * 100 * 3
+      );
     case 'pairs':
       return stage.count * 2 * (prompt + stage.max_new_tokens);
     case 'reward':
-      return stage.max_steps * stage.per_device_train_batch_size * stage.gradient_accumulation_steps * 200 * 3;
+      return (
+        stage.max_steps * stage.per_device_train_batch_size * stage.gradient_accumulation_steps * 200 * 3
+      );
     case 'ppo':
       return stage.total_episodes * (prompt + stage.response_length) * (4 + 6 * stage.num_ppo_epochs);
     case 'evaluate':

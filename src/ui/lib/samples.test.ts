@@ -34,7 +34,12 @@ describe('SampleBook', () => {
 
 describe('momentAt', () => {
   it('finds a moment, else the first or the last', () => {
-    const moments = [1, 2, 3].map((step) => ({ checkpoint: 'sft', stage: 'sft', step, completion: String(step) }));
+    const moments = [1, 2, 3].map((step) => ({
+      checkpoint: 'sft',
+      stage: 'sft',
+      step,
+      completion: String(step),
+    }));
     expect(momentAt(moments, momentKey(moments[1]!), 0)?.step).toBe(2);
     expect(momentAt(moments, null, 0)?.step).toBe(1);
     expect(momentAt(moments, 'gone', -1)?.step).toBe(3);

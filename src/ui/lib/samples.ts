@@ -32,6 +32,8 @@ export class SampleBook {
       this.entries.set(key, entry);
     }
     const moment = { checkpoint: sample.checkpoint, stage, step, completion: sample.completion };
+    // An evaluation's step only counts its batches: the checkpoint alone says which moment of the run it shows.
+    if (stage.startsWith('evaluate')) moment.step = 0;
     const at = entry.moments.findIndex((other) => momentKey(other) === momentKey(moment));
     if (at < 0) entry.moments.push(moment);
     else entry.moments[at] = moment;
@@ -39,17 +41,30 @@ export class SampleBook {
 
   /** Entries in the order in which they came; those that can be compared (two moments or more) first. */
   get watched(): Watched[] {
-    const all = [...this.entries.values()];
-    return [...all.filter(({ moments }) => moments.length > 1), ...all.filter(({ moments }) => moments.length <= 1)];
+    // Copies, so that a view notices a moment that was added to an entry it already shows.
+    const all = [...this.entries.values()].map((entry) => ({ ...entry, moments: [...entry.moments] }));
+    return [
+      ...all.filter(({ moments }) => moments.length > 1),
+      ...all.filter(({ moments }) => moments.length <= 1),
+    ];
   }
 }
 
 /** Identity of a moment within an entry. */
 export function momentKey({ checkpoint, stage, step }: Moment): string {
-  return `${checkpoint}@${stage}:${step}`;
+  return checkpoint === 'base' ? checkpoint : `${checkpoint}@${stage}:${step}`;
 }
 
 /** The moment with this key; `fallback` counts from the start (0) or from the end (-1) when it is absent. */
 export function momentAt(moments: readonly Moment[], key: string | null, fallback: number): Moment | null {
   return moments.find((moment) => momentKey(moment) === key) ?? moments.at(fallback) ?? null;
+}
+
+const CHECKPOINTS: Record<string, string> = { base: 'Base', sft: 'SFT', ppo: 'PPO' };
+
+/** "Base", "SFT, step 25", "PPO". */
+export function momentLabel({ checkpoint, stage, step }: Moment): string {
+  const name = CHECKPOINTS[checkpoint] ?? checkpoint;
+  if (stage.startsWith('evaluate') || checkpoint === 'base') return name;
+  return `${name}, ${stage.startsWith('ppo') ? 'update' : 'step'} ${step}`;
 }

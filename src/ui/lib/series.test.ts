@@ -44,7 +44,10 @@ describe('pointsToDraw', () => {
   it('keeps order, ends, extremes, and the limit', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.option(fc.double({ noNaN: true, noDefaultInfinity: true })), { minLength: 50, maxLength: 400 }),
+        fc.array(fc.option(fc.double({ noNaN: true, noDefaultInfinity: true })), {
+          minLength: 50,
+          maxLength: 400,
+        }),
         (values) => {
           const kept = pointsToDraw([values], 40) ?? [];
           expect(kept.length).toBeLessThanOrEqual(42);

@@ -53,11 +53,29 @@ export class MetricColumns {
   }
 }
 
+/** Metrics of a run, stage by stage. */
+export class MetricsBook {
+  private readonly stages = new Map<string, MetricColumns>();
+
+  append(row: MetricsRow): void {
+    const columns = this.of(row.stage);
+    this.stages.set(row.stage, columns);
+    columns.append(row);
+  }
+
+  of(stage: string): MetricColumns {
+    return this.stages.get(stage) ?? new MetricColumns();
+  }
+}
+
 /**
  * Which points to draw of aligned columns: all if they are at most `limit`, else the index of the lowest and of the
  * highest value of each column in every bucket, so that no spike is lost. Ascending, first and last point included.
  */
-export function pointsToDraw(columns: readonly (readonly (number | null)[])[], limit: number): number[] | null {
+export function pointsToDraw(
+  columns: readonly (readonly (number | null)[])[],
+  limit: number,
+): number[] | null {
   const length = columns[0]?.length ?? 0;
   if (length <= limit) return null;
   const kept = new Set<number>([0, length - 1]);

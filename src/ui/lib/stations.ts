@@ -41,13 +41,15 @@ const LABELS: Record<StationKind, string> = {
 
 /** What each station does, for someone who meets it for the first time. */
 export const PURPOSE: Record<StationKind, string> = {
-  model: 'A small language model, trained on simple stories and then frozen. Every stage learns an adapter beside it.',
+  model:
+    'A small language model, trained on simple stories and then frozen. Every stage learns an adapter beside it.',
   data: 'What the stages learn from and are measured on, split by opening so that no stage is tested on what it saw.',
   sft: 'Supervised fine-tuning: the model imitates demonstrations and learns the form, a short ending that stops.',
   pairs: 'The model writes two endings to each opening, and a labeller says which of them is better.',
   reward: 'A copy of the model learns to tell the preferred ending from the other: a score for any ending.',
   ppo: 'The model writes, the reward scores, and likely words shift towards what scored well, held near to where they began.',
-  evaluate: 'Every checkpoint answers openings that no stage has seen, judged by a scorer that no stage was trained on.',
+  evaluate:
+    'Every checkpoint answers openings that no stage has seen, judged by a scorer that no stage was trained on.',
 };
 
 /** Stations of an experiment in the order in which they run. */
@@ -57,7 +59,11 @@ export function stationsOf(stages: readonly Stage[]): Station[] {
     const name = names[i] ?? kind;
     return { name, kind, label: name.replace(kind, LABELS[kind]).replace('-', '\u202f') };
   });
-  return [{ name: 'model', kind: 'model', label: LABELS.model }, { name: 'data', kind: 'data', label: LABELS.data }, ...own];
+  return [
+    { name: 'model', kind: 'model', label: LABELS.model },
+    { name: 'data', kind: 'data', label: LABELS.data },
+    ...own,
+  ];
 }
 
 const LOSS: ChartPlan = {
@@ -86,23 +92,13 @@ export const CHARTS: Record<StageKind, ChartPlan[]> = {
     {
       title: 'Finished endings',
       unit: 'share',
-      series: [{ key: 'eval_finish_rate', label: 'finished', role: 'policy' }],
+      series: [{ key: 'finish_rate', label: 'finished', role: 'policy' }],
     },
-    {
-      title: 'Token accuracy',
-      unit: 'share',
-      series: [{ key: 'mean_token_accuracy', label: 'training', role: 'policy' }],
-    },
+    { title: 'Entropy', unit: 'number', series: [{ key: 'entropy', label: 'nats a token', role: 'policy' }] },
     GRADIENT,
     RATE,
   ],
-  pairs: [
-    {
-      title: 'Labels',
-      unit: 'share',
-      series: [{ key: 'share_decided', label: 'decided', role: 'reward' }],
-    },
-  ],
+  pairs: [],
   reward: [
     LOSS,
     {
@@ -124,14 +120,26 @@ export const CHARTS: Record<StageKind, ChartPlan[]> = {
     GRADIENT,
   ],
   ppo: [
-    { title: 'Reward', unit: 'number', series: [{ key: 'objective/scores', label: 'score', role: 'reward' }] },
+    {
+      title: 'Reward',
+      unit: 'number',
+      series: [{ key: 'objective/scores', label: 'score', role: 'reward' }],
+    },
     {
       title: 'KL to the reference',
       unit: 'number',
       series: [{ key: 'objective/kl', label: 'nats', role: 'kl' }],
     },
-    { title: 'Policy loss', unit: 'number', series: [{ key: 'loss/policy_avg', label: 'policy', role: 'policy' }] },
-    { title: 'Value loss', unit: 'number', series: [{ key: 'loss/value_avg', label: 'value', role: 'value' }] },
+    {
+      title: 'Policy loss',
+      unit: 'number',
+      series: [{ key: 'loss/policy_avg', label: 'policy', role: 'policy' }],
+    },
+    {
+      title: 'Value loss',
+      unit: 'number',
+      series: [{ key: 'loss/value_avg', label: 'value', role: 'value' }],
+    },
     {
       title: 'Clipped',
       unit: 'share',
@@ -141,6 +149,11 @@ export const CHARTS: Record<StageKind, ChartPlan[]> = {
       title: 'Entropy',
       unit: 'number',
       series: [{ key: 'policy/entropy_avg', label: 'nats a token', role: 'policy' }],
+    },
+    {
+      title: 'Finished endings',
+      unit: 'share',
+      series: [{ key: 'finish_rate', label: 'finished', role: 'policy' }],
     },
   ],
   evaluate: [],

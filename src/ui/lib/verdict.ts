@@ -2,6 +2,7 @@
 // intervals, and the rest of the report as rows of a table.
 
 import type { Interval, Report } from '../../shared/protocol';
+import { formatFixed, formatPercent, titleOf } from './format';
 
 export interface HeadlineValue {
   checkpoint: string;
@@ -15,6 +16,7 @@ export interface Headline {
 }
 
 const METRIC = 'happy';
+const SHARES = new Set([METRIC, 'finish_rate', 'win_rate']);
 
 const LABELS: Record<string, string> = {
   base: 'base model',
@@ -32,7 +34,42 @@ export function headline(report: Report | null): Headline | null {
   if (!report) return null;
   const values = Object.entries(report.evaluation).flatMap(([checkpoint, metrics]): HeadlineValue[] => {
     const interval = metrics[METRIC];
-    return interval && checkpoint in LABELS ? [{ checkpoint, label: checkpointLabel(checkpoint), interval }] : [];
+    return interval && checkpoint in LABELS
+      ? [{ checkpoint, label: checkpointLabel(checkpoint), interval }]
+      : [];
   });
   return values.length > 0 ? { metric: METRIC, values } : null;
+}
+
+export interface ReportRow {
+  key: string;
+  label: string;
+  doc: string;
+  /** One per checkpoint, in the report's order; empty texts where the checkpoint was not measured. */
+  cells: { value: string; interval: string }[];
+}
+
+/** The report as rows of metrics, win rates last. */
+export function reportRows(report: Report): ReportRow[] {
+  const checkpoints = Object.keys(report.evaluation);
+  const keys = [...new Set(Object.values(report.evaluation).flatMap((metrics) => Object.keys(metrics)))];
+  const rows = keys.map((key) =>
+    row(
+      key,
+      checkpoints.map((checkpoint) => report.evaluation[checkpoint]?.[key]),
+    ),
+  );
+  const against = checkpoints.map((checkpoint) => report.comparisons[`${checkpoint}>sft`]?.win_rate);
+  return against.some(Boolean) ? [...rows, row('win_rate', against)] : rows;
+}
+
+function row(key: string, intervals: (Interval | undefined)[]): ReportRow {
+  const share = SHARES.has(key);
+  const show = (value: number): string => (share ? formatPercent(value) : formatFixed(value));
+  const cells = intervals.map((interval) =>
+    interval
+      ? { value: show(interval.value), interval: `${show(interval.low)} to ${show(interval.high)}` }
+      : { value: '', interval: '' },
+  );
+  return { key, label: titleOf(key), doc: key, cells };
 }

@@ -7,12 +7,13 @@ import type { Command } from '../../shared/protocol';
 import type { Setting, SettingValue } from '../../shared/setting';
 import { readSetting, sameValue, settingsAt, writeSetting, type Place } from '../lib/draft';
 import { stationsOf, type Station } from '../lib/stations';
-import type { SavedRun } from '../lib/saved';
+import { newRunId, rememberRun, type RunName, type SavedRun } from './saved';
 import type { Session } from './session.svelte';
 
 export class Playground {
   draft = $state.raw<Experiment>() as Experiment;
-  unfinished = $state.raw<SavedRun | null>(null);
+  /** The run that can be continued once it is no longer at work; see `canContinue`. */
+  private unfinished = $state.raw<RunName | null>(null);
   private chosen = $state<string | null>(null);
 
   constructor(
@@ -28,12 +29,17 @@ export class Playground {
     return stationsOf(this.draft.stages);
   }
 
+  get canContinue(): boolean {
+    const { run } = this.session;
+    return this.unfinished !== null && (run === 'stopped' || run === 'failed');
+  }
+
   /** The station in focus: the one chosen, else where the run is. */
   get focus(): Station {
     const { session, stations } = this;
-    const last = session.run === 'finished' ? stations.at(-1)?.name : undefined;
-    const name = this.chosen ?? session.current?.name ?? last;
-    return stations.find((station) => station.name === name) ?? (stations[0] as Station);
+    const name = this.chosen ?? session.current?.name;
+    const rest = session.run === 'finished' ? stations.at(-1) : stations[0];
+    return stations.find((station) => station.name === name) ?? (rest as Station);
   }
 
   /** Focuses a station; choosing the one that is running follows the run again. */
@@ -72,38 +78,37 @@ export class Playground {
     );
   }
 
-  start(): void {
-    const stamp = new Date().toISOString().slice(0, 19).replaceAll(':', '-');
-    this.begin({ runId: `${this.draft.name}-${stamp}`, experiment: this.draft }, false);
-  }
-
-  continue(): void {
-    const saved = this.unfinished ?? this.failedRun;
-    if (!saved) return;
+  /** Takes up what the last visit left: a finished run is shown, an unfinished one is offered. */
+  restore(saved: SavedRun): void {
     this.draft = saved.experiment;
-    this.begin(saved, true);
+    this.session.restore(saved);
+    this.unfinished = saved.report ? null : saved;
   }
 
-  /** The run that failed or was stopped, if it can be taken up again. */
-  get failedRun(): SavedRun | null {
-    const { run, runId } = this.session;
-    return runId && (run === 'failed' || run === 'stopped') ? { runId, experiment: this.running } : null;
+  async start(): Promise<void> {
+    await this.begin({ runId: newRunId(this.draft.name), experiment: this.draft }, false);
+  }
+
+  /** Goes on with a run that was left, stopped or failed, from its last checkpoint and with its own settings. */
+  async continue(): Promise<void> {
+    if (!this.unfinished) return;
+    this.draft = this.unfinished.experiment;
+    await this.begin(this.unfinished, true);
   }
 
   command(type: 'pause' | 'resume' | 'step' | 'stop'): void {
     this.send({ type });
   }
 
-  private running = $state.raw<Experiment>() as Experiment;
-
-  private begin({ runId, experiment }: SavedRun, resume: boolean): void {
-    this.unfinished = null;
+  private async begin(run: RunName, resume: boolean): Promise<void> {
+    const { session } = this;
     this.chosen = null;
-    this.running = experiment;
+    this.unfinished = run;
     try {
-      this.session.start(runId, experiment, resume);
+      await rememberRun(run);
+      session.start(run.runId, run.experiment, resume);
     } catch (error) {
-      this.session.error = toPlainError(error);
+      session.error = toPlainError(error);
     }
   }
 }

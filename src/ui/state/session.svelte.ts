@@ -1,13 +1,24 @@
 // What the worker has told so far: its device, its model, and the run with its stages, metrics, samples and report.
-// Metrics and samples are kept in plain classes; `tick` moves at most ten times a second and is what the views watch.
+// Metrics and samples are kept in plain classes; `shown` is set at most ten times a second and is what views watch.
 
 import type { PlainError } from '../../shared/errors';
 import { stageNames, type Experiment } from '../../shared/experiment';
-import type { Command, DeviceReport, Event, MemoryReport, ModelReport, Report, StageState } from '../../shared/protocol';
+import type {
+  Command,
+  DeviceReport,
+  Event,
+  MemoryReport,
+  MetricsRow,
+  ModelReport,
+  Report,
+  StageState,
+} from '../../shared/protocol';
 import { secondsLeft, runShare, stageWork, type StageProgress } from '../lib/progress';
 import { Redraw, redrawInterval } from '../lib/redraw';
 import { SampleBook } from '../lib/samples';
-import { MetricColumns } from '../lib/series';
+import { Requests } from '../lib/requests';
+import { type MetricColumns, MetricsBook } from '../lib/series';
+import type { SavedRun } from './saved';
 
 export interface Loading {
   what: string;
@@ -17,7 +28,11 @@ export interface Loading {
 
 export type StageView = StageProgress & { name: string };
 
-const NOTHING = new MetricColumns();
+interface Told {
+  metrics: MetricsBook;
+  samples: SampleBook;
+  stages: StageView[];
+}
 
 export class Session {
   device = $state.raw<DeviceReport | null>(null);
@@ -26,20 +41,20 @@ export class Session {
   model = $state.raw<ModelReport | null>(null);
   run = $state<StageState>('waiting');
   runId = $state<string | null>(null);
-  stages = $state.raw<StageView[]>([]);
   report = $state.raw<Report | null>(null);
   error = $state.raw<PlainError | null>(null);
-  tick = $state(0);
 
   private readonly redraw = new Redraw(() => this.show(), redrawInterval);
-  private readonly answers = new Map<number, { resolve(texts: string[]): void; reject(error: PlainError): void }>();
-  private metrics = new Map<string, MetricColumns>();
-  private book = new SampleBook();
-  private live: StageView[] = [];
+  private readonly answers = new Requests<string[]>();
+  private told: Told = { metrics: new MetricsBook(), samples: new SampleBook(), stages: [] };
+  private shown = $state.raw<Told>(this.told);
   private ownSecondsLeft: number | null = null;
-  private requests = 0;
 
   constructor(private readonly send: (command: Command) => void) {}
+
+  get stages(): StageView[] {
+    return this.shown.stages;
+  }
 
   get busy(): boolean {
     return this.run === 'running' || this.run === 'paused';
@@ -56,25 +71,28 @@ export class Session {
   }
 
   get current(): StageView | null {
-    return this.stages.find(({ state }) => state === 'running' || state === 'paused' || state === 'failed') ?? null;
+    return (
+      this.stages.find(({ state }) => state === 'running' || state === 'paused' || state === 'failed') ?? null
+    );
   }
 
   stage(name: string): StageView | null {
     return this.stages.find((stage) => stage.name === name) ?? null;
   }
 
-  /** Metrics of a stage; read `tick` beside it to be told of new ones. */
+  /** Metrics of a stage; a view that reads them is told of new ones. */
   columns(stage: string): MetricColumns {
-    return this.metrics.get(stage) ?? NOTHING;
+    return this.shown.metrics.of(stage);
   }
 
   get samples(): SampleBook {
-    return this.book;
+    return this.shown.samples;
   }
 
   /** Starts a run, or goes on with one from its checkpoint. */
   start(runId: string, experiment: Experiment, resume: boolean): void {
-    this.reset(runId, experiment);
+    if (!resume || runId !== this.runId) this.reset(runId, experiment);
+    this.error = null;
     this.run = 'running';
     this.send({ type: 'start', runId, experiment: $state.snapshot(experiment), resume });
   }
@@ -82,7 +100,7 @@ export class Session {
   /** Forgets the last run and lists the stages of the next, so that what a run told can be shown again. */
   reset(runId: string | null, experiment: Experiment): void {
     const names = stageNames(experiment.stages);
-    this.live = experiment.stages.map((stage, i) => ({
+    const stages = experiment.stages.map((stage, i): StageView => ({
       name: names[i] ?? stage.kind,
       state: 'waiting',
       weight: stageWork(stage),
@@ -90,8 +108,7 @@ export class Session {
       totalSteps: 0,
       seconds: 0,
     }));
-    this.metrics = new Map();
-    this.book = new SampleBook();
+    this.told = { metrics: new MetricsBook(), samples: new SampleBook(), stages };
     this.ownSecondsLeft = null;
     this.runId = runId;
     this.run = 'waiting';
@@ -102,12 +119,25 @@ export class Session {
 
   /** Texts that continue the prompts, by the adapter of a stage (`null`: the bare model). */
   generate(prompts: string[], runId: string | null, adapter: string | null, seed: number): Promise<string[]> {
-    const request = ++this.requests;
     const options = { maxNewTokens: 48, minNewTokens: 0, temperature: 1, topK: 0, topP: 1, seed };
-    return new Promise((resolve, reject) => {
-      this.answers.set(request, { resolve, reject });
-      this.send({ type: 'generate', request, runId, adapter, prompts, options });
+    return this.answers.ask((request) =>
+      this.send({ type: 'generate', request, runId, adapter, prompts, options }),
+    );
+  }
+
+  /** Shows a run that an earlier visit left behind. */
+  restore({ runId, experiment, metrics, samples, report }: SavedRun): void {
+    this.reset(runId, experiment);
+    for (const row of metrics) this.file(row);
+    for (const sample of samples) this.told.samples.add('evaluate', 0, sample);
+    this.report = report;
+    this.run = report ? 'finished' : 'stopped';
+    this.told.stages = this.told.stages.map((stage) => {
+      const begun = stage.step > 0;
+      const seconds = report?.seconds[stage.name] ?? 0;
+      return { ...stage, seconds, state: report ? 'finished' : begun ? 'stopped' : 'waiting' };
     });
+    this.show();
   }
 
   receive(event: Event): void {
@@ -133,7 +163,7 @@ export class Session {
         this.addMetrics(event);
         break;
       case 'sample':
-        this.book.add(event.stage, event.step, event.sample);
+        this.told.samples.add(event.stage, event.step, event.sample);
         this.redraw.ask();
         break;
       case 'run':
@@ -145,8 +175,7 @@ export class Session {
         this.report = event.report;
         break;
       case 'generated':
-        this.answers.get(event.request)?.resolve(event.completions);
-        this.answers.delete(event.request);
+        this.answers.answer(event.request, event.completions);
         break;
       case 'error':
         this.fail(event);
@@ -158,32 +187,30 @@ export class Session {
   }
 
   private addMetrics({ row, secondsLeft }: Extract<Event, { type: 'metrics' }>): void {
-    const columns = this.metrics.get(row.stage) ?? new MetricColumns();
-    this.metrics.set(row.stage, columns);
-    columns.append(row);
+    this.file(row);
     this.ownSecondsLeft = secondsLeft;
-    this.change(row.stage, { step: row.step });
     this.redraw.ask();
   }
 
+  private file(row: MetricsRow): void {
+    this.told.metrics.append(row);
+    this.change(row.stage, { step: row.step });
+  }
+
   private fail({ request, error }: Extract<Event, { type: 'error' }>): void {
-    const answer = request === null ? undefined : this.answers.get(request);
-    if (answer) {
-      answer.reject(error);
-      this.answers.delete(request ?? 0);
-      return;
-    }
+    if (request !== null && this.answers.fail(request, error)) return;
     this.error = error;
     this.loading = null;
   }
 
   private change(name: string, now: Partial<StageProgress>): void {
-    this.live = this.live.map((stage) => (stage.name === name ? { ...stage, ...pick(now) } : stage));
+    this.told.stages = this.told.stages.map((stage) =>
+      stage.name === name ? { ...stage, ...pick(now) } : stage,
+    );
   }
 
   private show(): void {
-    this.stages = this.live;
-    this.tick += 1;
+    this.shown = { ...this.told };
   }
 }
 

@@ -40,13 +40,3 @@ class ThemeState {
 }
 
 export const theme = new ThemeState();
-
-/** The colour of a role as the canvas needs it, resolved for the theme in use. */
-export function colourOf(role: string): string {
-  const probe = document.createElement('i');
-  probe.style.color = `var(--${role})`;
-  document.body.append(probe);
-  const { color } = getComputedStyle(probe);
-  probe.remove();
-  return color;
-}

@@ -1,0 +1,13 @@
+// Mounts the page, then, once it stands, wakes the worker that carries the engine.
+
+import { mount } from 'svelte';
+import App from './ui/App.svelte';
+import './ui/app.css';
+import { connect } from './ui/connect';
+
+const target = document.getElementById('app');
+if (target) {
+  const { playground, wake } = connect(new URL(location.href).searchParams);
+  mount(App, { target, props: { playground } });
+  requestAnimationFrame(() => setTimeout(() => void wake()));
+}

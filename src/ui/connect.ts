@@ -1,0 +1,74 @@
+// Joins the page to its worker: which experiment the address names, what is sent and what comes back, and the run
+// that the last visit left in this browser. The engine is not loaded before the page stands.
+
+import { PlaygroundError, toPlainError } from '../shared/errors';
+import type { Experiment } from '../shared/experiment';
+import type { Command, Event } from '../shared/protocol';
+import { parseExperiment } from '../shared/validate';
+import { Playground } from './state/playground.svelte';
+import { lastRun } from './state/saved';
+import { Session } from './state/session.svelte';
+
+const SHIPPED = import.meta.glob<string>('../../experiments/*.json', {
+  query: '?raw',
+  import: 'default',
+  eager: true,
+});
+const DEFAULT = 'kind-endings-quick';
+
+/** The experiment shipped under a name. Throws PlaygroundError('not-found') naming those there are. */
+function shippedExperiment(name: string): Experiment {
+  const file = `../../experiments/${name}.json`;
+  const text = SHIPPED[file];
+  if (text === undefined) {
+    const names = Object.keys(SHIPPED).map((path) => path.replace(/^.*\/|\.json$/g, ''));
+    throw new PlaygroundError(
+      'not-found',
+      `There is no experiment called “${name}” on this site.`,
+      `Open the page without it, or with one of: ${names.join(', ')}.`,
+    );
+  }
+  return parseExperiment(text, `${name}.json`).experiment;
+}
+
+/** The page's state, and `wake`, which starts the worker. */
+export function connect(address: URLSearchParams): { playground: Playground; wake: () => Promise<void> } {
+  let worker: Worker | null = null;
+  const waiting: Command[] = [];
+  const send = (command: Command): void => {
+    if (worker) worker.postMessage(command);
+    else waiting.push(command);
+  };
+  const session = new Session(send);
+  let experiment: Experiment;
+  try {
+    experiment = shippedExperiment(address.get('experiment') ?? DEFAULT);
+  } catch (error) {
+    experiment = shippedExperiment(DEFAULT);
+    session.error = toPlainError(error);
+  }
+  const playground = new Playground(session, experiment, send);
+  session.reset(null, experiment);
+
+  const wake = async (): Promise<void> => {
+    try {
+      const saved = await lastRun();
+      if (saved && !session.busy) playground.restore(saved);
+    } catch (error) {
+      session.error = toPlainError(error);
+    }
+    worker = new Worker(new URL('../worker/worker.ts', import.meta.url), { type: 'module' });
+    worker.addEventListener('message', ({ data }: MessageEvent<Event>) => session.receive(data));
+    worker.addEventListener('error', ({ message }) => {
+      session.receive({ type: 'error', request: null, error: toPlainError(new Error(message)) });
+    });
+    const backend = address.get('backend');
+    worker.postMessage({
+      type: 'open',
+      backend: backend === 'webgpu' || backend === 'wasm' ? backend : 'auto',
+    });
+    worker.postMessage({ type: 'loadModel', model: playground.draft.model });
+    for (const command of waiting.splice(0)) worker.postMessage(command);
+  };
+  return { playground, wake };
+}

@@ -1,0 +1,3 @@
+export function metricDoc(key: string): string {
+  return key;
+}

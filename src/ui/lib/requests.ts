@@ -1,0 +1,39 @@
+// Questions to the worker that wait for an answer, by their number.
+
+import type { PlainError } from '../../shared/errors';
+
+interface Waiting<T> {
+  resolve: (answer: T) => void;
+  reject: (error: PlainError) => void;
+}
+
+export class Requests<T> {
+  private readonly waiting = new Map<number, Waiting<T>>();
+  private last = 0;
+
+  /** Numbers a question, asks it, and resolves with its answer; a PlainError rejects it. */
+  ask(question: (request: number) => void): Promise<T> {
+    const request = ++this.last;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(request, { resolve, reject });
+      question(request);
+    });
+  }
+
+  answer(request: number, answer: T): void {
+    this.take(request)?.resolve(answer);
+  }
+
+  /** Whether somebody waited for the question that failed. */
+  fail(request: number, error: PlainError): boolean {
+    const waiting = this.take(request);
+    waiting?.reject(error);
+    return waiting !== undefined;
+  }
+
+  private take(request: number): Waiting<T> | undefined {
+    const waiting = this.waiting.get(request);
+    this.waiting.delete(request);
+    return waiting;
+  }
+}

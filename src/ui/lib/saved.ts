@@ -1,2 +1,0 @@
-// A run that was begun and can be taken up again.
-
