@@ -4,7 +4,7 @@
 // Unlike TRL's, the metrics leave padding out: objective/entropy and policy/* are over real tokens only.
 
 import { batchIndices, type Sequence } from '../data/batches';
-import { microBatches } from '../data/micro-batches';
+import { microBatches, padded, perToken } from '../data/micro-batches';
 import { hash32, permutation } from '../engine/random';
 import { tf } from '../engine/tf';
 import { generate } from '../model/generate';
@@ -18,7 +18,6 @@ import type { MetricsRow } from '../shared/protocol';
 import { adaptKlCoef, gae, whiten } from './advantage';
 import { ppoPolicyLoss, ppoValueLoss } from './losses';
 import { accumulateGradients, AdamW } from './optimizer';
-import { padded, perToken } from './rows';
 import { learningRateAt } from './schedule';
 import { deviation, mean, metricsRow, ScalarSums, type StageContext, sum, type TrainState } from './state';
 

@@ -2,7 +2,7 @@
 // included, so that the model learns the format and when to stop. A yield is one optimizer step.
 
 import { batchIndices, type Sequence } from '../data/batches';
-import { microBatches } from '../data/micro-batches';
+import { microBatches, perToken } from '../data/micro-batches';
 import { hash32 } from '../engine/random';
 import { tf } from '../engine/tf';
 import { generate } from '../model/generate';
@@ -12,7 +12,6 @@ import type { SftStage } from '../shared/experiment';
 import type { MetricsRow } from '../shared/protocol';
 import { sftLoss } from './losses';
 import { accumulateGradients, AdamW } from './optimizer';
-import { perToken } from './rows';
 import { learningRateAt } from './schedule';
 import { keepBest, mean, metricsRow, ScalarSums, type StageContext, sum, type TrainState } from './state';
 
