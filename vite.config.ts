@@ -23,6 +23,26 @@ function site(): Plugin {
   };
 }
 
+/**
+ * tfjs starts its wasm threads from the text of a bundled function, in which a minifier may leave names of the module
+ * around it. Both places that do so only look for the script's own address, which tfjs gives anyhow.
+ */
+function selfContainedThreads(): Plugin {
+  const outerNames = [
+    'if(typeof _scriptDir !== "undefined" && _scriptDir){scriptDirectory=_scriptDir}',
+    '||_scriptDir',
+  ];
+  return {
+    name: 'self-contained-threads',
+    transform(code, id) {
+      if (!id.includes('tfjs-backend-wasm-threaded-simd.js')) return null;
+      if (!outerNames.every((name) => code.includes(name)))
+        this.error('tfjs-backend-wasm has changed; see above');
+      return { code: outerNames.reduce((text, name) => text.replace(name, ''), code), map: null };
+    },
+  };
+}
+
 // The engine's chunks carry the worker's name: .size-limit.json counts all others as the page.
 const workerFile = 'assets/worker-[name]-[hash].js';
 
@@ -31,6 +51,7 @@ export default defineConfig({
   plugins: [svelte(), kernels(), site()],
   worker: {
     format: 'es',
+    plugins: () => [selfContainedThreads()],
     rolldownOptions: { output: { entryFileNames: workerFile, chunkFileNames: workerFile } },
   },
   server: { headers: isolationHeaders },
