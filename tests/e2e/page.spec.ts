@@ -1,0 +1,190 @@
+// The page as a person uses it, in a real browser: with the real worker from the button to the result and through a
+// killed tab, and with a scripted worker for what a run seldom shows. Training may never hold the page up.
+
+import { expect, test, type Page } from '@playwright/test';
+import { fakeWorker } from './fixtures/fake-worker';
+import { expectAccessible, takeLongTasks, watch } from './fixtures/witness';
+
+const LONGEST_TASK = 100;
+
+/** Opens the page on the wasm engine and makes the run a short one, through the form as a person would. */
+async function openShort(page: Page, settings: Record<string, Record<string, string>>): Promise<void> {
+  await page.goto('./?experiment=kind-endings-quick&backend=wasm');
+  for (const [station, values] of Object.entries(settings)) {
+    await page.getByRole('tab', { name: station }).click();
+    await page
+      .getByText(/^\d+ more$/)
+      .click({ timeout: 500 })
+      .catch(() => undefined);
+    for (const [label, value] of Object.entries(values)) {
+      await page.getByRole('textbox', { name: label, exact: true }).fill(value);
+      await page.keyboard.press('Tab');
+    }
+  }
+}
+
+const SHORT = {
+  SFT: { Steps: '6', 'Evaluate every': '3', 'Save every': '2' },
+  Pairs: { Pairs: '24' },
+  Reward: { Steps: '4', 'Evaluate every': '2', 'Save every': '2' },
+  PPO: { Episodes: '24', 'Batch size': '8', 'Save every': '1' },
+  Compare: { 'Samples a prompt': '1' },
+};
+
+const button = (page: Page, name: string | RegExp) => page.getByRole('button', { name });
+const tab = (page: Page, name: string) => page.getByRole('tab', { name });
+const lossAt = (page: Page) => page.getByRole('slider', { name: /^Loss/ });
+
+test.describe('with the real engine', () => {
+  test.setTimeout(420_000);
+
+  test('one button leads to the result; pause, step and try it on the way', async ({ page }) => {
+    const witness = await watch(page);
+    await openShort(page, SHORT);
+    await expect(page.getByText('wasm', { exact: true })).toBeVisible({ timeout: 60_000 });
+    await expect(tab(page, 'Model')).toContainText('5.9 million', { timeout: 60_000 });
+    await takeLongTasks(page);
+
+    await button(page, 'Run the three stages').click();
+    await expect(lossAt(page)).toHaveAttribute('aria-valuetext', /^Step [1-9]\d*: training \d/, {
+      timeout: 120_000,
+    });
+    const first = await lossAt(page).getAttribute('aria-valuetext');
+    await expect(lossAt(page)).not.toHaveAttribute('aria-valuetext', first ?? '', { timeout: 60_000 });
+
+    await button(page, 'Pause').click();
+    await expect(button(page, 'Resume')).toBeVisible({ timeout: 60_000 });
+    const paused = Number(await lossAt(page).getAttribute('aria-valuenow'));
+    await button(page, 'Step').click();
+    await expect.poll(async () => Number(await lossAt(page).getAttribute('aria-valuenow'))).toBe(paused + 1);
+    await expect(button(page, 'Resume')).toBeVisible();
+    await button(page, 'Resume').click();
+    await expect(page.getByRole('heading', { name: 'Before and after' })).toBeVisible();
+    await expect(page.locator('blockquote').first()).not.toBeEmpty({ timeout: 120_000 });
+
+    await expect(button(page, 'Run again')).toBeVisible({ timeout: 300_000 });
+    expect(Math.max(0, ...(await takeLongTasks(page)))).toBeLessThanOrEqual(LONGEST_TASK);
+    await expect(page.getByRole('contentinfo')).toContainText(
+      /Happy endings.*\d+\s%.*base model.*after SFT.*after PPO/s,
+    );
+    await expect(page.getByRole('table')).toContainText('after PPO');
+    await expect(page.locator('blockquote')).toHaveCount(2);
+
+    for (const writer of ['Base', 'PPO']) {
+      await page.getByRole('radio', { name: writer }).check();
+      await button(page, 'Write an ending').click();
+      await expect(page.locator(`.written[data-by="${writer}"]`)).not.toBeEmpty({ timeout: 60_000 });
+    }
+
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      await expectAccessible(page);
+    }
+    expect(witness).toEqual({ complaints: [], foreign: [] });
+  });
+
+  test('a killed tab is opened again and the run goes on', async ({ page, context }) => {
+    await openShort(page, SHORT);
+    await button(page, 'Run the three stages').click();
+    await expect(tab(page, 'PPO')).toContainText(/→/, { timeout: 240_000 });
+    const sft = await tab(page, 'SFT').locator('.number').textContent();
+    await page.close();
+
+    const again = await context.newPage();
+    const witness = await watch(again);
+    await again.goto('./?backend=wasm');
+    await expect(button(again, 'Start anew')).toBeVisible({ timeout: 30_000 });
+    await expect(tab(again, 'SFT')).toContainText(sft ?? '');
+    await button(again, 'Continue the run').click();
+    await expect(button(again, 'Run again')).toBeVisible({ timeout: 300_000 });
+    await expect(tab(again, 'SFT')).toContainText(sft ?? '');
+    await expect(again.getByRole('contentinfo')).toContainText('after PPO');
+    expect(witness).toEqual({ complaints: [], foreign: [] });
+
+    await again.reload();
+    await expect(again.getByRole('contentinfo')).toContainText('after PPO', { timeout: 30_000 });
+    await expect(button(again, 'Run again')).toBeVisible();
+  });
+});
+
+test.describe('with a scripted worker', () => {
+  test('a failed run says what happened, what to do, and can be continued', async ({ page }) => {
+    await fakeWorker(page, { failIn: 'reward', pace: 2 });
+    await page.goto('./');
+    await button(page, 'Run the three stages').click();
+    await expect(page.getByRole('alert')).toContainText('not a number at step', { timeout: 30_000 });
+    await expect(page.getByRole('alert')).toContainText('Lower the learning rate');
+    await expect(button(page, 'Continue the run')).toBeVisible();
+    await expect(tab(page, 'Reward').getByRole('img', { name: 'failed' })).toBeVisible();
+    await expectAccessible(page);
+    await button(page, 'Close the message').click();
+    await expect(page.getByRole('alert')).toBeEmpty();
+  });
+
+  test('a setting says what it may be, marks what was changed, and goes back', async ({ page }) => {
+    await fakeWorker(page);
+    await page.goto('./');
+    await tab(page, 'SFT').click();
+    const rate = page.getByRole('textbox', { name: 'Learning rate' });
+    const shipped = await rate.inputValue();
+    await rate.fill('7');
+    await rate.press('Tab');
+    await expect(page.getByText('Learning rate may be a number above 0 and at most 1.')).toBeVisible();
+    await expect(rate).toHaveAttribute('aria-invalid', 'true');
+    await rate.fill('0.01');
+    await rate.press('Tab');
+    await expect(rate).toHaveAttribute('aria-invalid', 'false');
+    await expect(tab(page, 'SFT').getByTitle('Changed settings')).toHaveText('1');
+    await button(page, /^Learning rate: back to the default/).click();
+    await expect(rate).toHaveValue(shipped);
+    await expect(tab(page, 'SFT').getByTitle('Changed settings')).toHaveCount(0);
+  });
+
+  test('stations, charts and buttons work from the keyboard', async ({ page }) => {
+    await fakeWorker(page, { pace: 1 });
+    await page.goto('./');
+    await button(page, 'Run the three stages').focus();
+    await page.keyboard.press('Enter');
+    await expect(button(page, 'Run again')).toBeVisible({ timeout: 60_000 });
+    await tab(page, 'Compare').focus();
+    await page.keyboard.press('ArrowLeft');
+    await expect(tab(page, 'PPO')).toBeFocused();
+    await expect(page.getByRole('heading', { name: 'PPO' })).toBeVisible();
+    const kl = page.getByRole('slider', { name: /^KL/ });
+    await kl.focus();
+    await page.keyboard.press('Home');
+    await expect(kl).toHaveAttribute('aria-valuenow', '1');
+    await page.keyboard.press('ArrowRight');
+    await expect(kl).toHaveAttribute('aria-valuetext', /^Step 2: nats \d/);
+    await page.keyboard.press('Escape');
+    await expect(kl).not.toHaveAttribute('aria-valuenow', '2');
+  });
+
+  test('the theme follows the system until it is chosen, and the choice is kept', async ({ page }) => {
+    await fakeWorker(page);
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await page.goto('./');
+    const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    const dark = await paper();
+    await button(page, 'Switch to the light theme').click();
+    const light = await paper();
+    expect(light).not.toBe(dark);
+    await page.reload();
+    expect(await paper()).toBe(light);
+  });
+
+  for (const width of [320, 800, 1920]) {
+    test(`nothing runs out of a page ${width} px wide`, async ({ page }) => {
+      await fakeWorker(page, { pace: 1 });
+      await page.setViewportSize({ width, height: 800 });
+      await page.goto('./');
+      await button(page, 'Run the three stages').click();
+      await expect(button(page, 'Run again')).toBeVisible({ timeout: 60_000 });
+      for (const station of ['Model', 'SFT', 'PPO', 'Compare']) {
+        await tab(page, station).click();
+        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        expect(overflow, station).toBeLessThanOrEqual(0);
+      }
+    });
+  }
+});
