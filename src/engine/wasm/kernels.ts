@@ -6,7 +6,11 @@ import { address, type Machine, output } from './machine';
 
 type Inputs = Record<string, tf.TensorInfo>;
 type Attributes = Record<string, number>;
-type KernelFunction = (machine: Machine, inputs: Inputs, attrs: Attributes) => tf.TensorInfo | tf.TensorInfo[];
+type KernelFunction = (
+  machine: Machine,
+  inputs: Inputs,
+  attrs: Attributes,
+) => tf.TensorInfo | tf.TensorInfo[];
 
 const input = (inputs: Inputs, name: string): tf.TensorInfo => {
   const found = inputs[name];
@@ -14,7 +18,8 @@ const input = (inputs: Inputs, name: string): tf.TensorInfo => {
   return found;
 };
 
-const addresses = (inputs: Inputs, ...names: string[]): number[] => names.map((name) => address(input(inputs, name)));
+const addresses = (inputs: Inputs, ...names: string[]): number[] =>
+  names.map((name) => address(input(inputs, name)));
 
 const attribute = (attrs: Attributes, name: string): number => {
   const found = attrs[name];
@@ -22,10 +27,12 @@ const attribute = (attrs: Attributes, name: string): number => {
   return Number(found);
 };
 
-const attributes = (attrs: Attributes, ...names: string[]): number[] => names.map((name) => attribute(attrs, name));
+const attributes = (attrs: Attributes, ...names: string[]): number[] =>
+  names.map((name) => attribute(attrs, name));
 
 /** The shape of an input of two axes. */
-const matrix = (inputs: Inputs, name: string): [number, number] => input(inputs, name).shape as [number, number];
+const matrix = (inputs: Inputs, name: string): [number, number] =>
+  input(inputs, name).shape as [number, number];
 
 const elements = (inputs: Inputs, name: string): number => tf.util.sizeFromShape(input(inputs, name).shape);
 
@@ -279,7 +286,8 @@ export function registerKernels(machine: Machine): void {
     tf.registerKernel({
       kernelName,
       backendName: 'wasm',
-      kernelFunc: ({ inputs, attrs }) => kernelFunction(machine, inputs as Inputs, attrs as unknown as Attributes),
+      kernelFunc: ({ inputs, attrs }) =>
+        kernelFunction(machine, inputs as Inputs, attrs as unknown as Attributes),
     });
   }
 }

@@ -49,7 +49,8 @@ export class Machine {
   static async open(): Promise<Machine> {
     const { wasm } = wasmBackend();
     const memory = wasm.wasmMemory ?? wasm.asm?.memory;
-    if (!memory) throw new PlaygroundError('bug', 'The wasm backend has no memory to share.', 'Please report this.');
+    if (!memory)
+      throw new PlaygroundError('bug', 'The wasm backend has no memory to share.', 'Please report this.');
     const module = await loadModule(wasm.wasmMemory !== undefined);
     const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
     return new Machine(memory, exports as unknown as Exports);
