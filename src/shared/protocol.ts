@@ -66,7 +66,10 @@ export interface Report {
   device: string;
   seconds: Record<string, number>;
   evaluation: Record<string, Record<string, Interval>>;
-  comparisons: Record<string, { win_rate: Interval }>;
+  /** `differences`: the first checkpoint's figures minus the second's, paired by prompt. */
+  comparisons: Record<string, { win_rate: Interval; differences?: Record<string, Interval> }>;
+  /** What stages found out about themselves: the reward model's held-out accuracy, and its ceiling. */
+  findings?: Record<string, Record<string, Interval>>;
 }
 
 /** Where a model or adapter comes from: `bundled:NAME`, `hf:OWNER/NAME[@revision]`, or a directory (`dir:PATH`). */
