@@ -136,7 +136,7 @@ function promptIds(prompt: Part, at: Place): number[] {
 function completionIds(completion: Part, field: string, eos: boolean, at: Place): number[] {
   const ids = encodePart(completion, field, false, at);
   const { eosId } = at.model.config;
-  return eos && eosId !== null && ids.at(-1) !== eosId ? [...ids, eosId] : ids;
+  return eos && eosId !== null && ids[ids.length - 1] !== eosId ? [...ids, eosId] : ids;
 }
 
 function encodePart(part: Part, field: string, special: boolean, at: Place): number[] {

@@ -73,7 +73,7 @@ interface RawRow {
 /** One JSON object a line; a line break may end the last. */
 function parseJsonl(text: string, source: string): RawRow[] {
   const lines = text.replace(/^\uFEFF/, '').split('\n');
-  if (lines.at(-1).trim() === '') lines.pop();
+  if (lines[lines.length - 1]?.trim() === '') lines.pop();
   return lines.map((content, i) => {
     const line = i + 1;
     if (content.trim() === '') {

@@ -1,0 +1,71 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import type { StageKind } from './experiment';
+import { metricOf, METRICS } from './metrics';
+import { SETTINGS } from './settings';
+
+const names = (stage: StageKind): string[] =>
+  METRICS.filter(({ stages }) => stages.includes(stage)).map(({ name }) => name);
+
+describe('the table', () => {
+  test.each(METRICS.map((metric) => [`${metric.stages.join('+')} ${metric.name}`, metric] as const))(
+    '%s is explained, and what it says to try exists',
+    (_, { tells, bad, label, healthy, try: keys }) => {
+      expect(tells).toMatch(/^[A-Za-z].{15,140}[.]$/);
+      expect(bad).toMatch(/^[A-Z].{8,140}\.$/);
+      expect(label.length).toBeLessThanOrEqual(24);
+      expect(new Set(keys).size).toBe(keys.length);
+      for (const key of keys) expect(SETTINGS).toHaveProperty(key);
+      if (healthy) expect(healthy.min ?? -Infinity).toBeLessThan(healthy.max ?? Infinity);
+    },
+  );
+
+  test('says one thing about a metric of a stage', () => {
+    const all = METRICS.flatMap(({ name, stages }) => stages.map((stage) => `${stage} ${name}`));
+    expect(all.filter((name, i) => all.indexOf(name) !== i)).toEqual([]);
+  });
+
+  test('what it says to try can be set in a stage that the metric follows from', () => {
+    for (const { name, stages, try: keys } of METRICS) {
+      for (const key of keys) {
+        const scopes = Object.keys(SETTINGS[key].in);
+        const earlier = ['lora', 'labeller', 'pairs'];
+        // An evaluation shows the outcome of every stage before it.
+        const reachable = stages.includes('evaluate') ? [...earlier, ...scopes] : [...earlier, ...stages];
+        expect([name, key, scopes.some((scope) => reachable.includes(scope))]).toEqual([name, key, true]);
+      }
+    }
+  });
+});
+
+describe('TRL’s metrics are all there under TRL’s names', () => {
+  test('of PPO', () => {
+    const trl =
+      'eps objective/kl objective/entropy objective/non_score_reward objective/rlhf_reward objective/scores ' +
+      'policy/approxkl_avg policy/clipfrac_avg loss/policy_avg loss/value_avg val/clipfrac_avg policy/entropy_avg ' +
+      'val/ratio val/ratio_var val/num_eos_tokens lr episode';
+    expect(names('ppo')).toEqual(expect.arrayContaining(trl.split(' ')));
+  });
+
+  test('of SFT and the reward model', () => {
+    const both = ['epoch', 'num_tokens', 'loss', 'eval_loss', 'learning_rate', 'grad_norm'];
+    expect(names('sft')).toEqual(expect.arrayContaining([...both, 'entropy', 'mean_token_accuracy']));
+    expect(names('reward')).toEqual(
+      expect.arrayContaining([...both, 'accuracy', 'margin', 'min_reward', 'mean_reward', 'max_reward']),
+    );
+  });
+});
+
+test('every metric that PPO logs under a compound name is in the table', () => {
+  const source = readFileSync(new URL('../train/ppo.ts', import.meta.url), 'utf8');
+  const logged = Array.from(source.matchAll(/'((?:objective|policy|val|loss)\/\w+)'/g), ([, name]) => name);
+  expect(logged.length).toBeGreaterThan(10);
+  expect(names('ppo')).toEqual(expect.arrayContaining(logged));
+});
+
+test('a metric is found by the name of its stage, a second one of its kind included', () => {
+  expect(metricOf('ppo-2', 'objective/kl')?.healthy).toEqual({ min: 0, max: 10 });
+  expect(metricOf('reward', 'loss')?.unit).toBe('nats');
+  expect(metricOf('sft', 'loss')?.unit).toBe('nats a token');
+  expect(metricOf('sft', 'objective/kl')).toBeUndefined();
+});
