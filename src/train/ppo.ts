@@ -211,12 +211,20 @@ async function collect(
     'objective/rlhf_reward': mean(scores) - klCoef * sampledKl,
     'objective/scores': mean(scores),
     'objective/scores_std': deviation(scores),
+    'val/var_explained': varianceExplained(oldValues, returns),
     'val/num_eos_tokens': finished.filter(Boolean).length,
     finish_rate: mean(finished.map(Number)),
     mean_length: mean(episodes.map(({ tokens }) => tokens.length)),
   };
   metricsRow(name, state.step + 1, metrics); // Refuses a score that is no number before anything is learnt from it.
   return { sequences, criticSequences, oldLogprobs, advantages, oldValues, returns, metrics };
+}
+
+/** 1 - var(R - V) / var(R): 1 where the critic foresaw every return, 0 where the mean does as well. */
+function varianceExplained(values: readonly Float32Array[], returns: readonly Float64Array[]): number {
+  const all = returns.flatMap((row) => Array.from(row));
+  const errors = returns.flatMap((row, i) => Array.from(row, (value, t) => value - values[i]![t]!));
+  return 1 - deviation(errors) ** 2 / Math.max(deviation(all) ** 2, 1e-8);
 }
 
 /** One minibatch: both losses in micro-batches, then one update of both networks. */

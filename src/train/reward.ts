@@ -20,8 +20,10 @@ import {
   keepBest,
   mean,
   metricsRow,
+  outOfPatience,
   ScalarSums,
   type StageContext,
+  sum,
   type TrainState,
 } from './state';
 
@@ -54,7 +56,7 @@ export async function* reward(
   const batchSize = stage.per_device_train_batch_size * stage.gradient_accumulation_steps;
   const lengths = train.map(({ chosen, rejected }) => Math.max(chosen.ids.length, rejected.ids.length));
 
-  while (state.step < stage.max_steps) {
+  while (state.step < stage.max_steps && !outOfPatience(state, stage.early_stopping_patience)) {
     const step = state.step;
     const grouped = stage.group_by_length ? lengths : undefined;
     const rows = batchIndices(train.length, batchSize, step, seed, name, grouped);
@@ -86,22 +88,23 @@ export async function* reward(
     const gradNorm = await optimizer.update(grads ?? [], learningRate, stage);
 
     state.step = step + 1;
+    const read = sum(rows.map((row) => train[row]!.chosen.ids.length + train[row]!.rejected.ids.length));
+    state.scalars['num_tokens'] = (state.scalars['num_tokens'] ?? 0) + read;
     const metrics: Record<string, number> = {
       loss: loss!,
       ...(await scoreMetrics(scores)),
       grad_norm: gradNorm,
       learning_rate: learningRate,
+      num_tokens: state.scalars['num_tokens'],
       epoch: (state.step * batchSize) / train.length,
     };
     metricsRow(name, state.step, metrics);
-    let stop = false;
     if (heldOut.length > 0 && (state.step % stage.eval_steps === 0 || state.step === stage.max_steps)) {
       const looked = pairMetrics(await scorePairs(context, adapter));
       Object.assign(metrics, looked);
-      stop = keepBest(state, adapter, -looked.eval_loss, stage.early_stopping_patience);
+      keepBest(state, adapter, -looked.eval_loss, stage.early_stopping_patience);
     }
     yield metricsRow(name, state.step, metrics);
-    if (stop) return;
   }
 }
 

@@ -13,7 +13,16 @@ import type { MetricsRow } from '../shared/protocol';
 import { sftLoss } from './losses';
 import { accumulateGradients, AdamW } from './optimizer';
 import { learningRateAt } from './schedule';
-import { keepBest, mean, metricsRow, ScalarSums, type StageContext, sum, type TrainState } from './state';
+import {
+  keepBest,
+  mean,
+  metricsRow,
+  outOfPatience,
+  ScalarSums,
+  type StageContext,
+  sum,
+  type TrainState,
+} from './state';
 
 /** A demonstration; `prompt` is the text its first `promptLength` ids came from. */
 export interface Demonstration extends Sequence {
@@ -47,7 +56,7 @@ export async function* sft(
   const batchSize = stage.per_device_train_batch_size * stage.gradient_accumulation_steps;
   const lengths = stage.group_by_length ? train.map(({ ids }) => ids.length) : undefined;
 
-  while (state.step < stage.max_steps) {
+  while (state.step < stage.max_steps && !outOfPatience(state, stage.early_stopping_patience)) {
     const step = state.step;
     const rows = batchIndices(train.length, batchSize, step, seed, name, lengths);
     const tokens = sum(rows.map((row) => train[row]!.ids.length - train[row]!.promptLength));
@@ -79,15 +88,13 @@ export async function* sft(
       epoch: (state.step * batchSize) / train.length,
     };
     metricsRow(name, state.step, metrics);
-    let stop = false;
     if (heldOut.length > 0 && (state.step % stage.eval_steps === 0 || state.step === stage.max_steps)) {
       const looked = await look(context, policy, state.step);
       Object.assign(metrics, looked);
       const score = stage.metric_for_best_model === 'eval_loss' ? -looked.eval_loss : looked.finish_rate;
-      stop = keepBest(state, policy, score, stage.early_stopping_patience);
+      keepBest(state, policy, score, stage.early_stopping_patience);
     }
     yield metricsRow(name, state.step, metrics);
-    if (stop) return;
   }
 }
 

@@ -51,24 +51,23 @@ export class ScalarSums {
 }
 
 /** After a look at held-out rows: keeps a copy of the adapter as `best` if `score` (higher is better) is the best yet.
- *  True when `patience` looks have passed without a better one; null keeps no copy and never stops. */
-export function keepBest(
-  state: TrainState,
-  adapter: Adapter,
-  score: number,
-  patience: number | null,
-): boolean {
-  if (patience === null) return false;
+ *  Only where a patience is set. */
+export function keepBest(state: TrainState, adapter: Adapter, score: number, patience: number | null): void {
+  if (patience === null) return;
   const { scalars, adapters } = state;
   if (score > (scalars['best_score'] ?? -Infinity)) {
     adapters['best']?.dispose();
     adapters['best'] = adapter.clone('best');
     scalars['best_score'] = score;
     scalars['looks_since_best'] = 0;
-    return false;
+  } else {
+    scalars['looks_since_best'] = (scalars['looks_since_best'] ?? 0) + 1;
   }
-  scalars['looks_since_best'] = (scalars['looks_since_best'] ?? 0) + 1;
-  return scalars['looks_since_best'] >= patience;
+}
+
+/** True when `patience` looks have passed without a better one than the best. */
+export function outOfPatience({ scalars }: TrainState, patience: number | null): boolean {
+  return patience !== null && (scalars['looks_since_best'] ?? 0) >= patience;
 }
 
 /** A row of metrics, refused with `not-finite` if one of its numbers is not finite. */

@@ -14,7 +14,7 @@ import { PlaygroundError } from '../shared/errors';
 import type { MetricsRow, SampleRow } from '../shared/protocol';
 import { normalise, pairMetrics, reward, startReward } from './reward';
 import { sft, startSft } from './sft';
-import { deviation, disposeState, keepBest, mean, type TrainState } from './state';
+import { deviation, disposeState, keepBest, mean, outOfPatience, type TrainState } from './state';
 
 const lora = {
   r: 2,
@@ -194,14 +194,13 @@ describe('reward', { timeout: 60_000 }, () => {
 it('keepBest keeps a copy of the best and counts the looks since', () => {
   const adapter = start.clone('policy');
   const state: TrainState = { step: 0, adapters: { policy: adapter }, optimizers: {}, scalars: {} };
-  expect([1, 3, 2, 2.5].map((score) => keepBest(state, adapter, score, 2))).toEqual([
-    false,
-    false,
-    false,
-    true,
-  ]);
+  const stops = [1, 3, 2, 2.5].map((score) => {
+    keepBest(state, adapter, score, 2);
+    return outOfPatience(state, 2);
+  });
+  expect(stops).toEqual([false, false, false, true]);
   expect(state.scalars['best_score']).toBe(3);
   expect(state.adapters['best']).not.toBe(adapter);
-  expect(keepBest({ ...state, adapters: {}, scalars: {} }, adapter, 1, null)).toBe(false);
+  expect(outOfPatience(state, null)).toBe(false);
   disposeState(state);
 });
