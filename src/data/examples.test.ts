@@ -40,8 +40,8 @@ describe('prompts', () => {
   });
 
   test('ids need no tokenizer', () => {
-    expect(encodePrompts(prompts('{"prompt_ids": [65]}'), 'a.jsonl', bare, 4)).toEqual([
-      { text: '', ids: [A] },
+    expect(encodePrompts(prompts('{"prompt_ids": [65, 7]}'), 'a.jsonl', bare, 4)).toEqual([
+      { text: '65 7', ids: [A, 7] },
     ]);
   });
 

@@ -13,7 +13,7 @@ interface Reader extends Pick<LanguageModel, 'tokenizer'> {
 }
 
 export interface PromptExample {
-  /** As written; decoded where the row gave ids. */
+  /** As written; where the row gave ids, decoded, or the ids themselves if there is no tokenizer. */
   text: string;
   ids: number[];
 }
@@ -156,7 +156,7 @@ function encodePart(part: Part, field: string, special: boolean, at: Place): num
 
 function textOf(part: Part, { tokenizer }: Reader): string {
   if (typeof part === 'string') return part;
-  return tokenizer?.decode(part, { skipSpecial: true }) ?? '';
+  return tokenizer ? tokenizer.decode(part, { skipSpecial: true }) : part.join(' ');
 }
 
 function bad({ source, line }: Place, what: string, fix: string): PlaygroundError {

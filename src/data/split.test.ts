@@ -31,3 +31,9 @@ test('the share is of the prompts, and the seed decides which', () => {
   expect(heldOut.length).toBe(100);
   expect(splitByPrompt(list, promptOf, 0.1, 2).heldOut).not.toEqual(heldOut);
 });
+
+test('rows without a prompt are split one by one', () => {
+  const list = Array.from({ length: 40 }, (_, id) => ({ prompt: '', id }));
+  const { train, heldOut } = splitByPrompt(list, promptOf, 0.25, 1);
+  expect([train.length, heldOut.length]).toEqual([30, 10]);
+});

@@ -5,7 +5,8 @@ import { permutation } from '../engine/random';
 
 /**
  * Splits rows by prompt into training and held-out rows, both in their old order. The share is of the prompts, rounded,
- * but at least one where `fraction` is above 0 and two prompts are there, and never all. Pure in (rows, seed).
+ * but at least one where `fraction` is above 0 and two prompts are there, and never all. Rows with an empty prompt
+ * count as a prompt each. Pure in (rows, seed).
  */
 export function splitByPrompt<T>(
   rows: readonly T[],
@@ -13,13 +14,14 @@ export function splitByPrompt<T>(
   fraction: number,
   seed: number,
 ): { train: T[]; heldOut: T[] } {
-  const prompts = [...new Set(rows.map(promptOf))];
+  const groups = rows.map((row, i) => promptOf(row) || i);
+  const prompts = [...new Set(groups)];
   const wanted = fraction === 0 ? 0 : Math.max(1, Math.round(fraction * prompts.length));
-  const count = Math.min(wanted, prompts.length - 1);
+  const count = Math.max(0, Math.min(wanted, prompts.length - 1));
   const order = permutation(prompts.length, seed, 'held-out');
-  const chosen = new Set(Array.from(order.subarray(0, Math.max(0, count)), (i) => prompts[i]!));
+  const chosen = new Set(Array.from(order.subarray(0, count), (i) => prompts[i]!));
   return {
-    train: rows.filter((row) => !chosen.has(promptOf(row))),
-    heldOut: rows.filter((row) => chosen.has(promptOf(row))),
+    train: rows.filter((_, i) => !chosen.has(groups[i]!)),
+    heldOut: rows.filter((_, i) => chosen.has(groups[i]!)),
   };
 }

@@ -45,5 +45,9 @@ export class PlaygroundError extends Error {
 export function toPlainError(error: unknown): PlainError {
   if (error instanceof PlaygroundError) return { code: error.code, message: error.message, fix: error.fix };
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return { code: 'bug', message, fix: 'This is a fault of the playground; please report it with this message.' };
+  return {
+    code: 'bug',
+    message,
+    fix: 'This is a fault of the playground; please report it with this message.',
+  };
 }
