@@ -1,0 +1,155 @@
+// What a run must have on disk to go on exactly where it was: the stage in progress with its step, adapters, optimizer
+// moments and scalars, and how many lines of each output file were written by then. There is no random state and no
+// data cursor: every draw is a function of the seed and the step. The tensors are written first, under a new name;
+// replacing state.json is what makes the checkpoint the current one.
+
+import { tf } from '../engine/tf';
+import { floats, parseSafetensors, writeSafetensors } from '../model/safetensors';
+import { PlaygroundError } from '../shared/errors';
+import type { Experiment } from '../shared/experiment';
+import type { BackendName } from '../shared/protocol';
+import { type RunStore, readText, writeText } from '../storage/run-store';
+import type { TrainState } from '../train/state';
+import type { Found } from './workshop';
+
+const STATE = 'checkpoint/state.json';
+
+/** How far a run is; what is not in the stage's own state. */
+export interface Progress {
+  /** Place in `experiment.stages` of the stage in progress; their number when all are done. */
+  stage: number;
+  seconds: Record<string, number>;
+  /** Lines written to each output file. */
+  lines: Record<string, number>;
+  found: Found;
+}
+
+interface StoredState extends Progress {
+  format: 1;
+  experiment: Experiment;
+  backend: BackendName;
+  /** Null between stages. */
+  state: {
+    step: number;
+    scalars: Record<string, number>;
+    updates: Record<string, number>;
+    tensors: string;
+  } | null;
+}
+
+export interface Checkpoint {
+  progress: Progress;
+  /** Fills in the state of the stage in progress, made anew by the stage's start; null when it has not begun. */
+  restore: ((fresh: TrainState) => Promise<void>) | null;
+}
+
+/** Makes the present state the one to resume from. */
+export async function saveCheckpoint(
+  store: RunStore,
+  experiment: Experiment,
+  backend: BackendName,
+  progress: Progress,
+  state: TrainState | null,
+): Promise<void> {
+  const stored: StoredState = { format: 1, experiment, backend, ...progress, state: null };
+  const before = await store.list('checkpoint/');
+  if (state) {
+    const { step, scalars, optimizers } = state;
+    const updates = Object.fromEntries(Object.entries(optimizers).map(([name, { step }]) => [name, step]));
+    const tensors = `checkpoint/stage-${progress.stage}-step-${step}.safetensors`;
+    await store.write(tensors, writeSafetensors(await tensorsOf(state)));
+    stored.state = { step, scalars, updates, tensors };
+  }
+  await writeText(store, STATE, `${JSON.stringify(stored, null, 2)}\n`);
+  for (const path of before) if (path !== STATE && path !== stored.state?.tensors) await store.remove(path);
+}
+
+/** The current checkpoint, null if there is none. Throws `bad-experiment` if it belongs to another experiment. */
+export async function loadCheckpoint(
+  store: RunStore,
+  experiment: Experiment,
+  backend: BackendName,
+): Promise<Checkpoint | null> {
+  const text = await readText(store, STATE);
+  if (text === null) return null;
+  const { experiment: saved, backend: savedBackend, state, ...progress } = JSON.parse(text) as StoredState;
+  if (canonical(saved) !== canonical(experiment)) {
+    throw new PlaygroundError(
+      'bad-experiment',
+      'The run to resume was started with another experiment: its file, its seed or its settings differ.',
+      'Resume with the same experiment file and seed, or start a new run.',
+    );
+  }
+  if (savedBackend !== backend) {
+    throw new PlaygroundError(
+      'bad-arguments',
+      `The run to resume was computed on ${savedBackend}, and this is ${backend}, whose numbers differ slightly.`,
+      `Choose the device "${savedBackend}", or start a new run.`,
+    );
+  }
+  const { stage, seconds, lines, found } = progress;
+  return {
+    progress: { stage, seconds, lines, found },
+    restore: state && ((fresh) => restore(store, fresh, state)),
+  };
+}
+
+async function restore(
+  store: RunStore,
+  fresh: TrainState,
+  state: NonNullable<StoredState['state']>,
+): Promise<void> {
+  const bytes = await store.read(state.tensors);
+  if (!bytes) {
+    throw new PlaygroundError(
+      'storage-failed',
+      `The checkpoint names ${state.tensors}, and that file is gone.`,
+      'Start the run anew.',
+    );
+  }
+  const file = parseSafetensors(bytes, state.tensors);
+  fresh.step = state.step;
+  Object.assign(fresh.scalars, state.scalars);
+  // The copy of the best adapter so far is the one thing that a fresh state does not have.
+  if ([...file.tensors.keys()].some((name) => name.startsWith('adapters/best/'))) {
+    fresh.adapters['best'] = Object.values(fresh.adapters)[0]!.clone('best');
+  }
+  for (const [name, optimizer] of Object.entries(fresh.optimizers)) optimizer.step = state.updates[name] ?? 0;
+  for (const [name, variable] of variablesOf(fresh)) {
+    tf.tidy(() => variable.assign(tf.tensor(floats(file, name), variable.shape)));
+  }
+}
+
+function variablesOf({ adapters, optimizers }: TrainState): [string, tf.Variable][] {
+  return [
+    ...Object.entries(adapters).flatMap(([name, { variables }]) =>
+      Array.from(variables, ([key, variable]): [string, tf.Variable] => [
+        `adapters/${name}/${key}`,
+        variable,
+      ]),
+    ),
+    ...Object.entries(optimizers).flatMap(([name, { moments }]) =>
+      Array.from(moments, ([key, variable]): [string, tf.Variable] => [
+        `optimizers/${name}/${key}`,
+        variable,
+      ]),
+    ),
+  ];
+}
+
+async function tensorsOf(state: TrainState) {
+  const tensors = new Map<string, { shape: number[]; values: Float32Array }>();
+  for (const [name, variable] of variablesOf(state)) {
+    tensors.set(name, { shape: variable.shape, values: (await variable.data()) as Float32Array });
+  }
+  return tensors;
+}
+
+/** JSON with sorted keys, so that the order in a file does not matter. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_, part: unknown) =>
+    typeof part === 'object' && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  );
+}

@@ -1,0 +1,200 @@
+// Runs the stages of an experiment one after the other, writes what interface.md names (metrics.jsonl, samples.jsonl,
+// adapters/, report.json, report.md), and leaves at every checkpoint all that is needed to go on from there to the
+// same bytes.
+
+import { reportMarkdown } from '../evaluate/report';
+import type { ReadText } from '../data/sources';
+import type { LanguageModel } from '../model/types';
+import { toPlainError } from '../shared/errors';
+import { type Experiment, stageNames } from '../shared/experiment';
+import type { DeviceReport, Event, Report, StageState } from '../shared/protocol';
+import { type RunStore, truncateLines, writeText } from '../storage/run-store';
+import { disposeState, type TrainState } from '../train/state';
+import { loadCheckpoint, type Progress, saveCheckpoint } from './checkpoint';
+import type { Control } from './control';
+import { openStage } from './stages';
+import type { RunningStage, Workshop } from './workshop';
+
+export interface RunOptions {
+  experiment: Experiment;
+  model: LanguageModel;
+  device: DeviceReport;
+  store: RunStore;
+  readData: ReadText;
+  /** Go on from the store's checkpoint; without one, begin. */
+  resume: boolean;
+  control: Control;
+  tell: (event: Event) => void;
+}
+
+const METRICS = 'metrics.jsonl';
+const SAMPLES = 'samples.jsonl';
+
+/** Steps between checkpoints of stages that have no save_steps of their own. */
+const SAVE_STEPS = 5;
+
+/** Runs to the end, or until stopped. Tells every row, state and the report; throws what ended it, after telling. */
+export async function runExperiment(options: RunOptions): Promise<Report | null> {
+  const { tell } = options;
+  tell({ type: 'run', state: 'running' });
+  try {
+    const report = await new Run(options).all();
+    if (report) tell({ type: 'report', report });
+    tell({ type: 'run', state: report ? 'finished' : 'stopped' });
+    return report;
+  } catch (error) {
+    tell({ type: 'error', request: null, error: toPlainError(error) });
+    tell({ type: 'run', state: 'failed' });
+    throw error;
+  }
+}
+
+class Run {
+  private progress: Progress = {
+    stage: 0,
+    seconds: {},
+    lines: {},
+    found: { evaluation: {}, comparisons: {}, findings: {} },
+  };
+  private readonly names: string[];
+  private readonly workshop: Workshop;
+  /** Samples that wait to be written, in the order they came. */
+  private readonly watched: object[] = [];
+
+  constructor(private readonly options: RunOptions) {
+    const { experiment, model, store, readData } = options;
+    this.names = stageNames(experiment.stages);
+    const append = (path: string, rows: readonly object[]): Promise<void> => this.append(path, rows);
+    const onSample: Workshop['onSample'] = (sample) => {
+      this.watched.push(sample);
+      const [stage = '', step = '0'] = sample.checkpoint.split('@');
+      options.tell({ type: 'sample', stage, step: Number(step), sample });
+    };
+    this.workshop = { experiment, model, store, readData, append, onSample };
+  }
+
+  async all(): Promise<Report | null> {
+    const { experiment, store, device, resume } = this.options;
+    const checkpoint = resume ? await loadCheckpoint(store, experiment, device.backend) : null;
+    let restore = checkpoint?.restore ?? null;
+    if (checkpoint) this.progress = checkpoint.progress;
+    await this.cutOutputs();
+    while (this.progress.stage < experiment.stages.length) {
+      if (!(await this.stage(restore))) return null;
+      restore = null;
+    }
+    return this.report();
+  }
+
+  /** What was written after the checkpoint (without one: all of an earlier run) goes. */
+  private async cutOutputs(): Promise<void> {
+    const { store } = this.options;
+    for (const path of await store.list('')) {
+      if (path.endsWith('.jsonl')) await truncateLines(store, path, this.progress.lines[path] ?? 0);
+    }
+  }
+
+  private async append(path: string, rows: readonly object[]): Promise<void> {
+    if (rows.length === 0) return;
+    await this.options.store.append(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    this.progress.lines[path] = (this.progress.lines[path] ?? 0) + rows.length;
+  }
+
+  /** Runs the stage in progress; false when it was stopped. */
+  private async stage(restore: ((state: TrainState) => Promise<void>) | null): Promise<boolean> {
+    const { experiment } = this.options;
+    const { stage: index, found } = this.progress;
+    const name = this.names[index]!;
+    let opened: RunningStage | null = null;
+    try {
+      opened = await openStage(this.workshop, index);
+      await restore?.(opened.state);
+      this.tellStage('running', opened.totalSteps);
+      if (!(await this.steps(opened))) {
+        this.tellStage('stopped', opened.totalSteps);
+        return false;
+      }
+      const began = performance.now();
+      const { evaluation, comparisons, findings } = await opened.finish();
+      Object.assign(found.evaluation, evaluation);
+      Object.assign(found.comparisons, comparisons);
+      Object.assign(found.findings, findings);
+      this.addSeconds(name, began);
+      this.tellStage('finished', opened.totalSteps);
+    } catch (error) {
+      this.tellStage('failed', opened?.totalSteps ?? 0);
+      throw error;
+    } finally {
+      if (opened) {
+        disposeState(opened.state);
+        opened.dispose();
+      }
+    }
+    this.progress.stage = index + 1;
+    await saveCheckpoint(this.options.store, experiment, this.options.device.backend, this.progress, null);
+    return true;
+  }
+
+  /** All steps that are left; false when stopped, with a checkpoint of where. */
+  private async steps({ state, totalSteps, steps }: RunningStage): Promise<boolean> {
+    const { experiment, store, device, control, tell } = this.options;
+    const settings = experiment.stages[this.progress.stage]!;
+    const name = this.names[this.progress.stage]!;
+    const saveSteps = 'save_steps' in settings ? settings.save_steps : SAVE_STEPS;
+    const save = (): Promise<void> => saveCheckpoint(store, experiment, device.backend, this.progress, state);
+    const onWait = async (waiting: boolean): Promise<void> => {
+      if (waiting) await save();
+      this.tellStage(waiting ? 'paused' : 'running', totalSteps);
+      tell({ type: 'run', state: waiting ? 'paused' : 'running' });
+    };
+
+    const generator = steps();
+    for (;;) {
+      if (!(await control.next(onWait))) {
+        await save();
+        return false;
+      }
+      const began = performance.now();
+      const next = await generator.next();
+      const seconds = this.addSeconds(name, began);
+      if (next.done) return true;
+      await this.append(SAMPLES, this.watched.splice(0));
+      const row = { ...next.value, seconds };
+      await this.append(METRICS, [row]);
+      const left = Math.max(0, totalSteps - state.step);
+      tell({ type: 'metrics', row, secondsLeft: (this.progress.seconds[name]! / state.step) * left });
+      if (state.step % saveSteps === 0) await save();
+    }
+  }
+
+  /** Adds the time since `began` to the stage's; that time in seconds. */
+  private addSeconds(name: string, began: number): number {
+    const seconds = (performance.now() - began) / 1000;
+    this.progress.seconds[name] = (this.progress.seconds[name] ?? 0) + seconds;
+    return seconds;
+  }
+
+  private tellStage(state: StageState, totalSteps: number): void {
+    const { stage } = this.progress;
+    const name = this.names[stage]!;
+    const { kind } = this.options.experiment.stages[stage]!;
+    this.options.tell({
+      type: 'stage',
+      name,
+      kind,
+      state,
+      totalSteps,
+      seconds: this.progress.seconds[name] ?? 0,
+    });
+  }
+
+  private async report(): Promise<Report> {
+    const { experiment, device, store } = this.options;
+    const { seconds, found } = this.progress;
+    const { name, seed } = experiment;
+    const report = { name, seed, backend: device.backend, device: device.adapter, seconds, ...found };
+    await writeText(store, 'report.json', `${JSON.stringify(report, null, 2)}\n`);
+    await writeText(store, 'report.md', reportMarkdown(report));
+    return report;
+  }
+}

@@ -1,0 +1,105 @@
+// What the stages of a run are made of: the workshop they share, what a running stage is, and how one finds what the
+// stages before it left. Finished stages' adapters are always read back from the store, in a new run as in a resumed
+// one, so that there is one way only.
+
+import { encodePrompts, type PromptExample } from '../data/examples';
+import { type ReadText, readRows } from '../data/sources';
+import { hash32 } from '../engine/random';
+import { Adapter } from '../model/lora';
+import { readPeft, writePeft } from '../model/peft';
+import type { LanguageModel } from '../model/types';
+import type { RewardModel } from '../reward/learned';
+import { type Experiment, type StageKind, stageNames } from '../shared/experiment';
+import type { MetricsRow, Report, SampleRow } from '../shared/protocol';
+import { readText, type RunStore, writeText } from '../storage/run-store';
+import type { StageContext, TrainState } from '../train/state';
+
+/** What stages are made of, and write to. */
+export interface Workshop {
+  experiment: Experiment;
+  model: LanguageModel;
+  store: RunStore;
+  readData: ReadText;
+  /** Adds rows to an output file; a resumed run cuts off what was added after its checkpoint. */
+  append: (path: string, rows: readonly object[]) => Promise<void>;
+  onSample: (sample: SampleRow) => void;
+}
+
+/** What stages add to the report. */
+export type Found = Required<Pick<Report, 'evaluation' | 'comparisons' | 'findings'>>;
+
+/** A stage that is ready to run. */
+export interface RunningStage {
+  /** May be restored from a checkpoint before the first step. The caller disposes it. */
+  state: TrainState;
+  /** An estimate where it cannot be known before. */
+  totalSteps: number;
+  steps: () => AsyncGenerator<MetricsRow>;
+  /** Writes what the stage leaves behind; what it found out goes into the report. */
+  finish: () => Promise<Partial<Found>>;
+  /** Lets go of what it borrowed from the stages before. */
+  dispose: () => void;
+}
+
+/** Name, seed and the like of a stage. */
+export function contextOf({ experiment, model, onSample }: Workshop, index: number): StageContext {
+  return { model, name: stageNames(experiment.stages)[index]!, seed: experiment.seed, onSample };
+}
+
+/** Name of the last stage of one of the kinds before `index`, null if there is none. */
+export function lastBefore({ stages }: Experiment, index: number, ...kinds: StageKind[]): string | null {
+  return stageNames(stages).findLast((_, i) => i < index && kinds.includes(stages[i]!.kind)) ?? null;
+}
+
+export async function readPrompts(
+  { experiment, model, readData }: Workshop,
+  part: 'prompts' | 'eval_prompts',
+  newTokens: number,
+): Promise<PromptExample[]> {
+  const source = experiment.data[part] ?? '';
+  return encodePrompts(await readRows(source, 'prompt-only', readData), source, model, newTokens);
+}
+
+export function readAdapter({ model, store }: Workshop, name: string): Promise<Adapter> {
+  return readPeft(model, (path) => store.read(`adapters/${name}/${path}`), name);
+}
+
+/** The policy that a stage starts from: the adapter of the last stage that left one, else one that changes nothing. */
+export async function policyBefore(workshop: Workshop, index: number): Promise<Adapter> {
+  const { experiment, model } = workshop;
+  const name = lastBefore(experiment, index, 'sft', 'ppo');
+  return name === null
+    ? Adapter.create(model, experiment.lora, hash32(experiment.seed, 'lora'))
+    : readAdapter(workshop, name);
+}
+
+/** The last reward stage's model before `index`, null if there is none. */
+export async function rewardModelBefore(workshop: Workshop, index: number): Promise<RewardModel | null> {
+  const name = lastBefore(workshop.experiment, index, 'reward');
+  if (name === null) return null;
+  const adapter = await readAdapter(workshop, name);
+  const text = await readText(workshop.store, `adapters/${name}/${NORMALISATION}`);
+  const { gain, bias } = JSON.parse(text ?? '{"gain":1,"bias":0}') as { gain: number; bias: number };
+  return { adapter, gain, bias };
+}
+
+export async function writeAdapter(
+  { model, store }: Workshop,
+  name: string,
+  adapter: Adapter,
+): Promise<void> {
+  for (const [path, bytes] of await writePeft(model, adapter))
+    await store.write(`adapters/${name}/${path}`, bytes);
+}
+
+/** Beside the reward adapter: PEFT has no place for the gain and bias of its scores. */
+const NORMALISATION = 'reward_normalization.json';
+
+export async function writeRewardModel(
+  workshop: Workshop,
+  name: string,
+  { adapter, gain, bias }: RewardModel,
+): Promise<void> {
+  await writeAdapter(workshop, name, adapter);
+  await writeText(workshop.store, `adapters/${name}/${NORMALISATION}`, `${JSON.stringify({ gain, bias })}\n`);
+}
