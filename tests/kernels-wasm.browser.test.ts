@@ -2,6 +2,7 @@
 // start as NaN, so that an element not written is seen.
 import { beforeAll, expect, test } from 'vitest';
 import { openDevice } from '../src/engine/device';
+import { memoryInUse } from '../src/engine/memory';
 import { adamw, adamwReference } from '../src/engine/ops/adamw';
 import { attention, attentionReference } from '../src/engine/ops/attention';
 import { cacheWrite, cachedAttention, cachedAttentionReference } from '../src/engine/ops/cached-attention';
@@ -283,4 +284,55 @@ test('AdamW and the sum of squares', async () => {
     );
     tf.dispose([...got, ...wanted]);
   }
+});
+
+/** One of everything that is shared among threads: a digest of all values and gradients. */
+async function everything(): Promise<string> {
+  const [batch, T, heads, C, V] = [4, 50, 4, 64, 700];
+  const options = { batch, heads, window: 20, scale: 0.3 };
+  const mask = keyMask(batch, T, 'mask');
+  const ids = tf.tensor1d(
+    Int32Array.from({ length: batch * T }, (_, i) => hash32(i) % V),
+    'int32',
+  );
+  const inputs = [
+    ...['x', 'q', 'k', 'v'].map((name) => random([batch * T, C], name)),
+    ...[random([C], 'gamma'), random([4 * C, C], 'up'), random([V, C], 'head')],
+  ];
+  const loss: Op = (x, q, k, v, gamma, up, head) => {
+    const mixed = attention(q as tf.Tensor2D, k as tf.Tensor2D, v as tf.Tensor2D, mask, options);
+    const normal = layerNorm(tf.add(x!, mixed), gamma!, gamma!, 1e-5);
+    const wide = gelu(matmul(normal, up as tf.Tensor2D, { transposeB: true }));
+    const hidden = matmul(wide, up as tf.Tensor2D, { add: x! });
+    const { logprobs, entropy } = tokenLogprobs(hidden, head as tf.Tensor2D, ids, 1);
+    return tf.mean(tf.add(logprobs, entropy));
+  };
+  const { value, grads } = tf.valueAndGrads((...xs) => loss(...xs) as tf.Scalar)(inputs);
+  const sampled = await sample(inputs[6] as tf.Tensor2D, uniforms(V, 0, 1, 'u'), {
+    temperature: 1,
+    topK: 20,
+    topP: 0.9,
+    bannedId: -1,
+  });
+  const all = [value, ...grads].map((t) => t.dataSync().slice());
+  tf.dispose([value, ...grads, ...inputs, mask, ids]);
+  const bits = await new Blob([...all, sampled.ids, sampled.logprobs] as BlobPart[]).arrayBuffer();
+  return Array.from(new Uint8Array(await crypto.subtle.digest('SHA-256', bits))).join(' ');
+}
+
+test('the same bits on one, two and three threads', async () => {
+  expect(crossOriginIsolated).toBe(true);
+  const results = new Set<string>();
+  for (const threads of [1, 2, 3, 2]) {
+    expect((await openDevice('wasm', { threads })).threads).toBe(threads);
+    for (let i = 0; i < 3; i++) results.add(await everything());
+  }
+  expect(results.size).toBe(1);
+});
+
+test('repeated steps leave no tensor and grow no heap', async () => {
+  for (let i = 0; i < 5; i++) await everything();
+  const before = memoryInUse();
+  for (let i = 0; i < 40; i++) await everything();
+  expect(memoryInUse()).toEqual(before);
 });

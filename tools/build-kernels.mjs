@@ -9,15 +9,18 @@ const output = 'src/engine/wasm/build';
 const common = ['-O3', '--runtime', 'stub', '--importMemory', '--noExportMemory', '--enable', 'simd'];
 // tfjs's threaded module makes its memory with a maximum of 4 GiB, and an importing module must name no smaller one.
 const shared = ['--enable', 'threads', '--sharedMemory', '--maximumMemory', '65536'];
-const variants = { 'kernels.wasm': common, 'kernels-threads.wasm': [...common, ...shared] };
+const variants = {
+  'kernels.wasm': ['index.ts', ...common],
+  'kernels-threads.wasm': ['pool.ts', ...common, ...shared],
+};
 
 /** Builds both variants if a source or this file changed. Throws with asc's messages. */
 export async function buildKernels() {
   const outputs = Object.keys(variants).map((name) => `${output}/${name}`);
   await once('kernels', fingerprint([sources, 'tools/build-kernels.mjs']), outputs, async () => {
     const { default: asc } = await import('assemblyscript/asc');
-    for (const [name, flags] of Object.entries(variants)) {
-      const args = [`${sources}/index.ts`, '--outFile', `${output}/${name}`, ...flags];
+    for (const [name, [entry, ...flags]] of Object.entries(variants)) {
+      const args = [`${sources}/${entry}`, '--outFile', `${output}/${name}`, ...flags];
       const { error, stderr } = await asc.main(args, { baseDir: root });
       if (error) throw new Error(`AssemblyScript could not build ${name}:\n${stderr.toString()}`);
     }

@@ -157,12 +157,13 @@ async function openWasm(reason: string, { threads }: DeviceOptions): Promise<Dev
   ]);
   // Absent under Node, where tfjs's wasm knows no threads.
   const isolated = (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated ?? false;
-  const used = isolated ? (threads ?? globalThis.navigator.hardwareConcurrency) : 1;
-  wasm.setThreadsCount(used); // tfjs's own kernels take half the processors at most, whatever we ask
+  const wanted = isolated ? (threads ?? Math.min(globalThis.navigator.hardwareConcurrency, 8)) : 1;
+  // tfjs's own threads would spin beside ours after each of its kernels.
+  wasm.setThreadsCount(1);
   // Under Node tfjs finds the binaries beside its own files.
   if (!tf.env().get('IS_NODE')) wasm.setWasmPaths((await import('./wasm-paths')).wasmPaths);
   await select('wasm');
-  await installWasmKernels(used);
+  const used = await installWasmKernels(wanted);
   const simd = await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT');
   const adapter = `CPU, ${used} thread${used === 1 ? '' : 's'}${simd ? ', SIMD' : ''}`;
   return { backend: 'wasm', adapter, reason, threads: used };

@@ -6,10 +6,29 @@ import { wasmBackend } from '../private';
 import type { tf } from '../tf';
 import type { Kernel } from './assembly/kernels';
 
-/** What assembly/index.ts exports. Addresses and sizes in bytes. */
-interface Exports {
+/** What assembly/ exports; `share` and `serve` in the variant for shared memory only. Addresses and sizes in bytes. */
+export interface Exports {
   scratchBytes(): number;
   run(kernel: Kernel, args: number, begin: number, end: number, scratch: number): void;
+  share?(
+    control: number,
+    kernel: Kernel,
+    args: number,
+    units: number,
+    threads: number,
+    scratch: number,
+    scratchSize: number,
+    mayWait: boolean,
+  ): void;
+  serve?(control: number, thread: number): never;
+}
+
+/** What a thread is told when it starts. */
+export interface ThreadStart {
+  module: WebAssembly.Module;
+  memory: WebAssembly.Memory;
+  control: number;
+  thread: number;
 }
 
 /** One call of a kernel; its comment in assembly/ lists the arguments. */
@@ -27,22 +46,36 @@ interface Job {
 /** Arguments in memory: eight float64 numbers, then 32-bit integers. */
 const FLOATS = 8;
 const ARGUMENT_BYTES = 256;
+/** Of the block through which threads talk, see assembly/pool.ts; aligned to cache lines. */
+const CONTROL_BYTES = 256;
+const LINE = 64;
 
 export class Machine {
+  readonly #module: WebAssembly.Module;
   readonly #memory: WebAssembly.Memory;
   readonly #exports: Exports;
-  readonly #args: number;
+  readonly #args = allocate(ARGUMENT_BYTES);
+  readonly #control: number;
   #words: Int32Array;
   #floats: Float64Array;
   #scratch = 0;
+  /** Bytes of scratch a thread, and the threads that have some. */
   #scratchSize = 0;
+  #scratchThreads = 0;
+  /** Threads that run, the caller's among them, and how many of them to use. */
+  #started = 1;
+  #threads = 1;
+  // A window may not sleep.
+  readonly #mayWait = typeof window === 'undefined';
 
-  private constructor(memory: WebAssembly.Memory, exports: Exports) {
+  private constructor(module: WebAssembly.Module, memory: WebAssembly.Memory, exports: Exports) {
+    this.#module = module;
     this.#memory = memory;
     this.#exports = exports;
-    this.#args = allocate(ARGUMENT_BYTES);
+    this.#control = (allocate(CONTROL_BYTES + LINE) + LINE - 1) & -LINE;
     this.#words = new Int32Array(memory.buffer);
     this.#floats = new Float64Array(memory.buffer);
+    this.#words.fill(0, this.#control >>> 2, (this.#control + CONTROL_BYTES) >>> 2);
   }
 
   /** For the wasm backend in use. */
@@ -53,24 +86,63 @@ export class Machine {
       throw new PlaygroundError('bug', 'The wasm backend has no memory to share.', 'Please report this.');
     const module = await loadModule(wasm.wasmMemory !== undefined);
     const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
-    return new Machine(memory, exports as unknown as Exports);
+    return new Machine(module, memory, exports as unknown as Exports);
+  }
+
+  /** Uses up to `threads` threads, starting those that are missing; returns how many there are. */
+  async useThreads(threads: number): Promise<number> {
+    const wanted = this.#exports.share ? Math.max(1, threads) : 1;
+    const starts: Promise<void>[] = [];
+    for (let thread = this.#started; thread < wanted; thread++) starts.push(this.#start(thread));
+    // Where one may not start, the others do its work; no result depends on their number.
+    const results = await Promise.allSettled(starts);
+    this.#started += results.filter(({ status }) => status === 'fulfilled').length;
+    this.#threads = Math.min(wanted, this.#started);
+    return this.#threads;
+  }
+
+  #start(thread: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const worker = new Worker(new URL('./thread.ts', import.meta.url), {
+        type: 'module',
+        name: `kernels ${thread}`,
+      });
+      worker.onmessage = () => resolve();
+      worker.onerror = ({ message }) => reject(new Error(message));
+      const start: ThreadStart = {
+        module: this.#module,
+        memory: this.#memory,
+        control: this.#control,
+        thread,
+      };
+      worker.postMessage(start);
+    });
   }
 
   run({ kernel, floats = [], integers, units, scratch = 0 }: Job): void {
     if (units === 0) return;
-    const size = this.#exports.scratchBytes() + scratch;
-    if (size > this.#scratchSize) {
-      if (this.#scratch !== 0) wasmBackend().wasm._free(this.#scratch);
-      this.#scratch = allocate(size);
-      this.#scratchSize = size;
-    }
+    this.#reserve(this.#exports.scratchBytes() + scratch);
     if (this.#words.buffer !== this.#memory.buffer) {
       this.#words = new Int32Array(this.#memory.buffer);
       this.#floats = new Float64Array(this.#memory.buffer);
     }
     this.#floats.set(floats, this.#args >>> 3);
     this.#words.set(integers, (this.#args >>> 2) + 2 * FLOATS);
-    this.#exports.run(kernel, this.#args, 0, units, this.#scratch);
+    if (units === 1 || this.#threads === 1) this.#exports.run(kernel, this.#args, 0, units, this.#scratch);
+    else {
+      const size = this.#scratchSize;
+      const job = [this.#control, kernel, this.#args, units, this.#threads] as const;
+      this.#exports.share?.(...job, this.#scratch, size, this.#mayWait);
+    }
+  }
+
+  /** Makes sure that every thread has `bytes` of scratch. */
+  #reserve(bytes: number): void {
+    if (bytes <= this.#scratchSize && this.#threads <= this.#scratchThreads) return;
+    if (this.#scratch !== 0) wasmBackend().wasm._free(this.#scratch);
+    this.#scratchSize = Math.max(this.#scratchSize, Math.ceil(bytes / LINE) * LINE);
+    this.#scratchThreads = this.#threads;
+    this.#scratch = allocate(this.#scratchSize * this.#threads);
   }
 }
 
