@@ -36,8 +36,10 @@ export function keyNumber(told: Told, { name, kind }: Station, experiment: Exper
     }
     case 'ppo':
       return change(columns, 'objective/scores') || counted;
-    case 'pairs':
-      return counted;
+    case 'pairs': {
+      const pairs = columns.last('pairs');
+      return pairs === null ? counted : `${formatCount(pairs)} pairs`;
+    }
     case 'evaluate': {
       const last = headline(told.report)?.values.at(-1);
       return last ? formatPercent(last.interval.value) : counted;

@@ -24,6 +24,8 @@ export class SampleBook {
 
   /** Files a sample; the same moment told twice (a resumed run) replaces the first. */
   add(stage: string, step: number, sample: SampleRow): void {
+    // Drawn only so that best-of-n meets a sample it was not chosen from; it shows nothing new of SFT.
+    if (sample.checkpoint.endsWith('-opponent')) return;
     const key = `${sample.seed}\u0000${sample.prompt}`;
     let entry = this.entries.get(key);
     if (!entry) {

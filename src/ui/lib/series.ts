@@ -5,6 +5,8 @@ import type { MetricsRow } from '../../shared/protocol';
 
 export class MetricColumns {
   readonly steps: number[] = [];
+  /** The rows as they came, for checks that read several metrics at once. */
+  readonly rows: MetricsRow[] = [];
   private readonly columns = new Map<string, (number | null)[]>();
 
   /** Adds a row. A step at or before the last one means the run went back to a checkpoint: later rows are dropped. */
@@ -18,6 +20,7 @@ export class MetricColumns {
       column.push(Number.isFinite(value) ? value : null);
     }
     this.steps.push(row.step);
+    this.rows.push(row);
     for (const column of this.columns.values()) if (column.length < this.steps.length) column.push(null);
   }
 
@@ -49,6 +52,7 @@ export class MetricColumns {
     while (keep > 0 && (this.steps[keep - 1] ?? 0) >= step) keep -= 1;
     if (keep === this.steps.length) return;
     this.steps.length = keep;
+    this.rows.length = keep;
     for (const column of this.columns.values()) column.length = keep;
   }
 }

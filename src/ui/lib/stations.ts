@@ -11,12 +11,12 @@ export interface SeriesPlan {
   label: string;
   role: Role;
   dashed?: boolean;
+  /** A share of a whole, where the metrics table does not say so. */
+  share?: boolean;
 }
 
 export interface ChartPlan {
   title: string;
-  /** How the figures read: a share as per cent, anything else as a number. */
-  unit: 'number' | 'share';
   series: SeriesPlan[];
 }
 
@@ -66,95 +66,52 @@ export function stationsOf(stages: readonly Stage[]): Station[] {
   ];
 }
 
-const LOSS: ChartPlan = {
-  title: 'Loss',
-  unit: 'number',
-  series: [
-    { key: 'loss', label: 'training', role: 'policy' },
-    { key: 'eval_loss', label: 'held out', role: 'reference', dashed: true },
-  ],
-};
-const GRADIENT: ChartPlan = {
-  title: 'Gradient norm',
-  unit: 'number',
-  series: [{ key: 'grad_norm', label: 'norm', role: 'policy' }],
-};
-const RATE: ChartPlan = {
-  title: 'Learning rate',
-  unit: 'number',
-  series: [{ key: 'learning_rate', label: 'rate', role: 'reference' }],
-};
+function chart(title: string, ...series: SeriesPlan[]): ChartPlan {
+  return { title, series };
+}
 
-/** Charts by station, the most telling first. A metric the run never reports leaves its chart out. */
+/** A metric in training and, dashed, on rows held out. */
+function pair(title: string, key: string, role: Role): ChartPlan {
+  return chart(
+    title,
+    { key, label: 'training', role },
+    { key: `eval_${key}`, label: 'held out', role: 'reference', dashed: true },
+  );
+}
+
+const FINISHED = chart('Finished endings', { key: 'finish_rate', label: 'of all', role: 'policy' });
+const GRADIENT = chart('Gradient norm', { key: 'grad_norm', label: 'norm', role: 'policy' });
+
+/** Charts by station, the most telling first. A metric that a run does not report leaves its chart out. */
 export const CHARTS: Record<StageKind, ChartPlan[]> = {
   sft: [
-    LOSS,
-    {
-      title: 'Finished endings',
-      unit: 'share',
-      series: [{ key: 'finish_rate', label: 'finished', role: 'policy' }],
-    },
-    { title: 'Entropy', unit: 'number', series: [{ key: 'entropy', label: 'nats a token', role: 'policy' }] },
+    pair('Loss', 'loss', 'policy'),
+    FINISHED,
+    chart('Entropy', { key: 'entropy', label: 'nats a token', role: 'policy' }),
     GRADIENT,
-    RATE,
+    chart('Learning rate', { key: 'learning_rate', label: 'rate', role: 'reference' }),
   ],
-  pairs: [],
+  pairs: [
+    chart('Pairs', { key: 'pairs', label: 'so far', role: 'policy' }),
+    chart('No difference seen', { key: 'tie_rate', label: 'of all', role: 'reference', share: true }),
+    chart('Labels flipped', { key: 'flip_rate', label: 'of all', role: 'kl', share: true }),
+    chart('Length', { key: 'mean_length', label: 'tokens', role: 'policy' }),
+  ],
   reward: [
-    LOSS,
-    {
-      title: 'Right order',
-      unit: 'share',
-      series: [
-        { key: 'accuracy', label: 'training', role: 'reward' },
-        { key: 'eval_accuracy', label: 'held out', role: 'reference', dashed: true },
-      ],
-    },
-    {
-      title: 'Margin',
-      unit: 'number',
-      series: [
-        { key: 'margin', label: 'training', role: 'reward' },
-        { key: 'eval_margin', label: 'held out', role: 'reference', dashed: true },
-      ],
-    },
+    pair('Loss', 'loss', 'policy'),
+    pair('Right order', 'accuracy', 'reward'),
+    pair('Margin', 'margin', 'reward'),
     GRADIENT,
   ],
   ppo: [
-    {
-      title: 'Reward',
-      unit: 'number',
-      series: [{ key: 'objective/scores', label: 'score', role: 'reward' }],
-    },
-    {
-      title: 'KL to the reference',
-      unit: 'number',
-      series: [{ key: 'objective/kl', label: 'nats', role: 'kl' }],
-    },
-    {
-      title: 'Policy loss',
-      unit: 'number',
-      series: [{ key: 'loss/policy_avg', label: 'policy', role: 'policy' }],
-    },
-    {
-      title: 'Value loss',
-      unit: 'number',
-      series: [{ key: 'loss/value_avg', label: 'value', role: 'value' }],
-    },
-    {
-      title: 'Clipped',
-      unit: 'share',
-      series: [{ key: 'policy/clipfrac_avg', label: 'clipped', role: 'policy' }],
-    },
-    {
-      title: 'Entropy',
-      unit: 'number',
-      series: [{ key: 'policy/entropy_avg', label: 'nats a token', role: 'policy' }],
-    },
-    {
-      title: 'Finished endings',
-      unit: 'share',
-      series: [{ key: 'finish_rate', label: 'finished', role: 'policy' }],
-    },
+    chart('Reward', { key: 'objective/scores', label: 'score', role: 'reward' }),
+    chart('KL to the reference', { key: 'objective/kl', label: 'nats', role: 'kl' }),
+    chart('Policy loss', { key: 'loss/policy_avg', label: 'loss', role: 'policy' }),
+    chart('Value loss', { key: 'loss/value_avg', label: 'loss', role: 'value' }),
+    chart('Clipped tokens', { key: 'policy/clipfrac_avg', label: 'of all', role: 'policy' }),
+    chart('Entropy', { key: 'policy/entropy_avg', label: 'nats a token', role: 'policy' }),
+    FINISHED,
+    chart('Length', { key: 'mean_length', label: 'tokens', role: 'policy' }),
   ],
   evaluate: [],
 };

@@ -2,6 +2,7 @@
 // intervals, and the rest of the report as rows of a table.
 
 import type { Interval, Report } from '../../shared/protocol';
+import { type Metric, metricOf } from '../../shared/metrics';
 import { formatFixed, formatPercent, titleOf } from './format';
 
 export interface HeadlineValue {
@@ -16,7 +17,6 @@ export interface Headline {
 }
 
 const METRIC = 'happy';
-const SHARES = new Set([METRIC, 'finish_rate', 'win_rate']);
 
 const LABELS: Record<string, string> = {
   base: 'base model',
@@ -26,7 +26,7 @@ const LABELS: Record<string, string> = {
 
 /** What a checkpoint is called on the page. */
 export function checkpointLabel(checkpoint: string): string {
-  return LABELS[checkpoint] ?? checkpoint;
+  return LABELS[checkpoint] ?? checkpoint.replaceAll('-', ' ');
 }
 
 /** Happy endings of the checkpoints in the order in which they were trained, or null without a report. */
@@ -44,7 +44,7 @@ export function headline(report: Report | null): Headline | null {
 export interface ReportRow {
   key: string;
   label: string;
-  doc: string;
+  metric: Metric | undefined;
   /** One per checkpoint, in the report's order; empty texts where the checkpoint was not measured. */
   cells: { value: string; interval: string }[];
 }
@@ -64,12 +64,13 @@ export function reportRows(report: Report): ReportRow[] {
 }
 
 function row(key: string, intervals: (Interval | undefined)[]): ReportRow {
-  const share = SHARES.has(key);
-  const show = (value: number): string => (share ? formatPercent(value) : formatFixed(value));
+  const metric = metricOf('evaluate', key);
+  const show = (value: number): string =>
+    metric?.unit === 'share' ? formatPercent(value) : formatFixed(value);
   const cells = intervals.map((interval) =>
     interval
       ? { value: show(interval.value), interval: `${show(interval.low)} to ${show(interval.high)}` }
       : { value: '', interval: '' },
   );
-  return { key, label: titleOf(key), doc: key, cells };
+  return { key, label: metric?.label ?? titleOf(key), metric, cells };
 }

@@ -94,7 +94,7 @@ export class Session {
     if (!resume || runId !== this.runId) this.reset(runId, experiment);
     this.error = null;
     this.run = 'running';
-    this.send({ type: 'start', runId, experiment: $state.snapshot(experiment), resume });
+    this.send({ type: 'start', runId, experiment, resume });
   }
 
   /** Forgets the last run and lists the stages of the next, so that what a run told can be shown again. */
@@ -169,6 +169,7 @@ export class Session {
       case 'run':
         this.run = event.state;
         this.loading = null;
+        this.halt(event.state);
         this.show();
         break;
       case 'report':
@@ -195,6 +196,15 @@ export class Session {
   private file(row: MetricsRow): void {
     this.told.metrics.append(row);
     this.change(row.stage, { step: row.step });
+  }
+
+  /** A stage is paused while its run is, whether or not the worker says so of both. */
+  private halt(run: StageState): void {
+    if (run !== 'paused' && run !== 'running') return;
+    const other = run === 'paused' ? 'running' : 'paused';
+    this.told.stages = this.told.stages.map((stage) =>
+      stage.state === other ? { ...stage, state: run } : stage,
+    );
   }
 
   private fail({ request, error }: Extract<Event, { type: 'error' }>): void {

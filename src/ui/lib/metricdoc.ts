@@ -1,3 +1,0 @@
-export function metricDoc(key: string): string {
-  return key;
-}
