@@ -53,6 +53,7 @@ export async function generate(
   const tokens: number[][] = prompts.map(() => []);
   const logprobs: number[][] = prompts.map(() => []);
   checkLengths(model, prompts, maxNewTokens);
+  signal?.throwIfAborted();
   if (prompts.length === 0 || maxNewTokens === 0) return { tokens, logprobs };
 
   const decoder = new Decoder(model, adapter, prompts, maxNewTokens);
@@ -60,11 +61,12 @@ export async function generate(
     let next = decoder.prefill(); // [B, V]
     const done = prompts.map(() => false);
     for (let t = 0; ; t++) {
-      signal?.throwIfAborted();
       const bannedId = eosId !== null && t < minNewTokens ? eosId : -1;
       const draws = Float32Array.from(prompts, (_, b) => uniform(seed, streams[b] ?? b, t));
-      const drawn = await sample(next, draws, { temperature, topK, topP, bannedId });
-      next.dispose();
+      const current = next;
+      const drawn = await sample(current, draws, { temperature, topK, topP, bannedId }).finally(() => {
+        current.dispose();
+      });
       drawn.ids.forEach((id, b) => {
         if (done[b]) return;
         tokens[b]?.push(id);
@@ -72,6 +74,7 @@ export async function generate(
         done[b] = id === eosId;
       });
       if (t + 1 === maxNewTokens || done.every(Boolean)) return { tokens, logprobs };
+      signal?.throwIfAborted();
       next = decoder.step(drawn.ids); // [B, V]
     }
   } finally {

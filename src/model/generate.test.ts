@@ -1,0 +1,94 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { nodeDirectory } from '../../tests/node-files';
+import { tf } from '../engine/tf';
+import { generate, type SamplingOptions } from './generate';
+import { disposeModel, loadModel } from './load';
+import { completionLogprobs } from './logprobs';
+import type { Adapter } from './lora';
+import { readPeft } from './peft';
+import type { LanguageModel } from './types';
+
+const golden = (path: string) => nodeDirectory(`tests/fixtures/gpt-neo-tiny/${path}`);
+const plain: SamplingOptions = {
+  maxNewTokens: 8,
+  minNewTokens: 0,
+  temperature: 1,
+  topK: 0,
+  topP: 1,
+  seed: 3,
+  streams: [],
+};
+const prompts = [
+  [12, 30, 71, 67, 70, 15, 41],
+  [83],
+  [11, 94, 25, 79, 73, 96, 42, 1, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+];
+
+describe('generate', () => {
+  let model: LanguageModel;
+  let adapter: Adapter;
+
+  beforeAll(async () => {
+    await tf.setBackend('cpu');
+    model = await loadModel('tiny', golden('model'));
+    adapter = await readPeft(model, golden('adapter'), 'adapter');
+  });
+
+  afterAll(() => {
+    adapter.dispose();
+    disposeModel(model);
+  });
+
+  it('gives the log-probabilities of the training path, across cache, padding and window', async () => {
+    const before = tf.memory().numTensors;
+    const drawn = await generate(model, adapter, prompts, { ...plain, maxNewTokens: 9, streams: [0, 1, 2] });
+    expect(tf.memory().numTensors).toBe(before);
+    for (const [row, prompt] of prompts.entries()) {
+      const ids = [...prompt, ...drawn.tokens[row]!];
+      const batch = {
+        ids: Int32Array.from(ids),
+        mask: new Int32Array(ids.length).fill(1),
+        completion: Int32Array.from(ids, (_, i) => (i < prompt.length ? 0 : 1)),
+        batch: 1,
+        length: ids.length,
+      };
+      const { logprobs } = completionLogprobs(model, adapter, batch, { temperature: 1 });
+      const trained = logprobs.arraySync()[0]!.slice(prompt.length);
+      expect(drawn.logprobs[row]).toHaveLength(trained.length);
+      trained.forEach((value, t) => expect(Math.abs(value - drawn.logprobs[row]![t]!)).toBeLessThan(1e-4));
+    }
+  });
+
+  it('draws a row alike in any company', async () => {
+    const together = await generate(model, adapter, prompts, { ...plain, streams: [5, 6, 7] });
+    for (const [row, prompt] of prompts.entries()) {
+      const alone = await generate(model, adapter, [prompt], { ...plain, streams: [5 + row] });
+      expect(alone.tokens[0]).toEqual(together.tokens[row]);
+    }
+    const other = await generate(model, adapter, prompts, { ...plain, streams: [6, 7, 8] });
+    expect(other.tokens).not.toEqual(together.tokens);
+  });
+
+  it('fills the context to its last position and refuses one more', async () => {
+    const full = Array.from({ length: 50 }, (_, i) => i + 1);
+    const held = { ...plain, minNewTokens: 64, streams: [0, 1] };
+    const drawn = await generate(model, null, [full, [7]], { ...held, maxNewTokens: 14 });
+    expect(drawn.tokens.map(({ length }) => length)).toEqual([14, 14]);
+    await expect(generate(model, null, [[7], full], { ...held, maxNewTokens: 15 })).rejects.toMatchObject({
+      code: 'too-long',
+      message: 'prompt 2 has 50 tokens; with 15 new ones that is more than the context of tiny, 64',
+    });
+    await expect(generate(model, null, [[]], { ...plain, streams: [0] })).rejects.toMatchObject({
+      code: 'bad-data',
+    });
+  });
+
+  it('can be aborted, and leaves nothing behind', async () => {
+    const before = tf.memory().numTensors;
+    const abort = new AbortController();
+    const running = generate(model, null, prompts, { ...plain, streams: [0, 1, 2], signal: abort.signal });
+    abort.abort(new Error('enough'));
+    await expect(running).rejects.toThrow('enough');
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});
