@@ -88,9 +88,12 @@ class Run {
 
   /** What was written after the checkpoint (without one: all of an earlier run) goes. */
   private async cutOutputs(): Promise<void> {
-    const { store } = this.options;
-    for (const path of await store.list('')) {
-      if (path.endsWith('.jsonl')) await truncateLines(store, path, this.progress.lines[path] ?? 0);
+    const { experiment, store } = this.options;
+    const pairs = this.names
+      .filter((_, i) => experiment.stages[i]!.kind === 'pairs')
+      .map((name) => `${name}.jsonl`);
+    for (const path of [METRICS, SAMPLES, ...pairs]) {
+      await truncateLines(store, path, this.progress.lines[path] ?? 0);
     }
   }
 

@@ -1,0 +1,53 @@
+// Where the worker finds files by the names that commands give: models and data of the site, directories that the
+// command line lends under /files/, and the stores of runs.
+
+import type { DataSource } from '../data/sources';
+import type { ReadFile } from '../model/types';
+import { PlaygroundError } from '../shared/errors';
+import type { ModelSource } from '../shared/protocol';
+import { siteFile } from '../shared/site';
+import { httpRunStore } from '../storage/http-store';
+import { idbRunStore } from '../storage/idb-store';
+import type { RunStore } from '../storage/run-store';
+
+const DIRECTORY = 'dir:';
+const BUNDLED = 'bundled:';
+
+/** The files of a model or adapter: `bundled:NAME` or `dir:URL`. */
+export function directoryOf(source: ModelSource): ReadFile {
+  if (source.startsWith(DIRECTORY)) return (path) => fetched(`${source.slice(DIRECTORY.length)}/${path}`);
+  if (source.startsWith(BUNDLED)) {
+    return (path) => fetched(siteFile(`models/${source.slice(BUNDLED.length)}/${path}`));
+  }
+  throw new PlaygroundError(
+    'not-found',
+    `There is no model "${source}".`,
+    'Name it as bundled:NAME, hf:OWNER/NAME, or a directory in Hugging Face layout.',
+  );
+}
+
+/** The text of a data file, null if there is none. */
+export async function readData({ at, path }: DataSource): Promise<string | null> {
+  const bytes = await fetched(at === 'site' ? siteFile(path) : path);
+  return bytes && new TextDecoder().decode(bytes);
+}
+
+/** The files of a run: `dir:URL` for the command line's, else one kept in this browser. */
+export function storeOf(runId: string): RunStore {
+  return runId.startsWith(DIRECTORY) ? httpRunStore(runId.slice(DIRECTORY.length)) : idbRunStore(runId);
+}
+
+async function fetched(url: string): Promise<Uint8Array | null> {
+  const response = await fetch(url).catch(() => null);
+  if (response?.status === 404) return null;
+  if (response?.ok) {
+    // A server that answers every address with the page has no such file either.
+    if (response.headers.get('content-type')?.startsWith('text/html')) return null;
+    return new Uint8Array(await response.arrayBuffer());
+  }
+  throw new PlaygroundError(
+    'download-failed',
+    `${url} could not be read: ${response ? `status ${response.status}` : 'no answer'}.`,
+    'See that the server still runs, then try again.',
+  );
+}

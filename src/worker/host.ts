@@ -1,0 +1,188 @@
+// What the worker does with commands, whatever carries them: it holds one device, one model and at most one run.
+// Commands that compute wait for each other; what steers a run (pause, resume, step, stop) and sampling while one is
+// under way come in between two of its steps.
+
+import { openDevice, onDeviceProblem } from '../engine/device';
+import { memoryInUse } from '../engine/memory';
+import { Control } from '../experiment/control';
+import { runGolden } from '../experiment/golden';
+import { generateRows, scoreRows } from '../experiment/rows';
+import { runExperiment } from '../experiment/run';
+import { generate } from '../model/generate';
+import { disposeModel, loadModel } from '../model/load';
+import type { Adapter } from '../model/lora';
+import { readPeft } from '../model/peft';
+import type { LanguageModel, ReadFile } from '../model/types';
+import { PlaygroundError, toPlainError } from '../shared/errors';
+import type { Command, DeviceReport, Event, ModelSource } from '../shared/protocol';
+import { directoryOf, readData, storeOf } from './files';
+
+type Of<T extends Command['type']> = Extract<Command, { type: T }>;
+
+export class Host {
+  private device: DeviceReport | null = null;
+  private model: { source: ModelSource; loaded: LanguageModel } | null = null;
+  private control: Control | null = null;
+  /** The commands that compute, one after the other. */
+  private queue: Promise<void> = Promise.resolve();
+
+  constructor(private readonly tell: (event: Event) => void) {
+    onDeviceProblem((problem) => this.tell({ type: 'error', request: null, error: toPlainError(problem) }));
+    setInterval(() => {
+      if (this.device) this.tell({ type: 'memory', memory: memoryInUse() });
+    }, 1000);
+  }
+
+  /** Never throws: what goes wrong is told. */
+  handle(command: Command): void {
+    switch (command.type) {
+      case 'pause':
+      case 'resume':
+      case 'step':
+      case 'stop':
+        this.control?.[command.type]();
+        return;
+      case 'generate':
+        // During a run it is answered between two steps, not after the last.
+        if (this.control) return void this.attempt(command.request, () => this.generate(command));
+        break;
+      case 'start':
+        if (this.control) {
+          const busy = new PlaygroundError(
+            'bad-arguments',
+            'A run is under way.',
+            'Stop it, or wait for its end.',
+          );
+          return this.tell({ type: 'error', request: null, error: toPlainError(busy) });
+        }
+        this.control = new Control();
+    }
+    const request = 'request' in command ? command.request : null;
+    this.queue = this.queue.then(() => this.attempt(request, () => this.compute(command)));
+  }
+
+  private async attempt(request: number | null, action: () => Promise<void>): Promise<void> {
+    try {
+      await action();
+    } catch (error) {
+      this.tell({ type: 'error', request, error: toPlainError(error) });
+    }
+  }
+
+  private async compute(command: Command): Promise<void> {
+    switch (command.type) {
+      case 'open':
+        this.device = await openDevice(command.backend);
+        this.tell({ type: 'device', device: this.device });
+        return;
+      case 'loadModel':
+        await this.load(command.model);
+        return;
+      case 'start':
+        return this.start(command);
+      case 'generate':
+        return this.generate(command);
+      case 'score':
+        return this.rows(command, (model, adapter) =>
+          scoreRows(model, adapter, command.rows, command.source),
+        );
+      case 'generateRows':
+        return this.rows(command, (model, adapter) =>
+          generateRows(model, adapter, command.rows, command.source, command.n, command.options),
+        );
+      case 'golden': {
+        const { backend } = this.opened();
+        const rows = await runGolden(directoryOf(`dir:${command.directory}`));
+        this.tell({ type: 'goldenResult', request: command.request, backend, rows });
+      }
+    }
+  }
+
+  private opened(): DeviceReport {
+    if (this.device) return this.device;
+    throw new PlaygroundError('bad-arguments', 'No device is open yet.', 'Send the command "open" first.');
+  }
+
+  private async load(source: ModelSource): Promise<LanguageModel> {
+    this.opened();
+    if (this.model?.source === source) return this.model.loaded;
+    if (this.model) disposeModel(this.model.loaded);
+    this.model = null;
+    const loaded = await loadModel(source, directoryOf(source), (what, loadedBytes, totalBytes) =>
+      this.tell({ type: 'loading', what, loadedBytes, totalBytes }),
+    );
+    this.model = { source, loaded };
+    const { name, parameters, config } = loaded;
+    const model = {
+      name: name.slice(name.indexOf(':') + 1),
+      architecture: config.architecture,
+      parameters,
+      vocabulary: config.vocabulary,
+      context: config.context,
+    };
+    this.tell({ type: 'model', model });
+    return loaded;
+  }
+
+  private async start({ runId, experiment, resume }: Of<'start'>): Promise<void> {
+    const control = this.control ?? new Control();
+    const { tell } = this;
+    try {
+      const model = await this.load(experiment.model);
+      const store = storeOf(runId);
+      const device = this.opened();
+      const run = runExperiment({ experiment, model, device, store, readData, resume, control, tell });
+      await run.catch(() => undefined); // It has told what went wrong.
+    } catch (error) {
+      tell({ type: 'run', state: 'failed' });
+      throw error;
+    } finally {
+      this.control = null;
+    }
+  }
+
+  private async generate({
+    request,
+    runId,
+    adapter: stage,
+    prompts,
+    options,
+  }: Of<'generate'>): Promise<void> {
+    const model = this.model?.loaded;
+    if (!model?.tokenizer) {
+      throw new PlaygroundError(
+        'bad-arguments',
+        'No model that reads text is loaded yet.',
+        'Load one first.',
+      );
+    }
+    const { tokenizer } = model;
+    const store = runId === null ? null : storeOf(runId);
+    const read: ReadFile = (path) => store?.read(`adapters/${stage}/${path}`) ?? Promise.resolve(null);
+    const adapter = stage === null ? null : await readPeft(model, read, stage);
+    try {
+      const ids = prompts.map((prompt) => tokenizer.encode(prompt, { special: true }));
+      const { tokens } = await generate(model, adapter, ids, {
+        ...options,
+        streams: prompts.map((_, i) => i),
+      });
+      const completions = tokens.map((some) => tokenizer.decode(some, { skipSpecial: true }));
+      this.tell({ type: 'generated', request, completions });
+    } finally {
+      adapter?.dispose();
+    }
+  }
+
+  private async rows(
+    { request, model: source, adapter: directory }: Of<'score' | 'generateRows'>,
+    compute: (model: LanguageModel, adapter: Adapter | null) => Promise<string>,
+  ): Promise<void> {
+    const model = await this.load(source);
+    const adapter = directory === null ? null : await readPeft(model, directoryOf(directory), directory);
+    try {
+      this.tell({ type: 'rows', request, rows: await compute(model, adapter) });
+    } finally {
+      adapter?.dispose();
+    }
+  }
+}

@@ -1,0 +1,7 @@
+// The thread that computes, so that the page never waits: commands in, events out (src/shared/protocol.ts).
+
+import type { Command } from '../shared/protocol';
+import { Host } from './host';
+
+const host = new Host((event) => self.postMessage(event));
+self.onmessage = ({ data }: MessageEvent<Command>) => host.handle(data);
