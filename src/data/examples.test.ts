@@ -79,7 +79,7 @@ describe('completions', () => {
     expect(examples).toEqual([{ prompt: 'A', ids: [1, A, 66, 67, 2], promptLength: 2 }]);
   });
 
-  test('get no second EOS, none when scored, and none from a model that has none', () => {
+  test('get no second EOS, none on ids, none when scored, and none from a model that has none', () => {
     const ids = (completion: object, options: typeof SFT, eosId: number | null = 2): number[] | undefined =>
       encodeCompletions(
         rows({ prompt_ids: [A], ...completion }),
@@ -89,7 +89,7 @@ describe('completions', () => {
       ).examples[0]?.ids;
     expect(ids({ completion: 'B$' }, SFT)).toEqual([A, 66, 2]);
     expect(ids({ completion_ids: [66, 2] }, SFT)).toEqual([A, 66, 2]);
-    expect(ids({ completion_ids: [66] }, SFT)).toEqual([A, 66, 2]);
+    expect(ids({ completion_ids: [66] }, SFT)).toEqual([A, 66]);
     expect(ids({ completion: 'B' }, SCORE)).toEqual([A, 66]);
     expect(ids({ completion: 'B' }, SFT, null)).toEqual([A, 66]);
   });

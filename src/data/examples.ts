@@ -52,7 +52,7 @@ export function encodePrompts(
 }
 
 /**
- * Prompts with their completions. `eos` appends the model's end token unless it is there. A row that leaves the
+ * Prompts with their completions. `eos` appends the model's end token to texts unless it is there. A row that leaves the
  * context is refused with `too-long`, or, with `truncate`, loses its end (TRL's keep_start) and is counted; a prompt
  * that leaves no room for one token of completion is always refused.
  */
@@ -84,7 +84,7 @@ export function encodeCompletions(
 }
 
 /**
- * Pairs, each side ending in the model's end token. Like TRL's, a pair with a side beyond the context is left out and
+ * Pairs, each side's text ending in the model's end token. Like TRL's, a pair with a side beyond the context is left out and
  * counted: a completion cut short cannot be judged. Throws `too-long` when no pair is left.
  */
 export function encodePreferences(
@@ -136,7 +136,9 @@ function promptIds(prompt: Part, at: Place): number[] {
 function completionIds(completion: Part, field: string, eos: boolean, at: Place): number[] {
   const ids = encodePart(completion, field, false, at);
   const { eosId } = at.model.config;
-  return eos && eosId !== null && ids[ids.length - 1] !== eosId ? [...ids, eosId] : ids;
+  return eos && typeof completion === 'string' && eosId !== null && ids[ids.length - 1] !== eosId
+    ? [...ids, eosId]
+    : ids;
 }
 
 function encodePart(part: Part, field: string, special: boolean, at: Place): number[] {

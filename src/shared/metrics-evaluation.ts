@@ -1,5 +1,5 @@
 // The evaluation's rows of the metrics table (metrics.ts): figures of whole sets of completions, as report.json has
-// them. PPO and SFT log some of them on their own samples too.
+// them. Other stages log some of them on their own samples too.
 
 import type { Metric } from './metrics';
 
@@ -72,7 +72,7 @@ export const EVALUATION_METRICS: readonly Metric[] = [
     name: 'mean_length',
     label: 'Length',
     unit: 'tokens',
-    stages: ['sft', 'ppo', 'evaluate'],
+    stages: ['sft', 'pairs', 'ppo', 'evaluate'],
     tells: 'Tokens of a completion on average.',
     bad: 'Growing or shrinking steadily in PPO: length itself pays.',
     try: ['missing_eos_penalty', 'kl_coef'],

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { PlaygroundError } from './errors';
@@ -90,6 +91,12 @@ describe('a good file', () => {
     const ppo = parseExperiment(text, 'a.json').experiment.stages[3];
     expect(JSON.stringify(ppo)).toContain('{"kind":"tokens","weights":{"a":1," b":-0.5,"__proto__":2}}');
   });
+});
+
+const directory = new URL('../../experiments/', import.meta.url);
+
+test.each(readdirSync(directory).filter((file) => file.endsWith('.json')))('%s reads', (file) => {
+  expect(parseExperiment(readFileSync(new URL(file, directory), 'utf8'), file).experiment.format).toBe(1);
 });
 
 describe('a fault is named with file, line, place, value and what it may be', () => {
