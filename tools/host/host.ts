@@ -1,6 +1,7 @@
 // The page that headless Chromium opens for the command line: it starts the same worker as the page a person sees, and
 // passes commands in and events out through the two functions that tools/session.ts binds here.
 import type { Command, Event } from '../../src/shared/protocol.ts';
+import { startWorker } from '../../src/worker/client.ts';
 
 declare global {
   interface Window {
@@ -11,16 +12,4 @@ declare global {
   }
 }
 
-const worker = new Worker(new URL('../../src/worker/worker.ts', import.meta.url), { type: 'module' });
-worker.onmessage = ({ data }: MessageEvent<Event>) => void window.tell(data);
-worker.onerror = ({ message }) =>
-  void window.tell({
-    type: 'error',
-    request: null,
-    error: {
-      code: 'bug',
-      message: `The worker failed: ${message || 'its script could not be loaded'}`,
-      fix: 'This is a fault of the playground; please report it with this message.',
-    },
-  });
-window.ask = (command) => worker.postMessage(command);
+window.ask = startWorker((event) => void window.tell(event)).send;
