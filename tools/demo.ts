@@ -3,7 +3,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { missedExpectations } from '../src/experiment/expectations.ts';
-import type { MetricsRow, Report } from '../src/shared/protocol.ts';
+import type { Report } from '../src/shared/protocol.ts';
 import { choice, number, parseArguments, toggle } from './arguments.ts';
 import { run } from './commands/run.ts';
 import { root } from './once.mjs';
@@ -19,12 +19,7 @@ const command = {
 
 /** The missed lines of a finished run's directory. */
 function missedIn(directory: string): string[] {
-  const text = (name: string) => readFileSync(join(directory, name), 'utf8');
-  const metrics = text('metrics.jsonl').trim().split('\n');
-  return missedExpectations(
-    JSON.parse(text('report.json')) as Report,
-    metrics.map((line) => JSON.parse(line) as MetricsRow),
-  );
+  return missedExpectations(JSON.parse(readFileSync(join(directory, 'report.json'), 'utf8')) as Report);
 }
 
 /** Exit code 1 names each line that was missed, with its seed. */
