@@ -49,7 +49,7 @@ describe('parseJson', () => {
           else expect(message).toContain('stands twice');
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: 400 },
     );
   });
 
