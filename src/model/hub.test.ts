@@ -1,0 +1,166 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { nodeDirectory } from '../../tests/node-files';
+import { tf } from '../engine/tf';
+import { hubDirectory } from './hub';
+import { disposeModel, loadModel } from './load';
+
+/** A Cache in memory that counts. */
+function memoryCache() {
+  const entries = new Map<string, Response>();
+  return {
+    entries,
+    match: (url: RequestInfo | URL) => Promise.resolve(entries.get(url as string)?.clone()),
+    put: (url: RequestInfo | URL, response: Response) => {
+      entries.set(url as string, response);
+      return Promise.resolve();
+    },
+  };
+}
+
+const body = new Uint8Array(1000).map((_, i) => i % 251);
+const text = (bytes: Uint8Array | null) => bytes && new TextDecoder().decode(bytes);
+
+/** A fetch that answers from a table of URLs and remembers what it was asked. */
+function answering(table: Record<string, () => Response>) {
+  const asked: string[] = [];
+  const get: typeof fetch = (input) => {
+    asked.push(input as string);
+    return Promise.resolve(table[input as string]?.() ?? new Response('', { status: 404 }));
+  };
+  return { asked, get };
+}
+
+describe('hubDirectory', () => {
+  it.each(['hf:name', 'hf:a/b/c', 'hf:../x', 'hf:a/b@../../c', 'hf:a/b?x', 'hf:/b', 'a/b'])(
+    'refuses %s',
+    (source) => {
+      expect(() => hubDirectory(source)).toThrow(`"${source}" does not name a model on the hub`);
+    },
+  );
+
+  it('asks for the right address, at main and at a revision', async () => {
+    const { asked, get } = answering({});
+    const options = { fetch: get, cache: null };
+    expect(await hubDirectory('hf:roneneldan/TinyStories-1M', options)('config.json')).toBeNull();
+    expect(await hubDirectory('hf:a/b.c@refs/pr/1', options)('config.json')).toBeNull();
+    expect(asked).toEqual([
+      'https://huggingface.co/roneneldan/TinyStories-1M/resolve/main/config.json',
+      'https://huggingface.co/a/b.c/resolve/refs%2Fpr%2F1/config.json',
+    ]);
+  });
+
+  it('tells progress, keeps the file, and reads it from the cache next time', async () => {
+    const cache = memoryCache();
+    const url = 'http://hub/a/b/resolve/main/x.bin';
+    const { asked, get } = answering({
+      [url]: () => new Response(body, { headers: { 'content-length': '1000' } }),
+    });
+    const progress: [string, number, number][] = [];
+    const read = hubDirectory('hf:a/b', {
+      host: 'http://hub',
+      fetch: get,
+      cache,
+      onProgress: (...args) => progress.push(args),
+    });
+    expect(await read('x.bin')).toEqual(body);
+    expect(progress.at(-1)).toEqual(['x.bin', 1000, 1000]);
+    expect([...cache.entries.keys()]).toEqual([url]);
+    expect(await read('x.bin')).toEqual(body);
+    expect(asked).toHaveLength(1);
+  });
+
+  it('accepts a compressed body, longer than announced', async () => {
+    const get = answering({
+      'http://hub/a/b/resolve/main/t.json': () =>
+        new Response('{"a":1}', { headers: { 'content-length': '3' } }),
+    }).get;
+    expect(
+      text(await hubDirectory('hf:a/b', { host: 'http://hub', fetch: get, cache: null })('t.json')),
+    ).toBe('{"a":1}');
+  });
+
+  it('uses what has come even if it cannot be kept', async () => {
+    const cache = { ...memoryCache(), put: () => Promise.reject(new Error('disk full')) };
+    const { get } = answering({ 'http://hub/a/b/resolve/main/x.bin': () => new Response(body) });
+    expect(await hubDirectory('hf:a/b', { host: 'http://hub', fetch: get, cache })('x.bin')).toEqual(body);
+  });
+
+  it('says that a model is private or the hub is ill, and keeps nothing', async () => {
+    const cache = memoryCache();
+    const { get } = answering({
+      'http://hub/a/b/resolve/main/x': () => new Response('', { status: 401 }),
+      'http://hub/a/b/resolve/main/y': () => new Response('', { status: 503 }),
+    });
+    const read = hubDirectory('hf:a/b', { host: 'http://hub', fetch: get, cache });
+    await expect(read('x')).rejects.toMatchObject({
+      code: 'download-failed',
+      message: 'the hub refused x of hf:a/b with status 401',
+      fix: expect.stringContaining('private') as string,
+    });
+    await expect(read('y')).rejects.toMatchObject({ code: 'download-failed', fix: 'Try again later.' });
+    expect(cache.entries.size).toBe(0);
+  });
+});
+
+describe('against a server', () => {
+  let server: Server;
+  let host: string;
+  /** Requests yet to be cut off half-way. */
+  let cuts = 0;
+
+  beforeAll(async () => {
+    await tf.setBackend('cpu');
+    const files = nodeDirectory('tests/fixtures/gpt-neo-tiny/model');
+    server = createServer((request, response) => {
+      void (async () => {
+        const path = /^\/tiny\/neo\/resolve\/main\/([\w.]+)$/.exec(request.url ?? '')?.[1];
+        const bytes = path ? await files(path) : null;
+        if (!bytes) return response.writeHead(404).end();
+        response.writeHead(200, { 'content-length': bytes.length });
+        if (path === 'model.safetensors' && cuts > 0) {
+          cuts -= 1;
+          response.write(bytes.subarray(0, bytes.length / 2), () => setTimeout(() => response.destroy(), 20));
+          return;
+        }
+        response.end(bytes);
+      })();
+    });
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    host = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  });
+
+  afterAll(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+
+  it('loads a model after a broken download, of which nothing was kept', async () => {
+    const cache = memoryCache();
+    const read = hubDirectory('hf:tiny/neo', { host, cache });
+    cuts = 1;
+    const before = tf.memory().numTensors;
+    await expect(loadModel('hf:tiny/neo', read)).rejects.toMatchObject({
+      code: 'download-failed',
+      message: expect.stringContaining(
+        'the download of model.safetensors of hf:tiny/neo broke off',
+      ) as string,
+    });
+    expect(tf.memory().numTensors).toBe(before);
+    expect([...cache.entries.keys()].filter((url) => url.endsWith('.safetensors'))).toEqual([]);
+    const model = await loadModel('hf:tiny/neo', read);
+    expect(model.parameters).toBe(55_648);
+    disposeModel(model);
+    expect([...cache.entries.keys()].filter((url) => url.endsWith('.safetensors'))).toHaveLength(1);
+  });
+
+  it('stops when asked to', async () => {
+    const abort = new AbortController();
+    const onProgress = () => abort.abort(new Error('enough'));
+    const read = hubDirectory('hf:tiny/neo', { host, cache: null, signal: abort.signal, onProgress });
+    cuts = 1;
+    await expect(read('model.safetensors')).rejects.toThrow('enough');
+    cuts = 0;
+  });
+});
