@@ -5,8 +5,9 @@ import { PlaygroundError, toPlainError } from '../shared/errors';
 import type { Experiment } from '../shared/experiment';
 import type { Command, Event } from '../shared/protocol';
 import { parseExperiment } from '../shared/validate';
+import { startWorker, type WorkerClient } from '../worker/client';
 import { Playground } from './state/playground.svelte';
-import { lastRun } from './state/saved';
+import { lastRun, samplesOf } from './state/saved';
 import { Session } from './state/session.svelte';
 
 const SHIPPED = import.meta.glob<string>('../../experiments/*.json', {
@@ -33,10 +34,10 @@ function shippedExperiment(name: string): Experiment {
 
 /** The page's state, and `wake`, which starts the worker. */
 export function connect(address: URLSearchParams): { playground: Playground; wake: () => Promise<void> } {
-  let worker: Worker | null = null;
+  let worker: WorkerClient | null = null;
   const waiting: Command[] = [];
   const send = (command: Command): void => {
-    if (worker) worker.postMessage(command);
+    if (worker) worker.send(command);
     else waiting.push(command);
   };
   const session = new Session(send);
@@ -50,6 +51,16 @@ export function connect(address: URLSearchParams): { playground: Playground; wak
   const playground = new Playground(session, experiment, send);
   session.reset(null, experiment);
 
+  const hear = (event: Event): void => {
+    session.receive(event);
+    const { runId } = session;
+    if (event.type !== 'report' || runId === null) return;
+    samplesOf(runId).then(
+      (samples) => session.addSamples(samples),
+      (error: unknown) => (session.error = toPlainError(error)),
+    );
+  };
+
   const wake = async (): Promise<void> => {
     try {
       const saved = await lastRun();
@@ -57,18 +68,14 @@ export function connect(address: URLSearchParams): { playground: Playground; wak
     } catch (error) {
       session.error = toPlainError(error);
     }
-    worker = new Worker(new URL('../worker/worker.ts', import.meta.url), { type: 'module' });
-    worker.addEventListener('message', ({ data }: MessageEvent<Event>) => session.receive(data));
-    worker.addEventListener('error', ({ message }) => {
-      session.receive({ type: 'error', request: null, error: toPlainError(new Error(message)) });
-    });
+    worker = startWorker(hear);
     const backend = address.get('backend');
-    worker.postMessage({
+    worker.send({
       type: 'open',
       backend: backend === 'webgpu' || backend === 'wasm' ? backend : 'auto',
     });
-    worker.postMessage({ type: 'loadModel', model: playground.draft.model });
-    for (const command of waiting.splice(0)) worker.postMessage(command);
+    worker.send({ type: 'loadModel', model: playground.draft.model });
+    for (const command of waiting.splice(0)) worker.send(command);
   };
   return { playground, wake };
 }

@@ -35,6 +35,23 @@ export function stageWork(stage: Stage, evaluationPrompts = 200): number {
   }
 }
 
+/** Steps a stage is set to take, 0 where its settings do not tell. */
+export function plannedSteps(stage: Stage | undefined): number {
+  switch (stage?.kind) {
+    case 'sft':
+    case 'reward':
+      return stage.max_steps;
+    case 'ppo':
+      return Math.ceil(
+        stage.total_episodes / (stage.per_device_train_batch_size * stage.gradient_accumulation_steps),
+      );
+    case 'pairs':
+    case 'evaluate':
+    case undefined:
+      return 0;
+  }
+}
+
 function shareDone(stage: StageProgress): number {
   if (stage.state === 'finished') return 1;
   return stage.totalSteps > 0 ? Math.min(1, stage.step / stage.totalSteps) : 0;

@@ -1,18 +1,18 @@
 // Before and after may only be compared on the same prompt and the same seed.
 
 import { describe, expect, it } from 'vitest';
-import { momentAt, momentKey, SampleBook } from './samples';
+import { momentAt, momentLabel, pickSamples, SampleBook } from './samples';
 
 function row(checkpoint: string, prompt: string, seed: number, completion: string) {
-  return { checkpoint, prompt, seed, completion, token_ids: [] };
+  return { checkpoint, prompt, completion, token_ids: [], seed };
 }
 
 describe('SampleBook', () => {
   it('keeps prompts and seeds apart and moments in order', () => {
     const book = new SampleBook();
-    book.add('sft', 0, row('base', 'A', 1, 'wandered'));
-    book.add('sft', 0, row('base', 'A', 2, 'other'));
-    book.add('sft', 25, row('sft', 'A', 1, 'ended'));
+    book.add(row('base', 'A', 1, 'wandered'));
+    book.add(row('base', 'A', 2, 'other'));
+    book.add(row('sft@25', 'A', 1, 'ended'));
     const [first, second] = book.watched;
     expect(first?.moments.map(({ completion }) => completion)).toEqual(['wandered', 'ended']);
     expect(second?.moments.map(({ completion }) => completion)).toEqual(['other']);
@@ -20,29 +20,58 @@ describe('SampleBook', () => {
 
   it('replaces a moment that is told again', () => {
     const book = new SampleBook();
-    book.add('ppo', 3, row('ppo', 'A', 1, 'one'));
-    book.add('ppo', 3, row('ppo', 'A', 1, 'two'));
+    book.add(row('ppo@3', 'A', 1, 'one'));
+    book.add(row('ppo@3', 'A', 1, 'two'));
     expect(book.watched[0]?.moments.map(({ completion }) => completion)).toEqual(['two']);
+  });
+
+  it('puts first what most stages have completed', () => {
+    const book = new SampleBook();
+    for (const step of [0, 25, 50]) book.add(row(`sft@${step}`, 'watched', 0, 'x'));
+    for (const checkpoint of ['base', 'sft', 'ppo']) book.add(row(checkpoint, 'evaluated', 9, 'x'));
+    expect(book.watched.map(({ prompt }) => prompt)).toEqual(['evaluated', 'watched']);
   });
 
   it('does not grow without end', () => {
     const book = new SampleBook();
-    for (let seed = 0; seed < 500; seed++) book.add('evaluate', 1, row('base', 'A', seed, 'x'));
+    for (let seed = 0; seed < 500; seed++) book.add(row('base', 'A', seed, 'x'));
     expect(book.watched.length).toBe(64);
   });
 });
 
-describe('momentAt', () => {
-  it('finds a moment, else the first or the last', () => {
-    const moments = [1, 2, 3].map((step) => ({
-      checkpoint: 'sft',
-      stage: 'sft',
-      step,
-      completion: String(step),
-    }));
-    expect(momentAt(moments, momentKey(moments[1]!), 0)?.step).toBe(2);
-    expect(momentAt(moments, null, 0)?.step).toBe(1);
-    expect(momentAt(moments, 'gone', -1)?.step).toBe(3);
+describe('moments', () => {
+  const moments = ['base', 'sft@25', 'ppo'].map((checkpoint) => ({ checkpoint, completion: checkpoint }));
+
+  it('are found by checkpoint, else the first or the last', () => {
+    expect(momentAt(moments, 'sft@25', 0)?.completion).toBe('sft@25');
+    expect(momentAt(moments, null, 0)?.completion).toBe('base');
+    expect(momentAt(moments, 'gone', -1)?.completion).toBe('ppo');
     expect(momentAt([], null, 0)).toBeNull();
+  });
+
+  it('have names', () => {
+    expect(moments.map(({ checkpoint }) => momentLabel(checkpoint))).toEqual(['Base', 'SFT, step 25', 'PPO']);
+    expect(momentLabel('ppo@5')).toBe('PPO, update 5');
+  });
+});
+
+describe('pickSamples', () => {
+  const lines = ['base', 'sft', 'sft-opponent'].flatMap((checkpoint) =>
+    ['A', 'A', 'B', 'C'].map((prompt, i) => JSON.stringify(row(checkpoint, prompt, i, 'x'))),
+  );
+
+  it('takes the first completion of the first prompts of every checkpoint', () => {
+    const picked = pickSamples(`${lines.join('\n')}\n`, 2);
+    expect(picked.map(({ checkpoint, prompt, seed }) => `${checkpoint} ${prompt} ${seed}`)).toEqual([
+      'base A 0',
+      'base B 2',
+      'sft A 0',
+      'sft B 2',
+    ]);
+  });
+
+  it('leaves out a line that was cut short', () => {
+    expect(pickSamples(`${lines[0]}\n{"checkpoint":"sft","pro`, 2)).toHaveLength(1);
+    expect(pickSamples('', 2)).toEqual([]);
   });
 });

@@ -1,12 +1,10 @@
-// What the model wrote, arranged for comparison: one entry per prompt and seed, holding what every moment of the run
-// (base, SFT step 25, PPO update 12, …) made of it. Only equal prompt and equal seed are ever set side by side.
+// What the model wrote, arranged for comparison: one entry per prompt and seed, holding what every checkpoint of the
+// run (base, sft@25, ppo, …) made of it. Only equal prompt and equal seed are ever set side by side.
 
 import type { SampleRow } from '../../shared/protocol';
 
 export interface Moment {
   checkpoint: string;
-  stage: string;
-  step: number;
   completion: string;
 }
 
@@ -16,57 +14,75 @@ export interface Watched {
   moments: Moment[];
 }
 
-/** Entries kept at most: an evaluation of 200 prompts would otherwise fill the page's memory with text. */
+/** Entries kept at most: an evaluation of 200 prompts would otherwise fill the page with text nobody reads. */
 const MOST_WATCHED = 64;
 
 export class SampleBook {
   private readonly entries = new Map<string, Watched>();
 
-  /** Files a sample; the same moment told twice (a resumed run) replaces the first. */
-  add(stage: string, step: number, sample: SampleRow): void {
-    // Drawn only so that best-of-n meets a sample it was not chosen from; it shows nothing new of SFT.
-    if (sample.checkpoint.endsWith('-opponent')) return;
-    const key = `${sample.seed}\u0000${sample.prompt}`;
+  /** Files a sample; the same checkpoint told twice (a resumed run) replaces the first. */
+  add({ prompt, seed, checkpoint, completion }: SampleRow): void {
+    const key = `${seed}\u0000${prompt}`;
     let entry = this.entries.get(key);
     if (!entry) {
       if (this.entries.size >= MOST_WATCHED) return;
-      entry = { prompt: sample.prompt, seed: sample.seed, moments: [] };
+      entry = { prompt, seed, moments: [] };
       this.entries.set(key, entry);
     }
-    const moment = { checkpoint: sample.checkpoint, stage, step, completion: sample.completion };
-    // An evaluation's step only counts its batches: the checkpoint alone says which moment of the run it shows.
-    if (stage.startsWith('evaluate')) moment.step = 0;
-    const at = entry.moments.findIndex((other) => momentKey(other) === momentKey(moment));
-    if (at < 0) entry.moments.push(moment);
-    else entry.moments[at] = moment;
+    const moment = entry.moments.find((other) => other.checkpoint === checkpoint);
+    if (moment) moment.completion = completion;
+    else entry.moments.push({ checkpoint, completion });
   }
 
-  /** Entries in the order in which they came; those that can be compared (two moments or more) first. */
+  /** Entries in the order in which they came, those seen by the most stages first: they show the longest way. */
   get watched(): Watched[] {
     // Copies, so that a view notices a moment that was added to an entry it already shows.
     const all = [...this.entries.values()].map((entry) => ({ ...entry, moments: [...entry.moments] }));
-    return [
-      ...all.filter(({ moments }) => moments.length > 1),
-      ...all.filter(({ moments }) => moments.length <= 1),
-    ];
+    return all.sort((a, b) => stagesOf(b) - stagesOf(a));
   }
 }
 
-/** Identity of a moment within an entry. */
-export function momentKey({ checkpoint, stage, step }: Moment): string {
-  return checkpoint === 'base' ? checkpoint : `${checkpoint}@${stage}:${step}`;
+function stagesOf({ moments }: Watched): number {
+  return new Set(moments.map(({ checkpoint }) => checkpoint.split('@')[0])).size;
 }
 
-/** The moment with this key; `fallback` counts from the start (0) or from the end (-1) when it is absent. */
-export function momentAt(moments: readonly Moment[], key: string | null, fallback: number): Moment | null {
-  return moments.find((moment) => momentKey(moment) === key) ?? moments.at(fallback) ?? null;
+/** The moment of this checkpoint; `fallback` counts from the start (0) or from the end (-1) when it is absent. */
+export function momentAt(
+  moments: readonly Moment[],
+  checkpoint: string | null,
+  fallback: number,
+): Moment | null {
+  return moments.find((moment) => moment.checkpoint === checkpoint) ?? moments.at(fallback) ?? null;
 }
 
-const CHECKPOINTS: Record<string, string> = { base: 'Base', sft: 'SFT', ppo: 'PPO' };
+const NAMES: Record<string, string> = { base: 'Base', sft: 'SFT', ppo: 'PPO' };
 
-/** "Base", "SFT, step 25", "PPO". */
-export function momentLabel({ checkpoint, stage, step }: Moment): string {
-  const name = CHECKPOINTS[checkpoint] ?? checkpoint;
-  if (stage.startsWith('evaluate') || checkpoint === 'base') return name;
-  return `${name}, ${stage.startsWith('ppo') ? 'update' : 'step'} ${step}`;
+/** "base" → "Base", "sft@25" → "SFT, step 25", "ppo@10" → "PPO, update 10". */
+export function momentLabel(checkpoint: string): string {
+  const [stage = '', step] = checkpoint.split('@');
+  const name = NAMES[stage] ?? stage;
+  return step === undefined ? name : `${name}, ${stage.startsWith('ppo') ? 'update' : 'step'} ${step}`;
+}
+
+/**
+ * Rows of samples.jsonl worth showing: of every checkpoint the first completion of its first `most` prompts. The file
+ * holds thousands of rows, so the page parses only those it keeps. A last line cut short by a closing tab is left out.
+ */
+export function pickSamples(jsonl: string, most: number): SampleRow[] {
+  const seen = new Map<string, Set<string>>();
+  const picked: SampleRow[] = [];
+  const lines = jsonl.split('\n').slice(0, -1);
+  for (const line of lines) {
+    const checkpoint = /"checkpoint":"([^"]*)"/.exec(line.slice(0, 200))?.[1];
+    // The opponents of best-of-n are more of the same checkpoint, under another name.
+    if (checkpoint === undefined || checkpoint.endsWith('-opponent')) continue;
+    const prompts = seen.get(checkpoint) ?? new Set();
+    seen.set(checkpoint, prompts);
+    if (prompts.size >= most) continue;
+    const row = JSON.parse(line) as SampleRow;
+    if (prompts.has(row.prompt)) continue;
+    prompts.add(row.prompt);
+    picked.push(row);
+  }
+  return picked;
 }

@@ -6,6 +6,7 @@ import type { MetricsRow, Report, SampleRow } from '../../shared/protocol';
 import { parseExperiment } from '../../shared/validate';
 import { idbRunStore, listRuns } from '../../storage/idb-store';
 import { readText, writeText } from '../../storage/run-store';
+import { pickSamples } from '../lib/samples';
 
 export interface RunName {
   runId: string;
@@ -42,11 +43,16 @@ export async function lastRun(): Promise<SavedRun | null> {
       runId,
       experiment: parseExperiment(text, EXPERIMENT_FILE).experiment,
       metrics: parseLines<MetricsRow>(await readText(store, 'metrics.jsonl')),
-      samples: parseLines<SampleRow>(await readText(store, 'samples.jsonl')),
+      samples: await samplesOf(runId),
       report: report === null ? null : (JSON.parse(report) as Report),
     };
   }
   return null;
+}
+
+/** What a run's checkpoints wrote, as much of it as a person will look at. */
+export async function samplesOf(runId: string): Promise<SampleRow[]> {
+  return pickSamples((await readText(idbRunStore(runId), 'samples.jsonl')) ?? '', 12);
 }
 
 /** Rows of our own JSONL; a last line that a closing tab cut short is left out. */

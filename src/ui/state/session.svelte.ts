@@ -11,9 +11,10 @@ import type {
   MetricsRow,
   ModelReport,
   Report,
+  SampleRow,
   StageState,
 } from '../../shared/protocol';
-import { secondsLeft, runShare, stageWork, type StageProgress } from '../lib/progress';
+import { plannedSteps, runShare, secondsLeft, stageWork, type StageProgress } from '../lib/progress';
 import { Redraw, redrawInterval } from '../lib/redraw';
 import { SampleBook } from '../lib/samples';
 import { Requests } from '../lib/requests';
@@ -129,13 +130,14 @@ export class Session {
   restore({ runId, experiment, metrics, samples, report }: SavedRun): void {
     this.reset(runId, experiment);
     for (const row of metrics) this.file(row);
-    for (const sample of samples) this.told.samples.add('evaluate', 0, sample);
+    this.addSamples(samples);
     this.report = report;
     this.run = report ? 'finished' : 'stopped';
-    this.told.stages = this.told.stages.map((stage) => {
-      const begun = stage.step > 0;
-      const seconds = report?.seconds[stage.name] ?? 0;
-      return { ...stage, seconds, state: report ? 'finished' : begun ? 'stopped' : 'waiting' };
+    // A stage has ended if the one after it began; only the last that began can be in the middle.
+    const last = this.told.stages.findLastIndex(({ step }) => step > 0);
+    this.told.stages = this.told.stages.map((stage, i) => {
+      const state = report || i < last ? 'finished' : i === last ? 'stopped' : 'waiting';
+      return { ...stage, state, totalSteps: Math.max(stage.step, plannedSteps(experiment.stages[i])) };
     });
     this.show();
   }
@@ -163,8 +165,7 @@ export class Session {
         this.addMetrics(event);
         break;
       case 'sample':
-        this.told.samples.add(event.stage, event.step, event.sample);
-        this.redraw.ask();
+        this.addSamples([event.sample]);
         break;
       case 'run':
         this.run = event.state;
@@ -187,6 +188,11 @@ export class Session {
     }
   }
 
+  addSamples(samples: readonly SampleRow[]): void {
+    for (const sample of samples) this.told.samples.add(sample);
+    this.redraw.ask();
+  }
+
   private addMetrics({ row, secondsLeft }: Extract<Event, { type: 'metrics' }>): void {
     this.file(row);
     this.ownSecondsLeft = secondsLeft;
@@ -195,7 +201,9 @@ export class Session {
 
   private file(row: MetricsRow): void {
     this.told.metrics.append(row);
-    this.change(row.stage, { step: row.step });
+    const spent = typeof row['seconds'] === 'number' ? row['seconds'] : 0;
+    const before = this.told.stages.find(({ name }) => name === row.stage)?.seconds ?? 0;
+    this.change(row.stage, { step: row.step, seconds: before + spent });
   }
 
   /** A stage is paused while its run is, whether or not the worker says so of both. */
