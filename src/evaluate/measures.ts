@@ -79,9 +79,12 @@ function bestOf(group: Samples): Samples | null {
   if (group.some((rows) => rows.some(({ reward }) => reward === undefined))) return null;
   return group.map((rows) => {
     const best = rows.reduce((best, row) => (row.reward! > best.reward! ? row : best));
-    const { kl: _, ...measures } = best.measures;
-    return [{ ...best, measures }];
+    return [{ ...best, measures: without(best.measures, 'kl') }];
   });
+}
+
+function without(measures: Record<string, number>, key: string): Record<string, number> {
+  return Object.fromEntries(Object.entries(measures).filter(([name]) => name !== key));
 }
 
 function figures(group: Samples, seed: number): Record<string, Interval> {

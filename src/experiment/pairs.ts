@@ -72,8 +72,8 @@ export async function* pairs(
     queries.forEach(({ text, ids }, i) => {
       const [first, second] = [texts[i]!, texts[PROMPTS + i]!];
       const difference = label(text, first) - label(text, second);
-      if (difference === 0) return void ties++;
-      if (state.scalars['pairs']! + rows.length === count) return;
+      if (difference === 0) ties++;
+      if (difference === 0 || state.scalars['pairs']! + rows.length === count) return;
       const flip = uniform(seed, name, 'noise', step, i) < labeller.noise;
       if (flip) flips++;
       const [better, worse] = difference > 0 !== flip ? [i, PROMPTS + i] : [PROMPTS + i, i];

@@ -270,7 +270,7 @@ describe('a run', { timeout: 120_000 }, () => {
     const events: Event[] = [];
     const failure = await run({
       store,
-      some: { stages: stages as Experiment['stages'] },
+      some: { stages: stages },
       tell: (event) => void events.push(event),
     }).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(PlaygroundError);

@@ -51,7 +51,9 @@ export function idbRunStore(runId: string): RunStore {
   return {
     read: (path) => guarded(`reading ${path}`, async (db) => (await db.get('files', [runId, path])) ?? null),
     write: (path, bytes) =>
-      guarded(`writing ${path}`, async (db) => void (await db.put('files', bytes, [runId, path]))),
+      guarded(`writing ${path}`, async (db) => {
+        await db.put('files', bytes, [runId, path]);
+      }),
     append: (path, text) =>
       guarded(`writing ${path}`, async (db) => {
         const transaction = db.transaction('files', 'readwrite');

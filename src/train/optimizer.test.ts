@@ -27,9 +27,9 @@ it('follows AdamW over ten steps', async () => {
     const gradient = [Math.sin(step), 3 * Math.cos(step)];
     await optimizer.update([tf.tensor1d(gradient)], 0.05, settings);
     gradient.forEach((g, i) => {
-      m![i] = 0.9 * m![i]! + 0.1 * g;
-      v![i] = 0.99 * v![i]! + 0.01 * g * g;
-      const update = m![i]! / (1 - 0.9 ** step) / (Math.sqrt(v![i]! / (1 - 0.99 ** step)) + 1e-8);
+      m[i] = 0.9 * m[i]! + 0.1 * g;
+      v[i] = 0.99 * v[i]! + 0.01 * g * g;
+      const update = m[i] / (1 - 0.9 ** step) / (Math.sqrt(v[i] / (1 - 0.99 ** step)) + 1e-8);
       expected[i] = expected[i]! * (1 - 0.05 * 0.1) - 0.05 * update;
     });
   }

@@ -47,7 +47,7 @@ const rewardStage: RewardStage = { kind: 'reward', center_rewards_coefficient: n
 /** Completions of three tokens that follow from the prompt's last, then EOS; prompts of different lengths. */
 const rows = Array.from({ length: 48 }, (_, i) => {
   const prompt = Array.from({ length: 1 + (i % 7) }, (_, t) => 1 + (hash32(i, t) % 9));
-  const next = 10 + prompt.at(-1)!;
+  const next = 10 + prompt.at(-1);
   return {
     prompt: `prompt ${i}`,
     ids: [...prompt, next, next + 1, next + 2, 0],
@@ -103,9 +103,9 @@ describe('sft', { timeout: 60_000 }, () => {
     const { rows, samples } = await runSft({ max_steps: 60, eval_steps: 30 });
     expect(tf.memory().numTensors).toBe(before);
     expect(rows.length).toBe(60);
-    expect(rows.at(-1)!['loss']).toBeLessThan(0.5 * (rows[0]!['loss'] as number));
-    expect(rows.at(-1)!['eval_loss']).toBeLessThan(0.5 * (rows[0]!['loss'] as number));
-    expect(rows.at(-1)!['eval_perplexity']).toBeCloseTo(Math.exp(rows.at(-1)!['eval_loss'] as number), 6);
+    expect(rows.at(-1)['loss']).toBeLessThan(0.5 * (rows[0]!['loss'] as number));
+    expect(rows.at(-1)['eval_loss']).toBeLessThan(0.5 * (rows[0]!['loss'] as number));
+    expect(rows.at(-1)['eval_perplexity']).toBeCloseTo(Math.exp(rows.at(-1)['eval_loss'] as number), 6);
     expect(samples.map(({ checkpoint }) => checkpoint)).toEqual([
       ...Array<string>(4).fill('sft@30'),
       ...Array<string>(4).fill('sft@60'),
@@ -156,8 +156,8 @@ describe('reward', { timeout: 60_000 }, () => {
     const before = tf.memory().numTensors;
     const state = startReward(context(), start);
     const rows = await timeline(reward(context(), { ...rewardStage, max_steps: 40, eval_steps: 20 }, state));
-    expect(rows.at(-1)!['eval_accuracy']).toBeGreaterThan(0.9);
-    expect(rows.at(-1)!['loss']).toBeLessThan(0.5 * (rows[0]!['loss'] as number));
+    expect(rows.at(-1)['eval_accuracy']).toBeGreaterThan(0.9);
+    expect(rows.at(-1)['loss']).toBeLessThan(0.5 * (rows[0]!['loss'] as number));
     const { adapter, gain, bias } = await normalise(context(), state.adapters['reward']!, start);
     expect(gain).toBeGreaterThan(0);
     const scores = await rawScores(
