@@ -2,7 +2,8 @@
 // command line lends under /files/, and the stores of runs.
 
 import type { DataSource } from '../data/sources';
-import type { ReadFile } from '../model/types';
+import { hubDirectory } from '../model/hub';
+import type { LoadProgress, ReadFile } from '../model/types';
 import { PlaygroundError } from '../shared/errors';
 import type { ModelSource } from '../shared/protocol';
 import { siteFile } from '../shared/site';
@@ -12,9 +13,11 @@ import type { RunStore } from '../storage/run-store';
 
 const DIRECTORY = 'dir:';
 const BUNDLED = 'bundled:';
+const HUB = 'hf:';
 
-/** The files of a model or adapter: `bundled:NAME` or `dir:URL`. */
-export function directoryOf(source: ModelSource): ReadFile {
+/** The files of a model or adapter: `bundled:NAME`, `dir:URL`, or `hf:OWNER/NAME`, whose progress is told. */
+export function directoryOf(source: ModelSource, onProgress: LoadProgress = () => {}): ReadFile {
+  if (source.startsWith(HUB)) return hubDirectory(source, { onProgress });
   if (source.startsWith(DIRECTORY)) return (path) => fetched(`${source.slice(DIRECTORY.length)}/${path}`);
   if (source.startsWith(BUNDLED)) {
     return (path) => fetched(siteFile(`models/${source.slice(BUNDLED.length)}/${path}`));

@@ -12,7 +12,7 @@ import { generate } from '../model/generate';
 import { disposeModel, loadModel } from '../model/load';
 import type { Adapter } from '../model/lora';
 import { readPeft } from '../model/peft';
-import type { LanguageModel, ReadFile } from '../model/types';
+import type { LanguageModel, LoadProgress, ReadFile } from '../model/types';
 import { PlaygroundError, toPlainError } from '../shared/errors';
 import type { Command, DeviceReport, Event, ModelSource } from '../shared/protocol';
 import { directoryOf, readData, storeOf } from './files';
@@ -108,9 +108,9 @@ export class Host {
     if (this.model?.source === source) return this.model.loaded;
     if (this.model) disposeModel(this.model.loaded);
     this.model = null;
-    const loaded = await loadModel(source, directoryOf(source), (what, loadedBytes, totalBytes) =>
-      this.tell({ type: 'loading', what, loadedBytes, totalBytes }),
-    );
+    const progress: LoadProgress = (what, loadedBytes, totalBytes) =>
+      this.tell({ type: 'loading', what, loadedBytes, totalBytes });
+    const loaded = await loadModel(source, directoryOf(source, progress), progress);
     this.model = { source, loaded };
     const { name, parameters, config } = loaded;
     const model = {
