@@ -93,7 +93,14 @@ export type Command =
       prompts: string[];
       options: GenerateOptions;
     }
-  | { type: 'score'; request: number; model: ModelSource; adapter: string | null; rows: string; source: string }
+  | {
+      type: 'score';
+      request: number;
+      model: ModelSource;
+      adapter: string | null;
+      rows: string;
+      source: string;
+    }
   | {
       type: 'generateRows';
       request: number;

@@ -5,7 +5,9 @@ import { hasKernel, runKernel, tf } from '../tf';
 /** Σ over all elements of all tensors, a scalar. */
 export function sumOfSquares(tensors: readonly tf.Tensor[]): tf.Scalar {
   return tf.tidy(() => {
-    const parts = tensors.map((x) => (hasKernel('SumOfSquares') ? runKernel<tf.Scalar>('SumOfSquares', { x }) : tf.sum<tf.Scalar>(tf.square(x))));
-    return tf.addN(parts);
+    const squared = (x: tf.Tensor): tf.Scalar =>
+      hasKernel('SumOfSquares') ? runKernel('SumOfSquares', { x }) : tf.sum(tf.square(x));
+    // Not addN: on WebGPU it binds every tensor at once, and a shader may have as few as eight.
+    return tf.sum(tf.stack(tensors.map(squared)));
   });
 }
