@@ -38,6 +38,7 @@ const pick = (low: number, high: number, ...words: (number | string)[]): number 
 const random = (shape: number[], ...words: (number | string)[]): tf.Tensor =>
   tf.tensor(normals(tf.util.sizeFromShape(shape), ...words), shape);
 
+/** Called with as many inputs as it names; some are optional. */
 type Op = (...inputs: tf.Tensor[]) => tf.Tensor;
 
 /** max|Δ| / max|reference|, the latter taken as 0.1 at least; NaN anywhere gives NaN. */
@@ -81,10 +82,25 @@ test('matrix product: every transposition, scale, added matrix and row', async (
     const options = { transposeA, transposeB, scale: trial % 5 === 0 ? 0.37 : 1 };
     const call =
       (f: typeof matmul): Op =>
-      (a, b, add) =>
+      (a, b, ...[add]) =>
         f(a as tf.Tensor2D, b as tf.Tensor2D, add ? { ...options, add } : options);
     await agree(call(matmul), call(matmulReference), inputs);
     tf.dispose(inputs);
+  }
+});
+
+test('matrix product: a row does not depend on the rows beside it', async () => {
+  for (const [n, k] of [
+    [37, 301],
+    [64, 256],
+    [8, 5],
+  ] as const) {
+    const a = random([13, k], n) as tf.Tensor2D;
+    const b = random([n, k], k) as tf.Tensor2D;
+    const together = await matmul(a, b, { transposeB: true, scale: 0.3 }).data();
+    const alone = await matmul(tf.slice(a, [7, 0], [1, k]), b, { transposeB: true, scale: 0.3 }).data();
+    expect(Array.from(alone)).toEqual(Array.from(together.subarray(7 * n, 8 * n)));
+    tf.dispose([a, b]);
   }
 });
 
@@ -102,7 +118,7 @@ test('LayerNorm', async () => {
     const call =
       (f: typeof layerNorm): Op =>
       (x, gamma, beta) =>
-        f(x as tf.Tensor2D, gamma!, beta!, 1e-5);
+        f(x as tf.Tensor2D, gamma, beta, 1e-5);
     await agree(call(layerNorm), call(layerNormReference), inputs);
     tf.dispose(inputs);
   }
@@ -253,6 +269,7 @@ test('gather and its adjoint', async () => {
       1e-6,
     );
     const table = random([rows, C], trial, 'table') as tf.Tensor2D;
+    expect(await gatherRows(table, ids).array()).toEqual(await tf.gather(table, ids).array());
     const gradient = tf.grad((t) => tf.sum(tf.mul(gatherRows(t as tf.Tensor2D, ids), x)))(table);
     expect(await difference(gradient, scatterRowsReference(x, ids, rows))).toBeLessThan(1e-6);
     tf.dispose([ids, x, table, gradient]);
@@ -301,9 +318,9 @@ async function everything(): Promise<string> {
   ];
   const loss: Op = (x, q, k, v, gamma, up, head) => {
     const mixed = attention(q as tf.Tensor2D, k as tf.Tensor2D, v as tf.Tensor2D, mask, options);
-    const normal = layerNorm(tf.add(x!, mixed), gamma!, gamma!, 1e-5);
+    const normal = layerNorm(tf.add(x, mixed), gamma, gamma, 1e-5);
     const wide = gelu(matmul(normal, up as tf.Tensor2D, { transposeB: true }));
-    const hidden = matmul(wide, up as tf.Tensor2D, { add: x! });
+    const hidden = matmul(wide, up as tf.Tensor2D, { add: x });
     const { logprobs, entropy } = tokenLogprobs(hidden, head as tf.Tensor2D, ids, 1);
     return tf.mean(tf.add(logprobs, entropy));
   };

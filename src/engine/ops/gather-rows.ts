@@ -6,6 +6,7 @@ import { hasKernel, runKernel, tf } from '../tf';
 /** table [R, C], ids int32 [N], every id in 0 … R−1 → [N, C]. */
 export function gatherRows(table: tf.Tensor2D, ids: tf.Tensor1D): tf.Tensor2D {
   const rows = table.shape[0];
+  if (hasKernel('GatherRows')) return runKernel('GatherRows', { table, ids }, { rows });
   const gather = tf.customGrad((...inputs) => {
     const [of, save] = inputs as unknown as [tf.Tensor2D, tf.GradSaveFunc];
     save([ids]); // they may be disposed before the backward pass
@@ -27,3 +28,12 @@ export function scatterRows(x: tf.Tensor2D, ids: tf.Tensor1D, rows: number): tf.
 export function scatterRowsReference(x: tf.Tensor2D, ids: tf.Tensor1D, rows: number): tf.Tensor2D {
   return tf.matMul(tf.cast(tf.oneHot(ids, rows), 'float32'), x, true, false);
 }
+
+tf.registerGradient({
+  kernelName: 'RlhfGatherRows',
+  inputsToSave: ['ids'],
+  gradFunc: (dy, saved, attrs) => {
+    const [ids] = saved as [tf.Tensor1D];
+    return { table: () => scatterRows(dy as tf.Tensor2D, ids, attrs['rows'] as number) };
+  },
+});

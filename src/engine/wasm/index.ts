@@ -4,15 +4,15 @@ import { wasmBackend } from '../private';
 import { registerKernels } from './kernels';
 import { Machine } from './machine';
 
-let machine: Machine | undefined;
-let owner: object | undefined;
+let opened: { machine: Machine; backend: object } | undefined;
 
 /** Makes the kernels ready on up to `threads` threads; returns how many, 1 where the memory is not shared. */
 export async function installWasmKernels(threads: number): Promise<number> {
-  if (!machine || owner !== wasmBackend()) {
-    machine = await Machine.open();
-    owner = wasmBackend();
-    registerKernels(machine);
+  const backend = wasmBackend();
+  if (opened?.backend !== backend) {
+    const machine = await Machine.open();
+    if (!opened) registerKernels(() => opened?.machine ?? machine);
+    opened = { machine, backend };
   }
-  return machine.useThreads(threads);
+  return opened.machine.useThreads(threads);
 }

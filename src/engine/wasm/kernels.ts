@@ -5,7 +5,7 @@ import { Kernel } from './assembly/kernels';
 import { address, type Machine, output } from './machine';
 
 type Inputs = Record<string, tf.TensorInfo>;
-type Attributes = Record<string, number>;
+type Attributes = Record<string, number | boolean>;
 type KernelFunction = (
   machine: Machine,
   inputs: Inputs,
@@ -39,7 +39,7 @@ const elements = (inputs: Inputs, name: string): number => tf.util.sizeFromShape
 // Work of a unit, as in assembly/.
 const ELEMENTS = 16384;
 const NORM_ROWS = 32;
-const SCATTER_ROWS = 512;
+const BLOCK_ROWS = 512;
 const QUERIES = 32;
 const CHUNK = 256;
 
@@ -139,7 +139,7 @@ function attentionGrad(machine: Machine, inputs: Inputs, attrs: Attributes): tf.
 }
 
 function cachedAttention(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo {
-  const [batch, heads, window, start] = attributes(attrs, 'batch', 'heads', 'window', 'start') as number[];
+  const [batch, heads, window, start] = attributes(attrs, 'batch', 'heads', 'window', 'start');
   const [rows, width] = matrix(inputs, 'q');
   const slots = input(inputs, 'kCache').shape[1]!;
   const out = output([rows, width]);
@@ -207,6 +207,18 @@ function sample(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorI
   return [ids, logprobs];
 }
 
+function gatherRows(machine: Machine, inputs: Inputs): tf.TensorInfo {
+  const [rows, C] = matrix(inputs, 'table');
+  const N = elements(inputs, 'ids');
+  const out = output([N, C]);
+  machine.run({
+    kernel: Kernel.GatherRows,
+    integers: [...addresses(inputs, 'table', 'ids'), address(out), N, C, rows],
+    units: Math.ceil(N / BLOCK_ROWS),
+  });
+  return out;
+}
+
 function scatterRows(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo {
   const [N, C] = matrix(inputs, 'x');
   const rows = attribute(attrs, 'rows');
@@ -214,7 +226,7 @@ function scatterRows(machine: Machine, inputs: Inputs, attrs: Attributes): tf.Te
   machine.run({
     kernel: Kernel.ScatterRows,
     integers: [...addresses(inputs, 'x', 'ids'), address(out), N, C, rows],
-    units: Math.ceil(rows / SCATTER_ROWS),
+    units: Math.ceil(rows / BLOCK_ROWS),
   });
   return out;
 }
@@ -273,21 +285,20 @@ const table: Record<string, KernelFunction> = {
   TokenLogprobs: tokenLogprobs,
   TokenLogprobsGrad: tokenLogprobsGrad,
   Sample: sample,
+  GatherRows: gatherRows,
   ScatterRows: scatterRows,
   AdamW: adamw,
   SumOfSquares: sumOfSquares,
 };
 
-/** Registers every kernel as `Rlhf<Name>` for the wasm backend. */
-export function registerKernels(machine: Machine): void {
+/** Registers every kernel as `Rlhf<Name>` for the wasm backend, to run on the machine current at the call. */
+export function registerKernels(current: () => Machine): void {
   for (const [name, kernelFunction] of Object.entries(table)) {
-    const kernelName = `Rlhf${name}`;
-    if (tf.getKernel(kernelName, 'wasm')) tf.unregisterKernel(kernelName, 'wasm');
     tf.registerKernel({
-      kernelName,
+      kernelName: `Rlhf${name}`,
       backendName: 'wasm',
       kernelFunc: ({ inputs, attrs }) =>
-        kernelFunction(machine, inputs as Inputs, attrs as unknown as Attributes),
+        kernelFunction(current(), inputs as Inputs, attrs as unknown as Attributes),
     });
   }
 }

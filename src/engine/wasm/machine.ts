@@ -66,7 +66,7 @@ export class Machine {
   #started = 1;
   #threads = 1;
   // A window may not sleep.
-  readonly #mayWait = typeof window === 'undefined';
+  readonly #mayWait = !('document' in globalThis);
 
   private constructor(module: WebAssembly.Module, memory: WebAssembly.Memory, exports: Exports) {
     this.#module = module;
@@ -180,7 +180,7 @@ async function loadModule(shared: boolean): Promise<WebAssembly.Module> {
     : new URL('./build/kernels.wasm', import.meta.url);
   if (url.protocol === 'file:') {
     // Under Node, which fetches no files.
-    return WebAssembly.compile(process.getBuiltinModule('node:fs').readFileSync(url));
+    return WebAssembly.compile(globalThis.process.getBuiltinModule('node:fs').readFileSync(url));
   }
   return WebAssembly.compileStreaming(fetch(url));
 }

@@ -97,6 +97,37 @@ function attend(
   }
 }
 
+/** Scores of one query with four keys, `stride` bytes apart. */
+// @ts-ignore: decorator
+@inline
+function score4(q: usize, k: usize, stride: usize, size: usize): v128 {
+  const k1 = k + stride;
+  const k2 = k1 + stride;
+  const k3 = k2 + stride;
+  let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
+  let d: usize = 0;
+  for (; d + 4 <= size; d += 4) {
+    const at = d << 2;
+    const x = v128.load(q + at);
+    s0 = f32x4.add(s0, f32x4.mul(x, v128.load(k + at)));
+    s1 = f32x4.add(s1, f32x4.mul(x, v128.load(k1 + at)));
+    s2 = f32x4.add(s2, f32x4.mul(x, v128.load(k2 + at)));
+    s3 = f32x4.add(s3, f32x4.mul(x, v128.load(k3 + at)));
+  }
+  const a = f32x4.add(v128.shuffle<f32>(s0, s1, 0, 4, 1, 5), v128.shuffle<f32>(s0, s1, 2, 6, 3, 7));
+  const b = f32x4.add(v128.shuffle<f32>(s2, s3, 0, 4, 1, 5), v128.shuffle<f32>(s2, s3, 2, 6, 3, 7));
+  let sum = f32x4.add(v128.shuffle<i64>(a, b, 0, 2), v128.shuffle<i64>(a, b, 1, 3));
+  for (; d < size; d++) {
+    const at = d << 2;
+    let column = v128.load32_zero(k + at);
+    column = v128.load_lane<f32>(k1 + at, column, 1);
+    column = v128.load_lane<f32>(k2 + at, column, 2);
+    column = v128.load_lane<f32>(k3 + at, column, 3);
+    sum = f32x4.add(sum, f32x4.mul(v128.load_splat<f32>(q + at), column));
+  }
+  return sum;
+}
+
 /** The same for one query, whose keys are worth no packing. */
 function attendOne(
   q: usize, k: usize, v: usize, mask: usize, out: usize, stride: usize,
@@ -105,29 +136,53 @@ function attendOne(
   const scores = scratch + GEMM_SCRATCH;
   const lo = firstKey(position, window);
   const keys = position + 1 - lo;
-  for (let j: usize = 0; j < keys; j++) store<f32>(scores + (j << 2), scale * dot(q, k + (lo + j) * stride, size));
+  const scales = f32x4.splat(scale);
+  let j: usize = 0;
+  let at = k + lo * stride;
+  for (; j + 4 <= keys; j += 4, at += 4 * stride) {
+    v128.store(scores + (j << 2), f32x4.mul(scales, score4(q, at, stride, size)));
+  }
+  for (; j < keys; j++, at += stride) store<f32>(scores + (j << 2), scale * dot(q, at, size));
   hide(scores, lo, position + 1, position, window, mask);
   softmax(scores, scoreStride(keys));
   const values = v + lo * stride;
   let d: usize = 0;
-  for (; d + 16 <= size; d += 16) {
-    let a = f32x4.splat(0), b = a, c = a, e = a;
-    for (let j: usize = 0, at = values + (d << 2); j < keys; j++, at += stride) {
+  for (; d + 32 <= size; d += 32) {
+    let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
+    at = values + (d << 2);
+    for (j = 0; j < keys; j++, at += stride) {
       const p = v128.load_splat<f32>(scores + (j << 2));
-      a = f32x4.add(a, f32x4.mul(p, v128.load(at)));
-      b = f32x4.add(b, f32x4.mul(p, v128.load(at, 16)));
-      c = f32x4.add(c, f32x4.mul(p, v128.load(at, 32)));
-      e = f32x4.add(e, f32x4.mul(p, v128.load(at, 48)));
+      s0 = f32x4.add(s0, f32x4.mul(p, v128.load(at)));
+      s1 = f32x4.add(s1, f32x4.mul(p, v128.load(at, 16)));
+      s2 = f32x4.add(s2, f32x4.mul(p, v128.load(at, 32)));
+      s3 = f32x4.add(s3, f32x4.mul(p, v128.load(at, 48)));
+      s4 = f32x4.add(s4, f32x4.mul(p, v128.load(at, 64)));
+      s5 = f32x4.add(s5, f32x4.mul(p, v128.load(at, 80)));
+      s6 = f32x4.add(s6, f32x4.mul(p, v128.load(at, 96)));
+      s7 = f32x4.add(s7, f32x4.mul(p, v128.load(at, 112)));
     }
     const to = out + (d << 2);
-    v128.store(to, a);
-    v128.store(to, b, 16);
-    v128.store(to, c, 32);
-    v128.store(to, e, 48);
+    v128.store(to, s0);
+    v128.store(to, s1, 16);
+    v128.store(to, s2, 32);
+    v128.store(to, s3, 48);
+    v128.store(to, s4, 64);
+    v128.store(to, s5, 80);
+    v128.store(to, s6, 96);
+    v128.store(to, s7, 112);
+  }
+  for (; d + 4 <= size; d += 4) {
+    let sum = f32x4.splat(0);
+    at = values + (d << 2);
+    for (j = 0; j < keys; j++, at += stride) {
+      sum = f32x4.add(sum, f32x4.mul(v128.load_splat<f32>(scores + (j << 2)), v128.load(at)));
+    }
+    v128.store(out + (d << 2), sum);
   }
   for (; d < size; d++) {
     let sum: f32 = 0;
-    for (let j: usize = 0; j < keys; j++) sum += load<f32>(scores + (j << 2)) * load<f32>(values + j * stride + (d << 2));
+    at = values + (d << 2);
+    for (j = 0; j < keys; j++, at += stride) sum += load<f32>(scores + (j << 2)) * load<f32>(at);
     store<f32>(out + (d << 2), sum);
   }
 }

@@ -187,6 +187,65 @@ function narrowOut(
   }
 }
 
+/** Elements `at` of four lines of b. */
+// @ts-ignore: decorator
+@inline
+function across4(b: usize, bns: usize): v128 {
+  let v = v128.load32_zero(b);
+  v = v128.load_lane<f32>(b + bns, v, 1);
+  v = v128.load_lane<f32>(b + 2 * bns, v, 2);
+  return v128.load_lane<f32>(b + 3 * bns, v, 3);
+}
+
+/** acc + Σ a·b over four k for four columns, whose lines of b are bns bytes apart. */
+// @ts-ignore: decorator
+@inline
+function advance4(acc: v128, a: usize, b: usize, bns: usize): v128 {
+  const r0 = v128.load(b);
+  const r1 = v128.load(b + bns);
+  const r2 = v128.load(b + 2 * bns);
+  const r3 = v128.load(b + 3 * bns);
+  const t0 = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5);
+  const t1 = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5);
+  const t2 = v128.shuffle<f32>(r0, r1, 2, 6, 3, 7);
+  const t3 = v128.shuffle<f32>(r2, r3, 2, 6, 3, 7);
+  acc = f32x4.add(acc, f32x4.mul(v128.load_splat<f32>(a), v128.shuffle<i64>(t0, t1, 0, 2)));
+  acc = f32x4.add(acc, f32x4.mul(v128.load_splat<f32>(a, 4), v128.shuffle<i64>(t0, t1, 1, 3)));
+  acc = f32x4.add(acc, f32x4.mul(v128.load_splat<f32>(a, 8), v128.shuffle<i64>(t2, t3, 0, 2)));
+  return f32x4.add(acc, f32x4.mul(v128.load_splat<f32>(a, 12), v128.shuffle<i64>(t2, t3, 1, 3)));
+}
+
+/** The product for one row and b with contiguous columns (a token at a time): no packing, the same sums. */
+function oneRow(a: usize, b: usize, bns: usize, c: usize, n: usize, k: usize, scale: f32, add: usize): void {
+  const scales = f32x4.splat(scale);
+  let j: usize = 0;
+  for (; j + 8 <= n; j += 8) {
+    let left = b + j * bns;
+    let right = left + 4 * bns;
+    let v0 = f32x4.splat(0), v1 = v0;
+    let p: usize = 0;
+    let at = a;
+    for (; p + 4 <= k; p += 4, at += 16, left += 16, right += 16) {
+      v0 = advance4(v0, at, left, bns);
+      v1 = advance4(v1, at, right, bns);
+    }
+    for (; p < k; p++, at += 4, left += 4, right += 4) {
+      const x = v128.load_splat<f32>(at);
+      v0 = f32x4.add(v0, f32x4.mul(x, across4(left, bns)));
+      v1 = f32x4.add(v1, f32x4.mul(x, across4(right, bns)));
+    }
+    const here = j << 2;
+    finish(c + here, v0, true, scales, add ? add + here : 0);
+    finish(c + here + 16, v1, true, scales, add ? add + here + 16 : 0);
+  }
+  for (; j < n; j++) {
+    let sum: f32 = 0;
+    for (let p: usize = 0; p < k; p++) sum += load<f32>(a + (p << 2)) * load<f32>(b + j * bns + (p << 2));
+    sum *= scale;
+    store<f32>(c + (j << 2), add ? sum + load<f32>(add + (j << 2)) : sum);
+  }
+}
+
 /**
  * c [m, n] = scale · a·b + add. All strides in bytes: a(i, p) at a + i·ars + p·aks, b(p, j) at b + p·bks + j·bns, c
  * and add have contiguous columns, add's rows are addStride apart (0 = one row for all), add = 0 is none. With
@@ -196,6 +255,7 @@ export function gemm(
   a: usize, ars: usize, aks: usize, b: usize, bks: usize, bns: usize, c: usize, ldc: usize,
   m: usize, n: usize, k: usize, scale: f32, add: usize, addStride: usize, onto: bool, scratch: usize,
 ): void {
+  if (m == 1 && aks == 4 && bks == 4 && !onto) return oneRow(a, b, bns, c, n, k, scale, add);
   const scales = f32x4.splat(scale);
   const aPack = scratch + A_PACK;
   const tile = scratch + TILE;

@@ -9,7 +9,7 @@ import { Kernel } from './kernels';
 import { layerNorm, layerNormGrad } from './layer-norm';
 import { tokenLogprobs, tokenLogprobsGrad } from './logprobs';
 import { adamw, sumOfSquares } from './optimizer';
-import { cacheWrite, scatterRows } from './rows';
+import { cacheWrite, gatherRows, scatterRows } from './rows';
 import { sample } from './sample';
 
 /** Bytes of scratch every kernel may use besides what its call asks for. */
@@ -39,6 +39,8 @@ export function run(kernel: i32, args: usize, begin: usize, end: usize, scratch:
       return tokenLogprobsGrad(args, begin, end, scratch);
     case Kernel.Sample:
       return sample(args, begin, end, scratch);
+    case Kernel.GatherRows:
+      return gatherRows(args, begin, end);
     case Kernel.ScatterRows:
       return scatterRows(args, begin, end);
     case Kernel.CacheWrite:

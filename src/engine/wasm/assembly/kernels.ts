@@ -11,6 +11,7 @@ export enum Kernel {
   TokenLogprobs,
   TokenLogprobsGrad,
   Sample,
+  GatherRows,
   ScatterRows,
   CacheWrite,
   AdamW,

@@ -20,22 +20,28 @@ export function exp4(x: v128): v128 {
   return f32x4.mul(p, power);
 }
 
-/** eˣ in float64, 0 below −708 (fdlibm's e_exp). x ≤ 700. */
+/** eˣ of two float64, 0 below −708 (fdlibm's e_exp). x ≤ 700. */
+export function exp2(x: v128): v128 {
+  const y = f64x2.max(x, f64x2.splat(-708));
+  const n = f64x2.nearest(f64x2.mul(y, f64x2.splat(1.4426950408889634)));
+  const hi = f64x2.sub(y, f64x2.mul(n, f64x2.splat(6.93147180369123816490e-1)));
+  const lo = f64x2.mul(n, f64x2.splat(1.90821492927058770002e-10));
+  const r = f64x2.sub(hi, lo);
+  const t = f64x2.mul(r, r);
+  let c = f64x2.sub(f64x2.mul(t, f64x2.splat(4.13813679705723846039e-8)), f64x2.splat(1.65339022054652515390e-6));
+  c = f64x2.add(f64x2.mul(c, t), f64x2.splat(6.61375632143793436117e-5));
+  c = f64x2.sub(f64x2.mul(c, t), f64x2.splat(2.77777777770155933842e-3));
+  c = f64x2.add(f64x2.mul(c, t), f64x2.splat(1.66666666666666019037e-1));
+  c = f64x2.sub(r, f64x2.mul(t, c));
+  const q = f64x2.div(f64x2.mul(r, c), f64x2.sub(f64x2.splat(2), c));
+  const e = f64x2.sub(f64x2.splat(1), f64x2.sub(f64x2.sub(lo, q), hi));
+  const exponent = i64x2.extend_low_i32x4_s(i32x4.trunc_sat_f64x2_s_zero(n));
+  const power = i64x2.shl(i64x2.add(exponent, i64x2.splat(1023)), 52);
+  return v128.and(f64x2.mul(e, power), f64x2.gt(x, f64x2.splat(-708)));
+}
+
 export function exp(x: f64): f64 {
-  if (x < -708) return 0;
-  const n = nearest(x * 1.4426950408889634);
-  const hi = x - n * 6.93147180369123816490e-1;
-  const lo = n * 1.90821492927058770002e-10;
-  const r = hi - lo;
-  const t = r * r;
-  let c = 4.13813679705723846039e-8;
-  c = c * t - 1.65339022054652515390e-6;
-  c = c * t + 6.61375632143793436117e-5;
-  c = c * t - 2.77777777770155933842e-3;
-  c = c * t + 1.66666666666666019037e-1;
-  c = r - t * c;
-  const y = 1 - (lo - (r * c) / (2 - c) - hi);
-  return y * reinterpret<f64>((<i64>n + 1023) << 52);
+  return f64x2.extract_lane(exp2(f64x2.splat(x)), 0);
 }
 
 /** ln x in float64 for normal x > 0 (fdlibm's e_log). */

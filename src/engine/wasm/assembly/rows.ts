@@ -1,9 +1,21 @@
-// Kernels that move rows: the adjoint of a gather, and writing to a key or value cache.
+// Kernels that move rows: gather and its adjoint, and writing to a key or value cache.
 
 import { integer } from './args';
 
 /** Rows of the output of a unit. */
 const UNIT: usize = 512;
+
+/** out[n] = table[ids[n]], zeros for an id out of range. Units are blocks of n. Integers: table, ids, out, N, C, rows. */
+export function gatherRows(args: usize, begin: usize, end: usize): void {
+  const stride = integer(args, 4) << 2;
+  const last = min(integer(args, 3), end * UNIT);
+  for (let n = begin * UNIT; n < last; n++) {
+    const id = load<usize>(integer(args, 1) + (n << 2));
+    const to = integer(args, 2) + n * stride;
+    if (id < integer(args, 5)) memory.copy(to, integer(args, 0) + id * stride, stride);
+    else memory.fill(to, 0, stride);
+  }
+}
 
 /** out[ids[n]] += x[n] in the order of n. Units are blocks of the output. Integers: x, ids, out, N, C, rows. */
 export function scatterRows(args: usize, begin: usize, end: usize): void {

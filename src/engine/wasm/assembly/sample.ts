@@ -2,7 +2,7 @@
 // order of their ids.
 
 import { integer, number } from './args';
-import { exp, log } from './math';
+import { exp, exp2, log } from './math';
 
 // @ts-ignore: decorator
 @inline
@@ -73,6 +73,27 @@ function truncate(weights: usize, V: usize, topK: usize, topP: f64, heap: usize)
   }
 }
 
+/** Weights e^((zᵥ − top)/temperature) of a row; returns their sum. */
+function weigh(weights: usize, logits: usize, V: usize, top: f64, temperature: f64): f64 {
+  const tops = f64x2.splat(top);
+  const divisor = f64x2.splat(temperature);
+  let sums = f64x2.splat(0);
+  let v: usize = 0;
+  for (; v + 2 <= V; v += 2) {
+    const z = f64x2.promote_low_f32x4(v128.load64_zero(logits + (v << 2)));
+    const w = exp2(f64x2.div(f64x2.sub(z, tops), divisor));
+    v128.store(weights + (v << 3), w);
+    sums = f64x2.add(sums, w);
+  }
+  let sum = f64x2.extract_lane(sums, 0) + f64x2.extract_lane(sums, 1);
+  for (; v < V; v++) {
+    const w = exp((<f64>load<f32>(logits + (v << 2)) - top) / temperature);
+    store<f64>(weights + (v << 3), w);
+    sum += w;
+  }
+  return sum;
+}
+
 /**
  * Units are rows. Floats: temperature, topP. Integers: logits, uniforms, ids, logprobs, V, topK, banned id (−1 none).
  * Scratch: V float64, V int32.
@@ -83,6 +104,7 @@ export function sample(args: usize, begin: usize, end: usize, scratch: usize): v
   const V = integer(args, 4);
   const topK = integer(args, 5);
   const banned = integer(args, 6);
+  const weights = scratch;
   for (let row = begin; row < end; row++) {
     const logits = integer(args, 0) + ((row * V) << 2);
     let best: usize = banned == 0 ? 1 : 0;
@@ -92,20 +114,16 @@ export function sample(args: usize, begin: usize, end: usize, scratch: usize): v
       if (z > highest) highest = z;
       if (v != banned && z > load<f32>(logits + (best << 2))) best = v;
     }
-    let sum: f64 = 0;
-    for (let v: usize = 0; v < V; v++) sum += exp(<f64>load<f32>(logits + (v << 2)) - <f64>highest);
+    const sum = weigh(weights, logits, V, <f64>highest, 1);
     let id = best;
     if (temperature > 0) {
-      const top = <f64>load<f32>(logits + (best << 2));
-      const weights = scratch;
-      let total: f64 = 0;
-      for (let v: usize = 0; v < V; v++) {
-        const w = v == banned ? 0 : exp((<f64>load<f32>(logits + (v << 2)) - top) / temperature);
-        store<f64>(weights + (v << 3), w);
-        total += w;
-      }
-      if ((topK && topK < V) || topP < 1) {
-        truncate(weights, V, topK, topP, scratch + (V << 3));
+      const top = load<f32>(logits + (best << 2));
+      let total = sum;
+      if (temperature != 1 || top != highest) total = weigh(weights, logits, V, <f64>top, temperature);
+      if (banned < V) store<f64>(weights + (banned << 3), 0);
+      const truncated = (topK && topK < V) || topP < 1;
+      if (truncated) truncate(weights, V, topK, topP, scratch + (V << 3));
+      if (truncated || banned < V) {
         total = 0;
         for (let v: usize = 0; v < V; v++) total += weight(weights, <u32>v);
       }
