@@ -19,12 +19,15 @@ afterEach(() => {
 });
 
 describe.each(['wasm', 'webgpu'] as const)('%s', (backend) => {
-  test('every golden tensor within 1e-4 of its largest value', async () => {
+  test.each([
+    ['gpt-neo-tiny', 116],
+    ['gpt-neo-odd', 164],
+  ])('every golden tensor of %s within 1e-4 of its largest value', async (name, count) => {
     await openDevice(backend);
     await tf.ready();
     const before = tf.memory().numTensors;
-    const rows = await runGolden(directory('fixtures/gpt-neo-tiny'));
-    expect(rows).toHaveLength(116);
+    const rows = await runGolden(directory(`fixtures/${name}`));
+    expect(rows).toHaveLength(count);
     expect(rows.filter(({ error }) => !(error <= 1e-4))).toEqual([]);
     expect(tf.memory().numTensors).toBe(before);
   });
