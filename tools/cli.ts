@@ -17,14 +17,12 @@ import { golden } from './commands/golden.ts';
 import { makeModel, presetNames } from './commands/make-model.ts';
 import { rows } from './commands/rows.ts';
 import { readExperiment, run } from './commands/run.ts';
+import { backends, hosts } from './session.ts';
 
 const seed = { min: 0, max: 4294967295, integer: true };
 const count = (min: number) => ({ min, max: Infinity, integer: true });
 
-const computing = {
-  backend: choice(['auto', 'webgpu', 'wasm'], 'auto'),
-  host: choice(['chromium'], 'chromium'),
-};
+const computing = { backend: choice(backends, 'auto'), host: choice(hosts, 'chromium') };
 const rowFlags = {
   model: required('bundled:NAME, hf:OWNER/NAME[@revision] or a directory'),
   adapter: optional('a directory in PEFT layout'),
@@ -94,7 +92,7 @@ const runners: Record<Name, (given: readonly string[]) => Promise<boolean>> = {
   },
   golden: (given) => {
     const { positional, values } = parseArguments('golden', commands.golden, given);
-    return golden(positional, values.backend === 'auto' ? ['wasm', 'webgpu'] : [values.backend]);
+    return golden(positional, values);
   },
   run: (given) => {
     const { positional, values } = parseArguments('run', commands.run, given);
@@ -135,7 +133,7 @@ const inputCodes: readonly ErrorCode[] = [
 export function reportError(error: unknown): number {
   const { code, message, fix } = toPlainError(error);
   console.error(`error: ${message}\n${fix}`);
-  if (code === 'bug' && error instanceof Error) console.error(error.stack);
+  if (error instanceof Error && !(error instanceof PlaygroundError)) console.error(error.stack);
   return inputCodes.includes(code) ? 2 : 1;
 }
 

@@ -7,13 +7,15 @@ import type { Report } from '../src/shared/protocol.ts';
 import { choice, number, parseArguments, toggle } from './arguments.ts';
 import { run } from './commands/run.ts';
 import { root } from './once.mjs';
+import { backends, hosts } from './session.ts';
 
 const command = {
   positional: null,
   flags: {
     quick: toggle,
     seeds: number(1, { min: 1, max: 100, integer: true }),
-    backend: choice(['auto', 'webgpu', 'wasm'], 'auto'),
+    backend: choice(backends, 'auto'),
+    host: choice(hosts, 'chromium'),
   },
 };
 
@@ -32,7 +34,7 @@ export async function demo(args: readonly string[]): Promise<number> {
     rmSync(out, { recursive: true, force: true });
     console.error(`seed ${seed} of ${values.seeds}, results in ${out}`);
     const experiment = join(root, 'experiments', `${name}.json`);
-    const finished = await run({ backend: values.backend, experiment, out, seed, killAt: null, resume: false });
+    const finished = await run({ ...values, experiment, out, seed, killAt: null, resume: false });
     const lines = finished ? missedIn(out) : ['the run did not finish'];
     missed.push(...lines.map((line) => `seed ${seed}: ${line}`));
   }

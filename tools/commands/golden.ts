@@ -2,7 +2,7 @@
 import type { BackendName, GoldenRow } from '../../src/shared/protocol.ts';
 import { lendDirectory } from '../files.ts';
 import { tellProgress } from '../progress.ts';
-import { withSession } from '../session.ts';
+import { withSession, type Place } from '../session.ts';
 
 /** Largest max|Δ| / max|reference| that counts as equal. */
 const tolerance = 1e-4;
@@ -28,13 +28,14 @@ export function table({ backend, rows }: Result): string {
   ].join('\n');
 }
 
-/** Prints the tables; true if every tensor of every backend holds. */
-export async function golden(directory: string, backends: readonly BackendName[]): Promise<boolean> {
+/** Prints the tables, of both backends unless one is named; true if every tensor of every backend holds. */
+export async function golden(directory: string, place: Place): Promise<boolean> {
   const mount = lendDirectory(directory, 'cases.json', 'golden directory');
   let misses = 0;
-  for (const backend of backends) {
-    const session = { backend, mounts: { golden: mount }, onEvent: tellProgress };
-    const result = await withSession(session, ({ request }) =>
+  const named: Place['backend'][] = place.backend === 'auto' ? ['wasm', 'webgpu'] : [place.backend];
+  for (const backend of named) {
+    const session = { backend, host: place.host, mounts: { golden: mount }, onEvent: tellProgress };
+    const result = await withSession(session, (request) =>
       request({ type: 'golden', request: 1, directory: '/files/golden' }, (event) =>
         event.type === 'goldenResult' ? event : undefined,
       ),

@@ -3,10 +3,9 @@ import { basename } from 'node:path';
 import type { Command, Event } from '../../src/shared/protocol.ts';
 import { lendAdapter, lendModel, readInput, writeOutput } from '../files.ts';
 import { tellProgress } from '../progress.ts';
-import { withSession, type Backend } from '../session.ts';
+import { withSession, type Place } from '../session.ts';
 
-interface RowsInput {
-  backend: Backend;
+interface RowsInput extends Place {
   model: string;
   adapter: string | null;
   data: string;
@@ -30,8 +29,9 @@ export async function rows(input: RowsInput, complete: (common: Common) => RowsC
     rows: text,
     source: basename(input.data),
   });
-  const session = { backend: input.backend, mounts: { ...mounts, ...adapter.mounts }, onEvent: tellProgress };
-  const result = await withSession(session, ({ request }) => request(command, rowsOf));
+  const { backend, host } = input;
+  const session = { backend, host, mounts: { ...mounts, ...adapter.mounts }, onEvent: tellProgress };
+  const result = await withSession(session, (request) => request(command, rowsOf));
   writeOutput(input.out, result);
   console.error(`wrote ${input.out}`);
 }

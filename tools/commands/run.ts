@@ -9,10 +9,9 @@ import { parseExperiment } from '../../src/shared/validate.ts';
 import { lendModel, readInput } from '../files.ts';
 import { tellProgress } from '../progress.ts';
 import { lendFile, type Mount } from '../server.ts';
-import { withSession, type Backend } from '../session.ts';
+import { withSession, type Place } from '../session.ts';
 
-export interface RunInput {
-  backend: Backend;
+export interface RunInput extends Place {
   experiment: string;
   out: string;
   seed: number | null;
@@ -95,14 +94,15 @@ export async function run(input: RunInput): Promise<boolean> {
   const state = await withSession(
     {
       backend: input.backend,
+      host: input.host,
       mounts,
-      onEvent: (event, { killEverything }) => {
+      onEvent: (event, powerCut) => {
         tellProgress(event);
         if (event.type !== 'metrics' || !kill) return;
-        if (event.row.stage === kill.stage && event.row.step === kill.step) killEverything();
+        if (event.row.stage === kill.stage && event.row.step === kill.step) powerCut();
       },
     },
-    ({ request }) =>
+    (request) =>
       request({ type: 'start', runId: 'dir:/files/out', experiment, resume: input.resume }, runEnd),
   );
   const report = join(input.out, 'report.md');

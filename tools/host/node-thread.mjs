@@ -1,0 +1,50 @@
+// Dresses a Node thread as a browser's worker, then loads the built worker script into it: `self`, messages, `fetch` from
+// our server with its token, and WebGPU by Dawn.
+import { register } from 'node:module';
+import { parentPort, workerData } from 'node:worker_threads';
+
+const { script, token, gpu, driver } = workerData;
+
+/** Dawn's `navigator.gpu`; the software driver only where there is no other and WebGPU was asked for. */
+async function openDawn() {
+  const { create, globals } = await import('webgpu');
+  Object.assign(globalThis, globals);
+  const hardware = create([]);
+  if (driver === null || (await hardware.requestAdapter())) return hardware;
+  process.env.VK_ICD_FILENAMES = driver;
+  return create([]);
+}
+
+register('./http-modules.mjs', import.meta.url);
+
+const networkFetch = globalThis.fetch;
+
+function fetch(input, init = {}) {
+  const address = new URL(input, script);
+  if (address.origin !== new URL(script).origin) return networkFetch(address, init);
+  return networkFetch(address, { ...init, headers: { ...init.headers, cookie: `token=${token}` } });
+}
+
+const replace = (name, value) =>
+  Object.defineProperty(globalThis, name, { value, writable: true, configurable: true });
+
+replace('navigator', { gpu: gpu ? await openDawn() : undefined, hardwareConcurrency: 1, userAgent: 'Node' });
+replace('self', globalThis);
+replace('location', new URL(script));
+replace('fetch', fetch);
+replace('postMessage', (message) => parentPort.postMessage(message));
+// What tfjs knows a browser's worker by; it must find neither WebGL, nor Node, nor shared memory for threads.
+replace('WorkerGlobalScope', Object);
+replace('importScripts', () => {
+  throw new Error('a module worker imports no scripts');
+});
+replace('OffscreenCanvas', function OffscreenCanvas() {
+  return { getContext: () => null, addEventListener: () => {} };
+});
+replace('process', undefined);
+delete globalThis.SharedArrayBuffer;
+
+await import(script);
+
+parentPort.on('message', (data) => globalThis.onmessage({ data }));
+parentPort.postMessage('ready');
