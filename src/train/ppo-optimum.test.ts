@@ -172,7 +172,8 @@ it('comes within 1e-3 of the exact optimum', { timeout: 240_000 }, async () => {
       Promise.resolve(rows.map(({ tokens }) => rewardOf(tokens))),
   };
   const start = objective(values.values);
-  for await (const _ of ppo(context, stage, state)) _;
+  const steps = ppo(context, stage, state);
+  while (!(await steps.next()).done);
   const reached = objective(table(state.adapters['policy']!).dataSync());
   expect(best - start).toBeGreaterThan(0.2);
   expect(reached).toBeLessThanOrEqual(best + 1e-6);
