@@ -169,7 +169,7 @@ function tokenLogprobs(machine: Machine, inputs: Inputs, attrs: Attributes): tf.
     floats: attributes(attrs, 'temperature'),
     integers: [...addresses(inputs, 'hidden', 'head', 'ids'), ...outs.map(address), N, V, C, rows],
     units: Math.ceil(N / rows),
-    scratch: rows * (32 + 4 * CHUNK),
+    scratch: rows * 32 + (rows + 1) * 4 * CHUNK,
   });
   return outs;
 }
@@ -185,7 +185,7 @@ function tokenLogprobsGrad(machine: Machine, inputs: Inputs, attrs: Attributes):
     floats: attributes(attrs, 'temperature'),
     integers: [...addresses(inputs, ...names), address(out), N, V, C, rows],
     units: Math.ceil(N / rows),
-    scratch: rows * 4 * CHUNK,
+    scratch: (rows + 1) * 4 * CHUNK,
   });
   return out;
 }

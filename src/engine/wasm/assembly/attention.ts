@@ -3,7 +3,7 @@
 
 import { integer, number } from './args';
 import { GEMM_SCRATCH, gemm } from './gemm';
-import { dot, exp4, log, max4, sum4 } from './math';
+import { dot, exps, log, max4, sum4 } from './math';
 
 /** Queries of a block. */
 const QUERIES: usize = 32;
@@ -46,20 +46,15 @@ function hide(scores: usize, lo: usize, hi: usize, i: usize, window: usize, mask
 function softmax(scores: usize, bytes: usize): f32 {
   const end = scores + bytes;
   let top = v128.load(scores);
-  for (let at = scores; at < end; at += 16) top = f32x4.max(top, v128.load(at));
+  for (let at = scores; at < end; at += 16) top = f32x4.pmax(top, v128.load(at));
   const highest = max4(top);
   if (highest == HIDDEN) {
     memory.fill(scores, 0, bytes);
     return 0;
   }
-  const highests = f32x4.splat(highest);
+  exps(scores, scores, bytes, highest);
   let sums = f32x4.splat(0);
-  for (let at = scores; at < end; at += 16) {
-    const z = v128.load(at);
-    const p = v128.and(exp4(f32x4.sub(z, highests)), f32x4.gt(z, f32x4.splat(HIDDEN)));
-    sums = f32x4.add(sums, p);
-    v128.store(at, p);
-  }
+  for (let at = scores; at < end; at += 16) sums = f32x4.add(sums, v128.load(at));
   const sum = sum4(sums);
   const inverse = f32x4.splat(1 / sum);
   for (let at = scores; at < end; at += 16) v128.store(at, f32x4.mul(v128.load(at), inverse));
@@ -268,14 +263,11 @@ export function attentionGrad(args: usize, begin: usize, end: usize, scratch: us
 
 /** One row of scores to probabilities, and of dp to ds = p(dp − delta)·scale, both in place. */
 function scoreGrad(p: usize, ds: usize, bytes: usize, lse: f32, delta: f32, scale: f32): void {
-  const lses = f32x4.splat(lse);
+  exps(p, p, bytes, lse);
   const deltas = f32x4.splat(delta);
   const scales = f32x4.splat(scale);
   for (let at: usize = 0; at < bytes; at += 16) {
-    const z = v128.load(p + at);
-    const probability = v128.and(exp4(f32x4.sub(z, lses)), f32x4.gt(z, f32x4.splat(HIDDEN)));
-    v128.store(p + at, probability);
-    const slope = f32x4.mul(probability, f32x4.sub(v128.load(ds + at), deltas));
+    const slope = f32x4.mul(v128.load(p + at), f32x4.sub(v128.load(ds + at), deltas));
     v128.store(ds + at, f32x4.mul(slope, scales));
   }
 }

@@ -1,4 +1,5 @@
-// GELU and its gradient, elementwise, in units of a fixed number of elements.
+// GELU and its gradient, elementwise, in units of a fixed number of elements. Sixteen at a time: engines make a vector
+// constant anew at every use, which costs as much as the arithmetic unless several vectors share it.
 
 import { integer } from './args';
 import { exp4 } from './math';
@@ -39,7 +40,16 @@ export function gelu(args: usize, begin: usize, end: usize): void {
   const y = integer(args, 1);
   const last = min(integer(args, 2), end * UNIT) << 2;
   let at = (begin * UNIT) << 2;
-  for (; at + 16 <= last; at += 16) v128.store(y + at, gelu4(v128.load(x + at)));
+  for (; at + 64 <= last; at += 64) {
+    const y0 = gelu4(v128.load(x + at));
+    const y1 = gelu4(v128.load(x + at, 16));
+    const y2 = gelu4(v128.load(x + at, 32));
+    const y3 = gelu4(v128.load(x + at, 48));
+    v128.store(y + at, y0);
+    v128.store(y + at, y1, 16);
+    v128.store(y + at, y2, 32);
+    v128.store(y + at, y3, 48);
+  }
   for (; at < last; at += 4) store<f32>(y + at, f32x4.extract_lane(gelu4(v128.load_splat<f32>(x + at)), 0));
 }
 
@@ -50,7 +60,16 @@ export function geluGrad(args: usize, begin: usize, end: usize): void {
   const dx = integer(args, 2);
   const last = min(integer(args, 3), end * UNIT) << 2;
   let at = (begin * UNIT) << 2;
-  for (; at + 16 <= last; at += 16) v128.store(dx + at, geluGrad4(v128.load(x + at), v128.load(dy + at)));
+  for (; at + 64 <= last; at += 64) {
+    const d0 = geluGrad4(v128.load(x + at), v128.load(dy + at));
+    const d1 = geluGrad4(v128.load(x + at, 16), v128.load(dy + at, 16));
+    const d2 = geluGrad4(v128.load(x + at, 32), v128.load(dy + at, 32));
+    const d3 = geluGrad4(v128.load(x + at, 48), v128.load(dy + at, 48));
+    v128.store(dx + at, d0);
+    v128.store(dx + at, d1, 16);
+    v128.store(dx + at, d2, 32);
+    v128.store(dx + at, d3, 48);
+  }
   for (; at < last; at += 4) {
     store<f32>(dx + at, f32x4.extract_lane(geluGrad4(v128.load_splat<f32>(x + at), v128.load_splat<f32>(dy + at)), 0));
   }

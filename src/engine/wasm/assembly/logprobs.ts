@@ -3,7 +3,7 @@
 
 import { integer, number } from './args';
 import { GEMM_SCRATCH, gemm } from './gemm';
-import { exp, exp4, log, max4, sum4 } from './math';
+import { exp, exps, log, max4, sum4 } from './math';
 
 /** Vocabulary entries of a chunk. */
 const CHUNK: usize = 256;
@@ -22,21 +22,27 @@ function logits(
   }
 }
 
-/** Takes one row's chunk into its running state. */
-function accumulate(state: usize, z: usize, chunk: usize): void {
-  const end = z + (((chunk + 3) & ~3) << 2);
+// @ts-ignore: decorator
+@inline
+function padded(chunk: usize): usize {
+  return ((chunk + 3) & ~3) << 2;
+}
+
+/** Takes one row's chunk into its running state. Scratch: a chunk. */
+function accumulate(state: usize, z: usize, chunk: usize, scratch: usize): void {
+  const bytes = padded(chunk);
   let top = v128.load(z);
-  for (let at = z; at < end; at += 16) top = f32x4.max(top, v128.load(at));
+  for (let at: usize = 0; at < bytes; at += 16) top = f32x4.pmax(top, v128.load(z + at));
   const before = load<f64>(state);
   const highest = max<f64>(before, <f64>max4(top));
   const highests = f32x4.splat(<f32>highest);
   let sums = f32x4.splat(0);
   let products = sums;
-  for (let at = z; at < end; at += 16) {
-    const d = f32x4.max(f32x4.sub(v128.load(at), highests), f32x4.splat(-87));
-    const e = exp4(d);
+  exps(scratch, z, bytes, <f32>highest);
+  for (let at: usize = 0; at < bytes; at += 16) {
+    const e = v128.load(scratch + at);
     sums = f32x4.add(sums, e);
-    products = f32x4.add(products, f32x4.mul(e, d));
+    products = f32x4.add(products, f32x4.mul(e, f32x4.sub(v128.load(z + at), highests)));
   }
   const shift = max<f64>(before - highest, -1000);
   const factor = exp(shift);
@@ -58,7 +64,8 @@ export function tokenLogprobs(args: usize, begin: usize, end: usize, scratch: us
   const C = integer(args, 8);
   const unit = integer(args, 9);
   const states = scratch + GEMM_SCRATCH;
-  const z = states + unit * STATE; // [rows, CHUNK]
+  const work = states + unit * STATE; // [CHUNK]
+  const z = work + CHUNK_BYTES; // [rows, CHUNK]
   for (let row0 = begin * unit; row0 < min(N, end * unit); row0 += unit) {
     const rows = min(unit, N - row0);
     const ids = integer(args, 2) + (row0 << 2);
@@ -71,7 +78,7 @@ export function tokenLogprobs(args: usize, begin: usize, end: usize, scratch: us
       logits(integer(args, 0) + ((row0 * C) << 2), head + ((v * C) << 2), rows, chunk, C, scale, z, scratch);
       for (let row: usize = 0; row < rows; row++) {
         const state = states + row * STATE;
-        accumulate(state, z + row * CHUNK_BYTES, chunk);
+        accumulate(state, z + row * CHUNK_BYTES, chunk, work);
         const id = load<usize>(ids + (row << 2)) - v;
         if (id < chunk) store<f64>(state, <f64>load<f32>(z + row * CHUNK_BYTES + (id << 2)), 24);
       }
@@ -89,18 +96,21 @@ export function tokenLogprobs(args: usize, begin: usize, end: usize, scratch: us
   }
 }
 
-/** One row's chunk of logits to their gradients, in place, all but the chosen token's own. */
-function slope(z: usize, chunk: usize, lse: f32, entropy: f32, dLogprob: f32, dEntropy: f32, scale: f32): void {
+/** One row's chunk of logits to their gradients, in place, all but the chosen token's own. Scratch: a chunk. */
+function slope(
+  z: usize, chunk: usize, lse: f32, entropy: f32, dLogprob: f32, dEntropy: f32, scale: f32, scratch: usize,
+): void {
+  const bytes = padded(chunk);
   const lses = f32x4.splat(lse);
   const entropies = f32x4.splat(entropy);
   const byLogprob = f32x4.splat(dLogprob);
   const byEntropy = f32x4.splat(dEntropy);
   const scales = f32x4.splat(-scale);
-  const end = z + (((chunk + 3) & ~3) << 2);
-  for (let at = z; at < end; at += 16) {
-    const logp = f32x4.max(f32x4.sub(v128.load(at), lses), f32x4.splat(-87));
+  exps(scratch, z, bytes, lse);
+  for (let at: usize = 0; at < bytes; at += 16) {
+    const logp = f32x4.sub(v128.load(z + at), lses);
     const factor = f32x4.add(byLogprob, f32x4.mul(byEntropy, f32x4.add(logp, entropies)));
-    v128.store(at, f32x4.mul(scales, f32x4.mul(exp4(logp), factor)));
+    v128.store(z + at, f32x4.mul(scales, f32x4.mul(v128.load(scratch + at), factor)));
   }
 }
 
@@ -115,7 +125,8 @@ export function tokenLogprobsGrad(args: usize, begin: usize, end: usize, scratch
   const C = integer(args, 10);
   const unit = integer(args, 11);
   const stride = C << 2;
-  const z = scratch + GEMM_SCRATCH; // [rows, CHUNK]
+  const work = scratch + GEMM_SCRATCH; // [CHUNK]
+  const z = work + CHUNK_BYTES; // [rows, CHUNK]
   for (let row0 = begin * unit; row0 < min(N, end * unit); row0 += unit) {
     const rows = min(unit, N - row0);
     for (let v: usize = 0; v < V; v += CHUNK) {
@@ -127,7 +138,8 @@ export function tokenLogprobsGrad(args: usize, begin: usize, end: usize, scratch
         const here = z + row * CHUNK_BYTES;
         const dLogprob = load<f32>(integer(args, 5) + at);
         const entropy = load<f32>(integer(args, 3) + at);
-        slope(here, chunk, load<f32>(integer(args, 4) + at), entropy, dLogprob, load<f32>(integer(args, 6) + at), scale);
+        const dEntropy = load<f32>(integer(args, 6) + at);
+        slope(here, chunk, load<f32>(integer(args, 4) + at), entropy, dLogprob, dEntropy, scale, work);
         const id = load<usize>(integer(args, 2) + at) - v;
         if (id < chunk) store<f32>(here + (id << 2), load<f32>(here + (id << 2)) + scale * dLogprob);
       }

@@ -1,12 +1,15 @@
 // exp, log and sums, in plain arithmetic: the library's versions keep tables in static memory, and every machine must
 // give the same bits.
 
-/** eˣ of four floats to 1e-7 relative; below −87.3 and above 88 the value there (Cephes expf's polynomial). */
+/** eˣ of four floats to 1e-7 relative, 0 below −87.3, e⁸⁸ above 88 (the polynomial of Cephes' expf). */
 // @ts-ignore: decorator
 @inline
 export function exp4(x: v128): v128 {
-  x = f32x4.max(f32x4.min(x, f32x4.splat(88)), f32x4.splat(-87.3));
-  const n = f32x4.nearest(f32x4.mul(x, f32x4.splat(1.44269504)));
+  const positive = f32x4.gt(x, f32x4.splat(-87.3));
+  x = f32x4.pmax(f32x4.pmin(x, f32x4.splat(88)), f32x4.splat(-87.3));
+  // Adding 1.5 · 2²³ rounds to the nearest integer and leaves it in the lowest bits.
+  const rounded = f32x4.add(f32x4.mul(x, f32x4.splat(1.44269504)), f32x4.splat(12582912));
+  const n = f32x4.sub(rounded, f32x4.splat(12582912));
   // ln 2 in two parts, the first exact in few bits.
   let r = f32x4.sub(x, f32x4.mul(n, f32x4.splat(0.693359375)));
   r = f32x4.add(r, f32x4.mul(n, f32x4.splat(2.1219444e-4)));
@@ -16,14 +19,34 @@ export function exp4(x: v128): v128 {
   p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.66666655e-1));
   p = f32x4.add(f32x4.mul(p, r), f32x4.splat(5.00000012e-1));
   p = f32x4.add(f32x4.mul(p, f32x4.mul(r, r)), f32x4.add(r, f32x4.splat(1)));
-  const power = i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23);
-  return f32x4.mul(p, power);
+  return v128.and(f32x4.mul(p, i32x4.shl(i32x4.add(rounded, i32x4.splat(127)), 23)), positive);
+}
+
+/** to[i] = e^(from[i] − shift) for `bytes` bytes of floats, a multiple of 16. Vectors share constants, as in elementwise.ts. */
+export function exps(to: usize, from: usize, bytes: usize, shift: f32): void {
+  const shifts = f32x4.splat(shift);
+  let at: usize = 0;
+  for (; at + 64 <= bytes; at += 64) {
+    const e0 = exp4(f32x4.sub(v128.load(from + at), shifts));
+    const e1 = exp4(f32x4.sub(v128.load(from + at, 16), shifts));
+    const e2 = exp4(f32x4.sub(v128.load(from + at, 32), shifts));
+    const e3 = exp4(f32x4.sub(v128.load(from + at, 48), shifts));
+    v128.store(to + at, e0);
+    v128.store(to + at, e1, 16);
+    v128.store(to + at, e2, 32);
+    v128.store(to + at, e3, 48);
+  }
+  for (; at < bytes; at += 16) v128.store(to + at, exp4(f32x4.sub(v128.load(from + at), shifts)));
 }
 
 /** eˣ of two float64, 0 below −708 (fdlibm's e_exp). x ≤ 700. */
+// @ts-ignore: decorator
+@inline
 export function exp2(x: v128): v128 {
-  const y = f64x2.max(x, f64x2.splat(-708));
-  const n = f64x2.nearest(f64x2.mul(y, f64x2.splat(1.4426950408889634)));
+  const y = f64x2.pmax(x, f64x2.splat(-708));
+  // As in exp4, with 1.5 · 2⁵².
+  const rounded = f64x2.add(f64x2.mul(y, f64x2.splat(1.4426950408889634)), f64x2.splat(6755399441055744));
+  const n = f64x2.sub(rounded, f64x2.splat(6755399441055744));
   const hi = f64x2.sub(y, f64x2.mul(n, f64x2.splat(6.93147180369123816490e-1)));
   const lo = f64x2.mul(n, f64x2.splat(1.90821492927058770002e-10));
   const r = f64x2.sub(hi, lo);
@@ -35,8 +58,7 @@ export function exp2(x: v128): v128 {
   c = f64x2.sub(r, f64x2.mul(t, c));
   const q = f64x2.div(f64x2.mul(r, c), f64x2.sub(f64x2.splat(2), c));
   const e = f64x2.sub(f64x2.splat(1), f64x2.sub(f64x2.sub(lo, q), hi));
-  const exponent = i64x2.extend_low_i32x4_s(i32x4.trunc_sat_f64x2_s_zero(n));
-  const power = i64x2.shl(i64x2.add(exponent, i64x2.splat(1023)), 52);
+  const power = i64x2.shl(i64x2.add(rounded, i64x2.splat(1023)), 52);
   return v128.and(f64x2.mul(e, power), f64x2.gt(x, f64x2.splat(-708)));
 }
 

@@ -79,11 +79,15 @@ function weigh(weights: usize, logits: usize, V: usize, top: f64, temperature: f
   const divisor = f64x2.splat(temperature);
   let sums = f64x2.splat(0);
   let v: usize = 0;
-  for (; v + 2 <= V; v += 2) {
-    const z = f64x2.promote_low_f32x4(v128.load64_zero(logits + (v << 2)));
-    const w = exp2(f64x2.div(f64x2.sub(z, tops), divisor));
-    v128.store(weights + (v << 3), w);
-    sums = f64x2.add(sums, w);
+  for (; v + 4 <= V; v += 4) {
+    const z = v128.load(logits + (v << 2));
+    const low = f64x2.promote_low_f32x4(z);
+    const high = f64x2.promote_low_f32x4(v128.shuffle<i64>(z, z, 1, 0));
+    const w0 = exp2(f64x2.div(f64x2.sub(low, tops), divisor));
+    const w1 = exp2(f64x2.div(f64x2.sub(high, tops), divisor));
+    v128.store(weights + (v << 3), w0);
+    v128.store(weights + (v << 3), w1, 16);
+    sums = f64x2.add(sums, f64x2.add(w0, w1));
   }
   let sum = f64x2.extract_lane(sums, 0) + f64x2.extract_lane(sums, 1);
   for (; v < V; v++) {
