@@ -1,87 +1,27 @@
-// Every WGSL kernel against its reference of plain tfjs ops, forward and gradient, on random shapes. The same op
-// function is called on both backends: on webgpu it takes the kernel, on tfjs's cpu backend there is none and it
-// takes the reference. Each case runs twice, the second time into buffers full of NaN: the bits must be the same.
+// The WGSL kernels of matrix products, attention and token log-probabilities against their references of plain tfjs
+// ops, forward and gradient, on random shapes. The same op function is called on both backends: on webgpu it takes
+// the kernel, on tfjs's cpu backend there is none and it takes the reference. Each case runs twice, the second time
+// into buffers full of NaN: the bits must be the same.
 import fc from 'fast-check';
-import { afterEach, beforeAll, expect, test } from 'vitest';
-import { onDeviceProblem, openDevice } from '../src/engine/device';
+import { expect, test } from 'vitest';
+import { attention } from '../src/engine/ops/attention';
+import { cachedAttention } from '../src/engine/ops/cached-attention';
 import { matmul } from '../src/engine/ops/matmul';
-import { webgpuBackend } from '../src/engine/private';
-import { normals } from '../src/engine/random';
+import { tokenLogprobs, tokenLogprobsReference } from '../src/engine/ops/token-logprobs';
+import { uniform } from '../src/engine/random';
 import { hasKernel, tf } from '../src/engine/tf';
-import type { PlaygroundError } from '../src/shared/errors';
+import { difference, extent, hold, integers, property, random, useGPU, withGradients } from './webgpu';
 
-const problems: PlaygroundError[] = [];
-onDeviceProblem((problem) => problems.push(problem));
+useGPU();
 
-beforeAll(async () => {
-  await openDevice('webgpu');
+test('every op has its kernel, so that what follows compares two things', () => {
+  const names =
+    'MatMul TokenLogprobs TokenLogprobsGrad AdamW Sample ScatterRows CacheWrite LayerNorm LayerNormGrad Gelu';
+  const more = 'GeluGrad Attention AttentionGrad CachedAttention SumOfSquares';
+  for (const name of `${names} ${more}`.split(' ')) expect(hasKernel(name), name).toBe(true);
 });
-
-afterEach(async () => {
-  await tf.setBackend('webgpu');
-  await webgpuBackend().queue.onSubmittedWorkDone();
-  expect(problems.splice(0).map((problem) => problem.message)).toEqual([]);
-});
-
-async function read(run: () => tf.Tensor[]): Promise<Float32Array[]> {
-  const outputs = tf.tidy(run);
-  const values = await Promise.all(outputs.map((x) => x.data()));
-  tf.dispose(outputs);
-  return values as Float32Array[];
-}
-
-/** Fills every free buffer of the pool with bytes 255: NaN as float, −1 as integer. */
-function poison(): void {
-  const { bufferManager, queue } = webgpuBackend();
-  for (const buffers of bufferManager.freeBuffers.values()) {
-    for (const buffer of buffers) {
-      if (buffer.usage & GPUBufferUsage.STORAGE)
-        queue.writeBuffer(buffer, 0, new Uint8Array(buffer.size).fill(255));
-    }
-  }
-}
-
-/** Holds what `run` returns on webgpu to what it returns on cpu: max|Δ| ≤ tolerance · max|reference|, each tensor. */
-async function hold(run: () => tf.Tensor[], tolerance = 2e-5): Promise<void> {
-  await tf.setBackend('cpu');
-  const expected = await read(run);
-  await tf.setBackend('webgpu');
-  const first = await read(run);
-  poison();
-  const second = await read(run);
-  expected.forEach((reference, i) => {
-    const got = first[i]!;
-    expect(got.length).toBe(reference.length);
-    expect(second[i]).toEqual(got);
-    const scale = reference.reduce((max, x) => Math.max(max, Math.abs(x)), 1e-6);
-    const error = got.reduce((max, x, k) => {
-      const delta = Math.abs(x - reference[k]!);
-      return Number.isNaN(delta) ? Infinity : Math.max(max, delta);
-    }, 0);
-    expect(error / scale, `output ${i}`).toBeLessThanOrEqual(tolerance);
-  });
-}
-
-const random = (shape: number[], ...words: (number | string)[]) =>
-  tf.tensor(
-    normals(
-      shape.reduce((a, b) => a * b, 1),
-      ...words,
-    ),
-    shape,
-  );
-
-/** f(inputs), then its gradients for a random dy. */
-function withGradients<T extends tf.Tensor>(f: (...inputs: T[]) => tf.Tensor, inputs: T[]): tf.Tensor[] {
-  const y = f(...inputs);
-  const dy = random(y.shape, 'dy');
-  return [y, ...tf.grads((...xs: tf.Tensor[]) => f(...(xs as T[])))(inputs, dy)];
-}
-
-const extent = fc.oneof(fc.constantFrom(1, 4, 8, 64), fc.integer({ min: 1, max: 70 }));
 
 test('MatMul: every transposition, scale and add, with gradients', async () => {
-  expect(hasKernel('MatMul')).toBe(true);
   const shapes = fc.record({
     M: extent,
     N: extent,
@@ -90,9 +30,10 @@ test('MatMul: every transposition, scale and add, with gradients', async () => {
     transposeB: fc.boolean(),
     addRank: fc.constantFrom(0, 1, 2),
   });
-  await fc.assert(
-    fc.asyncProperty(shapes, async ({ M, N, K, transposeA, transposeB, addRank }) => {
-      await hold(() => {
+  await property(
+    shapes,
+    ({ M, N, K, transposeA, transposeB, addRank }) =>
+      hold(() => {
         const a = random(transposeA ? [K, M] : [M, K], 'a') as tf.Tensor2D;
         const b = random(transposeB ? [N, K] : [K, N], 'b') as tf.Tensor2D;
         const add = addRank === 0 ? [] : [random(addRank === 1 ? [N] : [M, N], 'add') as tf.Tensor2D];
@@ -100,9 +41,8 @@ test('MatMul: every transposition, scale and add, with gradients', async () => {
           (x, y, z) => matmul(x!, y!, { transposeA, transposeB, scale: 0.7, ...(z ? { add: z } : {}) }),
           [a, b, ...add],
         );
-      });
-    }),
-    { numRuns: 60, seed: 1 },
+      }),
+    25,
   );
 });
 
@@ -118,4 +58,117 @@ test.each([
     const b = random(transposeB ? [N, K] : [K, N], 'b') as tf.Tensor2D;
     return [matmul(a, b, { transposeA, transposeB, scale: 2, add: random([N], 'add') })];
   });
+});
+
+test('TokenLogprobs: log-probabilities, entropies and gradients over ragged vocabularies', async () => {
+  const shapes = fc.record({
+    N: extent,
+    C: fc.oneof(fc.constantFrom(1, 4, 32), fc.integer({ min: 1, max: 40 })),
+    V: fc.oneof(fc.constantFrom(2, 64, 256), fc.integer({ min: 2, max: 700 })),
+    temperature: fc.constantFrom(1, 0.7),
+  });
+  await property(
+    shapes,
+    ({ N, C, V, temperature }) =>
+      hold(() => {
+        const ids = tf.tensor1d(integers(N, V, 'ids'), 'int32');
+        const [hidden, head] = [random([N, C], 'hidden'), random([V, C], 'head')] as tf.Tensor2D[];
+        const { logprobs, entropy } = tokenLogprobs(hidden!, head!, ids, temperature);
+        const loss = (h: tf.Tensor2D, w: tf.Tensor2D) => {
+          const both = tokenLogprobs(h, w, ids, temperature);
+          const [x, y] = [random([N], 'x') as tf.Tensor1D, random([N], 'y') as tf.Tensor1D];
+          return tf.add<tf.Scalar>(tf.sum(tf.mul(both.logprobs, x)), tf.sum(tf.mul(both.entropy, y)));
+        };
+        const grads = tf.grads((h: tf.Tensor, w: tf.Tensor) => loss(h as tf.Tensor2D, w as tf.Tensor2D));
+        return [logprobs, entropy, ...grads([hidden!, head!])];
+      }, 5e-5),
+    12,
+  );
+});
+
+test('TokenLogprobs: several chunks and stretches of the vocabulary, large tiles', async () => {
+  const [N, C, V] = [2100, 8, 2051]; // chunks of 1984 and 67
+  const ids = tf.tensor1d(integers(N, V, 'ids'), 'int32');
+  const [head, hidden] = [random([V, C], 'head') as tf.Tensor2D, random([N, C], 'hidden') as tf.Tensor2D];
+  const slope = (op: typeof tokenLogprobs) =>
+    tf.grad((h: tf.Tensor) => op(h as tf.Tensor2D, head, ids, 1).logprobs)(hidden);
+  for (const part of ['logprobs', 'entropy'] as const) {
+    const pair = () => [
+      tokenLogprobs(hidden, head, ids, 1)[part],
+      tokenLogprobsReference(hidden, head, ids, 1)[part],
+    ];
+    expect(await difference(pair), part).toBeLessThan(2e-5);
+  }
+  expect(await difference(() => [slope(tokenLogprobs), slope(tokenLogprobsReference)])).toBeLessThan(2e-5);
+  tf.dispose([ids, head, hidden]);
+});
+
+/** 1 for real tokens: some rows padded on the left, some on the right, one not at all. */
+function paddedMask(B: number, T: number): Int32Array {
+  return Int32Array.from({ length: B * T }, (_, at) => {
+    const [b, i] = [Math.floor(at / T), at % T];
+    const padding = b % 3 === 0 ? 0 : Math.floor(uniform('padding', b) * T);
+    return Number(b % 3 === 1 ? i >= padding : i < T - padding);
+  });
+}
+
+const attentionShapes = fc.record({
+  B: fc.integer({ min: 1, max: 4 }),
+  H: fc.integer({ min: 1, max: 3 }),
+  T: fc.integer({ min: 1, max: 40 }),
+  D: fc.constantFrom(1, 3, 4, 16, 32),
+  window: fc.constantFrom(0, 1, 5, 64),
+  scale: fc.constantFrom(1, 0.25),
+});
+
+test('Attention with gradients: windows, padding on either side', async () => {
+  await property(
+    attentionShapes,
+    ({ B, H, T, D, window, scale }) =>
+      hold(() => {
+        const mask = paddedMask(B, T);
+        const keyMask = tf.tensor2d(mask, [B, T], 'int32');
+        const [k, v] = [random([B * T, H * D], 'k'), random([B * T, H * D], 'v')];
+        const q = tf.mul(random([B * T, H * D], 'q'), 0.5); // so that no probability is 1 but for rounding
+        const inputs = [q, k, v] as tf.Tensor2D[];
+        // A query that sees no key has an unspecified result: it is left out.
+        const sees = (b: number, i: number) => {
+          for (let j = window > 0 ? Math.max(0, i - window + 1) : 0; j <= i; j++)
+            if (mask[b * T + j]) return 1;
+          return 0;
+        };
+        const used = tf.tensor2d(
+          Array.from(mask, (_, at) => sees(Math.floor(at / T), at % T)),
+          [B * T, 1],
+        );
+        return withGradients((...qkv) => {
+          const out = attention(...(qkv as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D]), keyMask, {
+            batch: B,
+            heads: H,
+            window,
+            scale,
+          });
+          return tf.mul(out, used);
+        }, inputs);
+      }, 1e-4),
+    15,
+  );
+});
+
+test('CachedAttention: from any slot, prefill and single tokens', async () => {
+  await property(
+    fc.tuple(attentionShapes, fc.integer({ min: 0, max: 12 }), fc.integer({ min: 0, max: 5 })),
+    ([{ B, H, T, D, window, scale }, start, rest]) =>
+      hold(() => {
+        const S = start + T + rest;
+        const mask = Int32Array.from({ length: B * S }, (_, at) =>
+          Number(at % S >= start || uniform('m', at) < 0.7),
+        );
+        const keyMask = tf.tensor2d(mask, [B, S], 'int32');
+        const q = random([B * T, H * D], 'q') as tf.Tensor2D;
+        const [k, v] = [random([B, S, H * D], 'k'), random([B, S, H * D], 'v')];
+        return [cachedAttention(q, k!, v!, keyMask, { batch: B, heads: H, window, scale, start })];
+      }, 5e-5),
+    15,
+  );
 });

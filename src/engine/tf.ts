@@ -19,3 +19,10 @@ export function runKernel<T extends tf.Tensor | tf.Tensor[]>(
 ): T {
   return tf.engine().runKernel<T>(`Rlhf${name}`, inputs, attrs);
 }
+
+/** Before an in-place write: a variable that shares its buffer with another tensor gets one of its own. */
+export function unshare(...variables: tf.Variable[]): void {
+  for (const variable of variables) {
+    if (tf.backend().refCount(variable.dataId) > 1) tf.tidy(() => variable.assign(tf.mul(variable, 1)));
+  }
+}

@@ -1,7 +1,7 @@
 // AdamW in place: one kernel a parameter instead of tfjs's fourteen, with decoupled weight decay and the gradient
 // scale that clipping needs.
 
-import { hasKernel, runKernel, tf } from '../tf';
+import { hasKernel, runKernel, tf, unshare } from '../tf';
 
 export interface AdamwOptions {
   learningRate: number;
@@ -27,6 +27,7 @@ export function adamw(
   options: AdamwOptions,
 ): void {
   if (!hasKernel('AdamW')) return adamwReference(param, grad, m, v, options);
+  unshare(param, m, v);
   tf.dispose(runKernel<tf.Tensor>('AdamW', { param, grad, m, v }, { ...options }));
 }
 

@@ -1,7 +1,7 @@
 // Attention over a key/value cache, for generation: a few new queries of each row against everything before them.
 // No gradient. The caches are tf.Variables because cacheWrite changes them in place.
 
-import { hasKernel, runKernel, tf } from '../tf';
+import { hasKernel, runKernel, tf, unshare } from '../tf';
 import type { AttentionOptions } from './attention';
 
 export interface CachedAttentionOptions extends AttentionOptions {
@@ -12,6 +12,7 @@ export interface CachedAttentionOptions extends AttentionOptions {
 /** Puts the new keys or values x [B·t, C] into cache [B, S, C] at slots start … start + t − 1, in place. */
 export function cacheWrite(cache: tf.Variable, x: tf.Tensor2D, start: number): void {
   if (hasKernel('CacheWrite')) {
+    unshare(cache);
     tf.dispose(runKernel<tf.Tensor>('CacheWrite', { cache, x }, { start }));
     return;
   }

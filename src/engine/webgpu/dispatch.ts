@@ -6,6 +6,13 @@ import { webgpuBackend, type GpuTensorData } from '../private';
 import { tf } from '../tf';
 import { expand, type Values } from './template';
 
+/** `count` elements of a tensor from `first`, which must be a multiple of 64: a binding begins at 256 bytes. */
+export interface Part {
+  tensor: tf.TensorInfo;
+  first: number;
+  count: number;
+}
+
 export interface Dispatch {
   /** Names the pipeline together with `values`. */
   name: string;
@@ -15,7 +22,7 @@ export interface Dispatch {
   values?: Values;
   /** Tensors written: new ones, or ones changed in place. */
   writes: tf.TensorInfo[];
-  reads: tf.TensorInfo[];
+  reads: (tf.TensorInfo | Part)[];
   /** The uniform struct: its u32 fields, then its f32 fields. */
   integers?: number[];
   floats?: number[];
@@ -52,9 +59,12 @@ export function dispatch(job: Dispatch): void {
   if (x * y * z === 0) return;
   const backend = webgpuBackend();
   const entries: GPUBindGroupEntry[] = [];
-  for (const { dataId } of [...job.writes, ...job.reads]) {
+  for (const bound of [...job.writes, ...job.reads]) {
+    const { dataId } = 'tensor' in bound ? bound.tensor : bound;
     backend.uploadToGPU(dataId);
-    entries.push({ binding: entries.length, resource: { buffer: backend.tensorMap.get(dataId).resource } });
+    const buffer = backend.tensorMap.get(dataId).resource;
+    const part = 'tensor' in bound ? { offset: bound.first * 4, size: bound.count * 4 } : {};
+    entries.push({ binding: entries.length, resource: { buffer, ...part } });
     backend.commandQueueOwnedIds.add(dataId);
   }
   for (const { dataId } of job.writes) forgetHostCopy(backend.tensorMap.get(dataId));

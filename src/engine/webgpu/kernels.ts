@@ -2,13 +2,39 @@
 // passes them.
 
 import { tf } from '../tf';
+import { attentionGradKernel, attentionKernel, cachedAttentionKernel } from './attention';
+import {
+  adamwKernel,
+  cacheWriteKernel,
+  geluGradKernel,
+  geluKernel,
+  layerNormGradKernel,
+  layerNormKernel,
+  scatterRowsKernel,
+  sumOfSquaresKernel,
+} from './elementwise';
 import { matmulKernel } from './matmul';
+import { sampleKernel, tokenLogprobsGradKernel, tokenLogprobsKernel } from './vocabulary';
 
 type Kernel<I, A> = (inputs: I, attrs: A) => tf.TensorInfo | tf.TensorInfo[];
 
 /** Idempotent; the shaders compile on first use. */
 export function installWebGPUKernels(): void {
   register('MatMul', matmulKernel);
+  register('TokenLogprobs', tokenLogprobsKernel);
+  register('TokenLogprobsGrad', tokenLogprobsGradKernel);
+  register('AdamW', adamwKernel);
+  register('Sample', sampleKernel);
+  register('ScatterRows', scatterRowsKernel);
+  register('CacheWrite', cacheWriteKernel);
+  register('LayerNorm', layerNormKernel);
+  register('LayerNormGrad', layerNormGradKernel);
+  register('Gelu', geluKernel);
+  register('GeluGrad', geluGradKernel);
+  register('Attention', attentionKernel);
+  register('AttentionGrad', attentionGradKernel);
+  register('CachedAttention', cachedAttentionKernel);
+  register('SumOfSquares', sumOfSquaresKernel);
 }
 
 function register<I, A>(name: string, kernel: Kernel<I, A>): void {

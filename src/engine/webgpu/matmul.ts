@@ -5,28 +5,34 @@ import reduceSource from '../ops/matmul-reduce.wgsl?raw';
 import source from '../ops/matmul.wgsl?raw';
 import tile from '../ops/tile.wgsl?raw';
 import type { tf } from '../tf';
-import { dispatch, line, output, release } from './dispatch';
-
-interface MatmulInputs {
-  a: tf.TensorInfo;
-  b: tf.TensorInfo;
-  /** [M, N], or [N] for every row. */
-  add?: tf.TensorInfo | undefined;
-}
-
-interface MatmulAttrs {
-  transposeA: boolean;
-  transposeB: boolean;
-  scale: number;
-}
+import { dispatch, line, output, release, type Part } from './dispatch';
 
 /** scale · op(a) · op(b) + add → [M, N]. */
 export function matmulKernel(
-  { a, b, add }: MatmulInputs,
-  { transposeA, transposeB, scale }: MatmulAttrs,
+  { a, b, add }: { a: tf.TensorInfo; b: tf.TensorInfo; add?: tf.TensorInfo },
+  { transposeA, transposeB, scale }: { transposeA: boolean; transposeB: boolean; scale: number },
 ): tf.TensorInfo {
   const [M, K] = dimensions(a, transposeA);
   const [N] = dimensions(b, !transposeB);
+  return multiply({ a, b, add, M, N, K, transposeA, transposeB, scale });
+}
+
+interface Product {
+  a: tf.TensorInfo;
+  b: tf.TensorInfo | Part;
+  /** [M, N], or [N] for every row. */
+  add: tf.TensorInfo | undefined;
+  M: number;
+  N: number;
+  K: number;
+  transposeA?: boolean;
+  transposeB?: boolean;
+  scale?: number;
+}
+
+/** The same, with the extents given: b may be a part of a larger tensor. */
+export function multiply(product: Product): tf.TensorInfo {
+  const { a, b, add, M, N, K, transposeA = false, transposeB = false, scale = 1 } = product;
   const result = output([M, N]);
   const shape = tileShape(M, N, K, transposeA, transposeB);
   const [x, y] = shape.groups;

@@ -1,0 +1,33 @@
+// One AdamW update in place. The host gives the products of its hyper-parameters that are constant over the tensor.
+struct Uniforms {
+  size: u32,
+  gradScale: f32,
+  beta1: f32,
+  rest1: f32, // 1 − beta1
+  beta2: f32,
+  rest2: f32,
+  decay: f32, // 1 − learningRate · weightDecay
+  learningRate: f32,
+  correction1: f32, // 1 − beta1^step
+  correction2: f32,
+  eps: f32,
+}
+
+@group(0) @binding(0) var<storage, read_write> param: array<f32>;
+@group(0) @binding(1) var<storage, read_write> m: array<f32>;
+@group(0) @binding(2) var<storage, read_write> v: array<f32>;
+@group(0) @binding(3) var<storage, read> grad: array<f32>;
+@group(0) @binding(4) var<uniform> u: Uniforms;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let i = (group.y * groups.x + group.x) * 64 + local;
+  if (i >= u.size) { return; }
+  let g = grad[i] * u.gradScale;
+  let m1 = m[i] * u.beta1 + g * u.rest1;
+  let v1 = v[i] * u.beta2 + g * g * u.rest2;
+  m[i] = m1;
+  v[i] = v1;
+  let step = (m1 / u.correction1) / (sqrt(v1 / u.correction2) + u.eps);
+  param[i] = param[i] * u.decay - step * u.learningRate;
+}

@@ -1,0 +1,54 @@
+// LayerNorm of one row a workgroup, or its gradient with respect to x (GRAD). The order of its sums is fixed.
+struct Uniforms { N: u32, C: u32, eps: f32 }
+
+@group(0) @binding(0) var<storage, read_write> result: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> gamma: array<f32>;
+@group(0) @binding(3) var<storage, read> other: array<f32>; // beta [C], or dy [N, C]
+@group(0) @binding(4) var<uniform> u: Uniforms;
+
+const SIZE = 32u;
+var<workgroup> sums: array<array<vec2f, SIZE>, 3>;
+
+// The sum over the workgroup, in every invocation and always in the same order. One barrier, as every invocation adds
+// all up itself and each phase has numbers of its own.
+fn total(value: vec2f, local: u32, phase: u32) -> vec2f {
+  sums[phase][local] = value;
+  workgroupBarrier();
+  var sum = vec2f();
+  for (var i = 0u; i < SIZE; i++) { sum += sums[phase][i]; }
+  return sum;
+}
+
+@compute @workgroup_size(SIZE)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let row = group.y * groups.x + group.x;
+  if (row >= u.N) { return; }
+  let C = u.C;
+  var sum = 0.0;
+  for (var c = local; c < C; c += SIZE) { sum += x[row * C + c]; }
+  let mean = total(vec2f(sum, 0), local, 0).x / f32(C);
+  sum = 0;
+  for (var c = local; c < C; c += SIZE) {
+    let centred = x[row * C + c] - mean;
+    sum += centred * centred;
+  }
+  let scale = 1 / sqrt(total(vec2f(sum, 0), local, 1).x / f32(C) + u.eps);
+//$ if GRAD
+  // dx = scale · (g − mean(g) − x̂ · mean(g · x̂)), g = dy · gamma.
+  var both = vec2f();
+  for (var c = local; c < C; c += SIZE) {
+    let g = other[row * C + c] * gamma[c];
+    both += vec2f(g, g * (x[row * C + c] - mean) * scale);
+  }
+  let means = total(both, local, 2) / f32(C);
+  for (var c = local; c < C; c += SIZE) {
+    let g = other[row * C + c] * gamma[c];
+    result[row * C + c] = scale * (g - means.x - (x[row * C + c] - mean) * scale * means.y);
+  }
+//$ else
+  for (var c = local; c < C; c += SIZE) {
+    result[row * C + c] = (x[row * C + c] - mean) * scale * gamma[c] + other[c];
+  }
+//$ end
+}

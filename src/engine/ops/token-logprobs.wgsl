@@ -1,0 +1,111 @@
+// Log-probabilities without logits in memory. PARTIAL: each invocation multiplies its rows with a stretch of the
+// vocabulary and keeps, for each row, the largest z, Σ e^(z − largest) and Σ e^(z − largest) (z − largest). Otherwise: dL/dlogits
+// for a chunk of the vocabulary, which the caller multiplies with that chunk of the head.
+// M rows, N tokens of the vocabulary (PARTIAL) or of the chunk, K the width.
+struct Uniforms { M: u32, N: u32, K: u32, steps: u32, first: u32, vocabulary: u32, inverse: f32 }
+
+@group(0) @binding(0) var<storage, read_write> result: array<vec4f>; // [parts, M], or [M, N / 4]
+//$ if ALIGNED
+@group(0) @binding(1) var<storage, read> a: array<vec4f>;
+@group(0) @binding(2) var<storage, read> b: array<vec4f>;
+//$ else
+@group(0) @binding(1) var<storage, read> a: array<f32>;
+@group(0) @binding(2) var<storage, read> b: array<f32>;
+//$ end
+//$ if PARTIAL
+@group(0) @binding(3) var<uniform> u: Uniforms;
+//$ else
+@group(0) @binding(3) var<storage, read> ids: array<i32>;
+@group(0) @binding(4) var<storage, read> perRow: array<vec4f>; // lse, entropy, dLogprob, dEntropy
+@group(0) @binding(5) var<uniform> u: Uniforms;
+//$ end
+
+const STRIDE = $WX;
+
+//$ if PARTIAL
+@compute @workgroup_size($WX, $WY)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+  let M = u.M;
+  let N = u.N;
+  let K = u.K;
+  let row = (group.y * $WY + local.y) * $R;
+  if (row * 4 >= M) { return; }
+  let first = 0u;
+  let last = K;
+  //$ for r in R
+    //$ for i in FOUR
+  var most$r_$i = -1e30;
+  var sum$r_$i = 0.0;
+  var mean$r_$i = 0.0;
+    //$ end
+  //$ end
+  for (var step = 0u; step < u.steps; step++) {
+    let column = (group.x * u.steps + step) * $WX * $J + local.x;
+//$ include TILE
+  //$ for j in J
+    let inside$j = vec4u((column + $j * STRIDE) * 4) + vec4u(0, 1, 2, 3) < vec4u(N);
+  //$ end
+  //$ for r in R
+    //$ for i in FOUR
+    {
+      var highest = most$r_$i;
+      //$ for j in J
+      let z$j = select(vec4f(-1e30), c$r_$j[$i] * u.inverse, inside$j);
+      highest = max(highest, max(max(z$j.x, z$j.y), max(z$j.z, z$j.w)));
+      //$ end
+      let keep = exp(most$r_$i - highest);
+      var sum = sum$r_$i * keep;
+      var mean = (mean$r_$i + sum$r_$i * (most$r_$i - highest)) * keep;
+      //$ for j in J
+      let e$j = exp(z$j - highest);
+      sum += dot(e$j, vec4f(1));
+      mean += dot(e$j, z$j - highest);
+      //$ end
+      most$r_$i = highest;
+      sum$r_$i = sum;
+      mean$r_$i = mean;
+    }
+    //$ end
+  //$ end
+  }
+  //$ for r in R
+    //$ for i in FOUR
+  if ((row + $r) * 4 + $i < M) {
+    result[(group.x * $WX + local.x) * M + (row + $r) * 4 + $i] = vec4f(most$r_$i, sum$r_$i, mean$r_$i, 0);
+  }
+    //$ end
+  //$ end
+}
+//$ else
+
+fn put(m: u32, block: u32, product: vec4f) {
+  if (m >= u.M || block * 4 >= u.N) { return; }
+  let row = perRow[m];
+  let v = vec4u(u.first + block * 4) + vec4u(0, 1, 2, 3);
+  let logp = product * u.inverse - row.x;
+  let p = exp(logp);
+  let picked = select(vec4f(0), vec4f(1), v == vec4u(u32(ids[m])));
+  let slope = (row.z * (picked - p) - row.w * p * (logp + row.y)) * u.inverse;
+  result[m * (u.N / 4) + block] = select(vec4f(0), slope, v < vec4u(u.vocabulary));
+}
+
+@compute @workgroup_size($WX, $WY)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+  let M = u.M;
+  let N = u.N;
+  let K = u.K;
+  let column = group.x * $WX * $J + local.x;
+  let row = (group.y * $WY + local.y) * $R;
+  if (column * 4 >= N || row * 4 >= M) { return; }
+  let first = 0u;
+  let last = K;
+//$ include TILE
+  //$ for r in R
+    //$ for j in J
+      //$ for i in FOUR
+  put((row + $r) * 4 + $i, column + $j * STRIDE, c$r_$j[$i]);
+      //$ end
+    //$ end
+  //$ end
+}
+//$ end

@@ -1,0 +1,98 @@
+// Attention forward, backward and over the cache. Heads whose width is a multiple of four are read as vectors.
+
+import deltaSource from '../ops/attention-delta.wgsl?raw';
+import gradSource from '../ops/attention-grad.wgsl?raw';
+import source from '../ops/attention.wgsl?raw';
+import type { AttentionOptions } from '../ops/attention';
+import type { CachedAttentionOptions } from '../ops/cached-attention';
+import type { tf } from '../tf';
+import { dispatch, line, output, release } from './dispatch';
+
+type Inputs<Names extends string> = Record<Names, tf.TensorInfo>;
+
+/** q, k, v [B·T, H·D], keyMask int32 [B, T] → [B·T, H·D], log-sum-exp [B·H, T]. */
+export function attentionKernel(
+  { q, k, v, keyMask }: Inputs<'q' | 'k' | 'v' | 'keyMask'>,
+  { batch, heads, window, scale }: AttentionOptions,
+): tf.TensorInfo[] {
+  const { T, values, groups } = layout(q, batch, heads);
+  const result = output(q.shape);
+  const lse = output([batch * heads, T]);
+  dispatch({
+    name: 'attention',
+    source,
+    values: { ...values, LSE: true },
+    writes: [result, lse],
+    reads: [q, k, v, keyMask],
+    integers: [batch, heads, T, T, 0, window],
+    floats: [scale],
+    groups,
+  });
+  return [result, lse];
+}
+
+/** → dq, dk, dv [B·T, H·D]. */
+export function attentionGradKernel(
+  { q, k, v, keyMask, out, lse, dy }: Inputs<'q' | 'k' | 'v' | 'keyMask' | 'out' | 'lse' | 'dy'>,
+  { batch, heads, window, scale }: AttentionOptions,
+): tf.TensorInfo[] {
+  const { T, values, groups } = layout(q, batch, heads);
+  const delta = output([batch * heads, T]);
+  dispatch({
+    name: 'attention-delta',
+    source: deltaSource,
+    values: { WIDTH: (q.shape[1] ?? 0) / heads },
+    writes: [delta],
+    reads: [dy, out],
+    integers: [batch * heads * T, heads, T],
+    groups,
+  });
+  const part = (of: 'DQ' | 'DK' | 'DV') => {
+    const result = output(q.shape);
+    dispatch({
+      name: 'attention-grad',
+      source: gradSource,
+      values: { ...values, DQ: of === 'DQ', DV: of === 'DV' },
+      writes: [result],
+      reads: [q, k, keyMask, lse, dy, ...(of === 'DV' ? [] : [v, delta])],
+      integers: [batch, heads, T, window],
+      floats: [scale],
+      groups,
+    });
+    return result;
+  };
+  const grads = [part('DQ'), part('DK'), part('DV')];
+  release(delta);
+  return grads;
+}
+
+/** q [B·t, C], caches [B, S, C], keyMask int32 [B, S] → [B·t, C]. */
+export function cachedAttentionKernel(
+  { q, kCache, vCache, keyMask }: Inputs<'q' | 'kCache' | 'vCache' | 'keyMask'>,
+  { batch, heads, window, scale, start }: CachedAttentionOptions,
+): tf.TensorInfo {
+  const { T, values, groups } = layout(q, batch, heads);
+  const result = output(q.shape);
+  dispatch({
+    name: 'attention',
+    source,
+    values: { ...values, LSE: false },
+    writes: [result],
+    reads: [q, kCache, vCache, keyMask],
+    integers: [batch, heads, T, kCache.shape[1] ?? 0, start, window],
+    floats: [scale],
+    groups,
+  });
+  return result;
+}
+
+function layout({ shape }: tf.TensorInfo, batch: number, heads: number) {
+  const [rows = 0, width = 0] = shape;
+  const D = width / heads;
+  const aligned = D % 4 === 0;
+  return {
+    T: rows / batch,
+    values: { ALIGNED: aligned, D: aligned ? D / 4 : D },
+    groups: line(Math.ceil((rows * heads) / 64)),
+  };
+}

@@ -1,0 +1,107 @@
+// What walks the vocabulary: token log-probabilities with their gradient, never holding [N, V], and the sampler.
+
+import sampleSource from '../ops/sample.wgsl?raw';
+import type { SampleOptions } from '../ops/sample';
+import combineSource from '../ops/token-logprobs-combine.wgsl?raw';
+import source from '../ops/token-logprobs.wgsl?raw';
+import { tf } from '../tf';
+import { dispatch, line, output, release } from './dispatch';
+import { multiply, tileShape } from './matmul';
+
+type Inputs<Names extends string> = Record<Names, tf.TensorInfo>;
+
+/** hidden [N, C], head [V, C], ids int32 [N] → log-probabilities, entropies, log-sum-exps, each [N]. */
+export function tokenLogprobsKernel(
+  { hidden, head, ids }: Inputs<'hidden' | 'head' | 'ids'>,
+  { temperature }: { temperature: number },
+): tf.TensorInfo[] {
+  const [N = 0, C = 0] = hidden.shape;
+  const [V = 0] = head.shape;
+  const { values, groups } = tileShape(N, V, C, false, true);
+  const steps = Math.min(16, groups[0]); // vocabulary tiles an invocation walks: 1/32 of the logits as partial sums
+  const stretches = Math.ceil(groups[0] / steps);
+  const parts = stretches * values.WX;
+  const partial = output([parts, N, 4]);
+  dispatch({
+    name: 'token-logprobs',
+    source,
+    values: { ...values, PARTIAL: true },
+    writes: [partial],
+    reads: [hidden, head],
+    integers: [N, V, C, steps, 0, V],
+    floats: [1 / temperature],
+    groups: [stretches, groups[1]],
+  });
+  const results = [output([N]), output([N]), output([N])];
+  dispatch({
+    name: 'token-logprobs-combine',
+    source: combineSource,
+    writes: results,
+    reads: [partial, hidden, head, ids],
+    integers: [N, C, parts],
+    floats: [1 / temperature],
+    groups: line(Math.ceil(N / 64)),
+  });
+  release(partial);
+  return results;
+}
+
+/** → dL/dhidden [N, C], a chunk of the vocabulary at a time. */
+export function tokenLogprobsGradKernel(
+  inputs: Inputs<'hidden' | 'head' | 'ids' | 'entropy' | 'lse' | 'dLogprobs' | 'dEntropy'>,
+  { temperature }: { temperature: number },
+): tf.TensorInfo {
+  const { hidden, head, ids, entropy, lse, dLogprobs, dEntropy } = inputs;
+  const [N = 0, C = 0] = hidden.shape;
+  const [V = 0] = head.shape;
+  const perRow = tf.tidy(() => tf.keep(tf.stack([lse, entropy, dLogprobs, dEntropy] as tf.Tensor[], 1))); // [N, 4]
+  const chunk = chunkSize(N, V);
+  let sum: tf.TensorInfo | undefined; // [N, C]
+  for (let first = 0; first < V; first += chunk) {
+    const inside = Math.min(chunk, V - first);
+    const width = Math.ceil(inside / 4) * 4; // columns past the vocabulary are 0
+    const slopes = output([N, width]);
+    const rows = { tensor: head, first: first * C, count: inside * C };
+    const { values, groups } = tileShape(N, width, C, false, true);
+    dispatch({
+      name: 'token-logprobs',
+      source,
+      values: { ...values, PARTIAL: false },
+      writes: [slopes],
+      reads: [hidden, rows, ids, perRow],
+      integers: [N, width, C, 0, first, V],
+      floats: [1 / temperature],
+      groups,
+    });
+    const next = multiply({ a: slopes, b: rows, add: sum, M: N, N: C, K: width });
+    release(slopes, ...(sum ? [sum] : []));
+    sum = next;
+  }
+  perRow.dispose();
+  return sum ?? output([N, C]);
+}
+
+/** Tokens of the vocabulary at a time: about 16 MB of slopes, in 64s because bindings begin at multiples of 256 bytes. */
+function chunkSize(N: number, V: number): number {
+  const fitting = Math.floor((1 << 22) / N / 64) * 64;
+  return Math.max(64, Math.min(fitting, Math.ceil(V / 64) * 64));
+}
+
+/** logits [B, V], uniforms [B] → ids int32 [B], log-probabilities [B]. */
+export function sampleKernel(
+  { logits, uniforms }: Inputs<'logits' | 'uniforms'>,
+  { temperature, topK, topP, bannedId }: SampleOptions,
+): tf.TensorInfo[] {
+  const [B = 0, V = 0] = logits.shape;
+  const results = [output([B], 'int32'), output([B])];
+  dispatch({
+    name: 'sample',
+    source: sampleSource,
+    writes: results,
+    reads: [logits, uniforms],
+    integers: [V, topK, bannedId < 0 ? 0xffffffff : bannedId],
+    floats: [temperature, topP],
+    groups: [B],
+  });
+  return results;
+}

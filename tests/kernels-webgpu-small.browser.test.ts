@@ -1,0 +1,283 @@
+// The smaller WGSL kernels against their references, as in kernels-webgpu: elementwise ones, those that write in place,
+// the sampler and its distribution, and the memory of repeated steps.
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { memoryInUse } from '../src/engine/memory';
+import { adamw } from '../src/engine/ops/adamw';
+import { cacheWrite } from '../src/engine/ops/cached-attention';
+import { gatherRows, scatterRows } from '../src/engine/ops/gather-rows';
+import { gelu, geluReference } from '../src/engine/ops/gelu';
+import { layerNorm, layerNormReference } from '../src/engine/ops/layer-norm';
+import { matmul } from '../src/engine/ops/matmul';
+import { sample, sampleReference } from '../src/engine/ops/sample';
+import { sumOfSquares } from '../src/engine/ops/sum-of-squares';
+import { tokenLogprobs } from '../src/engine/ops/token-logprobs';
+import { normals, uniforms } from '../src/engine/random';
+import { tf } from '../src/engine/tf';
+import {
+  difference,
+  extent,
+  hold,
+  integers,
+  property,
+  random,
+  useGPU,
+  variable,
+  withGradients,
+} from './webgpu';
+
+useGPU();
+
+test.each([1, 63, 64, 65, 5000])('AdamW: three updates in place of %i numbers', async (size) => {
+  const options = {
+    learningRate: 0.01,
+    beta1: 0.9,
+    beta2: 0.99,
+    eps: 1e-8,
+    weightDecay: 0.1,
+    gradScale: 0.5,
+  };
+  const update = async () => {
+    const [param, m, v] = [
+      variable(random([size], 'p')),
+      variable(tf.zeros([size])),
+      variable(tf.zeros([size])),
+    ];
+    const variables = [param, m, v];
+    for (let step = 1; step <= 3; step++) {
+      const grad = random([size], 'g', step);
+      adamw(param, grad, m, v, { ...options, step });
+      if (step === 2) await param.data(); // what is cached on the host must not be read again
+      grad.dispose();
+    }
+    const values = await Promise.all(variables.map((x) => x.data()));
+    tf.dispose(variables);
+    return values;
+  };
+  await tf.setBackend('cpu');
+  const expected = await update();
+  await tf.setBackend('webgpu');
+  const got = await update();
+  expect(await update()).toEqual(got);
+  expected.forEach((reference, i) => {
+    let error = 0;
+    reference.forEach((x, k) => (error = Math.max(error, Math.abs(x - got[i]![k]!))));
+    expect(error, `tensor ${i}`).toBeLessThan(2e-6);
+  });
+});
+
+test('AdamW: a variable that shares its buffer with another tensor changes alone', async () => {
+  const original = random([10], 'p');
+  const param = tf.variable(original);
+  const [grad, m, v] = [tf.ones([10]), tf.variable(tf.zeros([10])), tf.variable(tf.zeros([10]))];
+  const before = Array.from(await original.data());
+  const options = {
+    learningRate: 0.1,
+    beta1: 0.9,
+    beta2: 0.9,
+    eps: 1e-8,
+    weightDecay: 0,
+    gradScale: 1,
+    step: 1,
+  };
+  adamw(param, grad, m, v, options);
+  expect(Array.from(await original.data())).toEqual(before);
+  const after = Array.from(await param.data());
+  after.forEach((x, i) => expect(x).toBeCloseTo(before[i]! - 0.1, 5));
+  tf.dispose([original, param, grad, m, v]);
+});
+
+test('ScatterRows and gatherRows: repeated, missing and all-equal ids', async () => {
+  const shapes = fc.record({ N: extent, C: extent, rows: fc.constantFrom(2, 7, 50, 300) });
+  await property(
+    shapes,
+    ({ N, C, rows }) =>
+      hold(() => {
+        const ids = tf.tensor1d(integers(N, rows, 'ids'), 'int32');
+        const table = random([rows, C], 'table') as tf.Tensor2D;
+        const scattered = scatterRows(random([N, C], 'x') as tf.Tensor2D, ids, rows);
+        return [scattered, ...withGradients((x) => gatherRows(x as tf.Tensor2D, ids), [table])];
+      }),
+    20,
+  );
+});
+
+test('CacheWrite: only the slots written change', async () => {
+  const shapes = fc.record({
+    B: fc.integer({ min: 1, max: 5 }),
+    C: extent,
+    start: fc.integer({ min: 0, max: 9 }),
+    t: fc.integer({ min: 1, max: 6 }),
+    rest: fc.integer({ min: 0, max: 4 }),
+  });
+  await property(
+    shapes,
+    async ({ B, C, start, t, rest }) => {
+      const write = async () => {
+        const cache = variable(random([B, start + t + rest, C], 'cache'));
+        const x = random([B * t, C], 'x') as tf.Tensor2D;
+        await cache.data();
+        cacheWrite(cache, x, start);
+        const values = await cache.data();
+        tf.dispose([cache, x]);
+        return values;
+      };
+      await tf.setBackend('cpu');
+      const expected = await write();
+      await tf.setBackend('webgpu');
+      expect(await write()).toEqual(expected);
+    },
+    20,
+  );
+});
+
+test('LayerNorm with gradients', async () => {
+  await property(
+    fc.record({ N: extent, C: fc.oneof(extent, fc.constantFrom(2, 256, 300)) }),
+    ({ N, C }) =>
+      hold(() => {
+        const inputs = [random([N, C], 'x'), random([C], 'gamma'), random([C], 'beta')];
+        return withGradients((x, gamma, beta) => layerNorm(x as tf.Tensor2D, gamma!, beta!, 0.01), inputs);
+      }, 1e-4),
+    10,
+  );
+});
+
+test('Gelu with gradient, large arguments too', async () => {
+  await hold(() => withGradients((x) => gelu(x as tf.Tensor2D), [tf.mul(random([33, 7], 'x'), 3)]));
+  await hold(() =>
+    withGradients((x) => gelu(x as tf.Tensor2D), [tf.tensor2d([[-1e4, -60, -0, 0, 60, 1e4]])]),
+  );
+});
+
+test('more than 65,535 workgroups', async () => {
+  const x = tf.tidy(() => tf.tile(random([1024, 1], 'x'), [1, 4100])) as tf.Tensor2D; // 65,600 workgroups of 64
+  expect(await difference(() => [gelu(x), geluReference(x)])).toBeLessThan(1e-6);
+  const rows = tf.tidy(() => tf.tile(random([1000, 4], 'rows'), [66, 1])) as tf.Tensor2D; // one a row
+  const [gamma, beta] = [random([4], 'gamma'), random([4], 'beta')];
+  const pair = () => [layerNorm(rows, gamma, beta, 0.1), layerNormReference(rows, gamma, beta, 0.1)];
+  expect(await difference(pair)).toBeLessThan(1e-5);
+  tf.dispose([x, rows, gamma, beta]);
+});
+
+test('SumOfSquares: one number, ragged and many', async () => {
+  for (const sizes of [[1], [63, 65], [1025, 1, 300_001]]) {
+    await hold(() => [sumOfSquares(sizes.map((size) => random([size], size)))]);
+  }
+});
+
+/** What the sampler draws on webgpu, and what the reference draws from the same numbers. */
+async function draw(logits: Float32Array, V: number, u: Float32Array, options: Parameters<typeof sample>[2]) {
+  const tensor = tf.tensor2d(logits, [u.length, V]);
+  const got = await sample(tensor, u, options);
+  tensor.dispose();
+  return { got, expected: sampleReference(logits, V, u, options) };
+}
+
+test('Sample draws what the reference draws', async () => {
+  const options = fc.record({
+    temperature: fc.constantFrom(0, 0.5, 1, 1.7),
+    topK: fc.constantFrom(0, 1, 3, 40),
+    topP: fc.constantFrom(1, 0.95, 0.5, 0.1),
+    bannedId: fc.constantFrom(-1, 0, 5),
+  });
+  const shapes = fc.record({
+    B: fc.integer({ min: 1, max: 9 }),
+    V: fc.constantFrom(2, 17, 256, 257, 1000, 4096),
+  });
+  await property(
+    fc.tuple(shapes, options),
+    async ([{ B, V }, settings]) => {
+      const logits = normals(B * V, 'logits', B, V).map((x) => x * 3);
+      const { got, expected } = await draw(logits, V, uniforms(B, 0, 1, 'u', B, V), settings);
+      expect(got.ids).toEqual(expected.ids);
+      got.logprobs.forEach((x, i) => expect(x).toBeCloseTo(expected.logprobs[i]!, 4));
+    },
+    40,
+  );
+});
+
+test('Sample: ties go to the lowest ids, in greedy choice and at the edge of top-k and top-p', async () => {
+  const row = Float32Array.from([0, 2, 2, -1, 2, 2, 0, -0]);
+  const greedy = { temperature: 0, topK: 0, topP: 1, bannedId: -1 };
+  expect((await draw(row, 8, Float32Array.of(0.9), greedy)).got.ids[0]).toBe(1);
+  expect((await draw(row, 8, Float32Array.of(0.9), { ...greedy, bannedId: 1 })).got.ids[0]).toBe(2);
+  for (const limits of [{ topK: 2 }, { topK: 6 }, { topP: 0.3 }, { topK: 3, topP: 0.6 }]) {
+    const u = uniforms(64, 0, 1, 'ties');
+    const rows = new Float32Array(64 * 8);
+    for (let b = 0; b < 64; b++) rows.set(row, b * 8);
+    const { got, expected } = await draw(rows, 8, u, { ...greedy, temperature: 1, topP: 1, ...limits });
+    expect(got.ids).toEqual(expected.ids);
+  }
+});
+
+test('Sample holds the distribution: χ² for every row, the first and its first draw included', async () => {
+  const [B, V, draws] = [4, 12, 1500];
+  const logits = normals(B * V, 'chi');
+  const counts = Array.from({ length: B }, () => new Array<number>(V).fill(0));
+  const firsts = new Array<number>(V).fill(0); // row 0 of each call, which tf.multinomial gets wrong
+  const tensor = tf.tensor2d(logits, [B, V]);
+  for (let n = 0; n < draws; n++) {
+    const { ids } = await sample(tensor, uniforms(B, 0, 1, 'chi', n), {
+      temperature: 1,
+      topK: 0,
+      topP: 1,
+      bannedId: -1,
+    });
+    ids.forEach((id, b) => (counts[b]![id]! += 1));
+    firsts[ids[0]!]! += 1;
+  }
+  tensor.dispose();
+  for (let b = 0; b < B; b++) {
+    const row = Array.from(logits.subarray(b * V, (b + 1) * V), Math.exp);
+    const total = row.reduce((x, y) => x + y, 0);
+    const chi2 = row.reduce(
+      (sum, w, v) => sum + (counts[b]![v]! - (draws * w) / total) ** 2 / ((draws * w) / total),
+      0,
+    );
+    expect(chi2, `row ${b}`).toBeLessThan(34); // 11 degrees of freedom, p = 4e-4
+  }
+  expect(firsts.filter((count) => count > 0).length).toBe(V);
+});
+
+test('repeated steps change neither the number of tensors nor the allocated bytes', async () => {
+  const [N, C, V] = [24, 16, 100];
+  const ids = tf.tensor1d(integers(N, V, 'ids'), 'int32');
+  const head = random([V, C], 'head') as tf.Tensor2D;
+  const x = random([N, C], 'x') as tf.Tensor2D;
+  const [weight, m, v] = [
+    variable(random([C, C], 'w')),
+    variable(tf.zeros([C, C])),
+    variable(tf.zeros([C, C])),
+  ];
+  const options = { learningRate: 1e-3, beta1: 0.9, beta2: 0.99, eps: 1e-8, weightDecay: 0, gradScale: 1 };
+  const step = async (at: number) => {
+    const { value, grads } = tf.variableGrads(() => {
+      const h = gelu(
+        layerNorm(
+          matmul(x, weight as unknown as tf.Tensor2D, { transposeB: true }),
+          tf.ones([C]),
+          tf.zeros([C]),
+          1e-5,
+        ),
+      );
+      return tf.neg<tf.Scalar>(tf.mean(tokenLogprobs(h, head, ids, 1).logprobs));
+    }, [weight]);
+    const grad = grads[weight.name]!;
+    const norm = sumOfSquares([grad]);
+    await norm.data();
+    adamw(weight, grad, m, v, { ...options, step: at });
+    const loss = (await value.data())[0]!;
+    tf.dispose([value, grad, norm]);
+    return loss;
+  };
+  const first = await step(1);
+  for (let at = 2; at < 5; at++) await step(at);
+  const before = memoryInUse();
+  for (let at = 5; at < 30; at++) await step(at);
+  const after = memoryInUse();
+  expect(await step(30)).toBeLessThan(first);
+  expect(after.allocatedBytes).toBe(before.allocatedBytes);
+  expect(after.tensors).toBe(before.tensors);
+  tf.dispose([ids, head, x, weight, m, v]);
+});
