@@ -1,8 +1,8 @@
-// The worker under Node, in a thread that node-thread.mjs dresses as a browser's worker: the same built script as the
+// The worker under Node, in a process that node-worker.mjs dresses as a browser's worker: the same built script as the
 // page's. One wasm thread computes there, or Dawn with a GPU (or, asked for WebGPU without one, Chromium's SwiftShader).
+import { fork } from 'node:child_process';
 import { existsSync, readdirSync, realpathSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { SHARE_ENV, Worker } from 'node:worker_threads';
+import { delimiter, dirname, join } from 'node:path';
 import { PlaygroundError } from '../../src/shared/errors.ts';
 import type { Event } from '../../src/shared/protocol.ts';
 import { findChromium, thisMachine } from '../chromium.ts';
@@ -10,11 +10,16 @@ import { root } from '../once.mjs';
 import type { Host, HostOptions } from '../session.ts';
 import { siteFolder } from '../site.ts';
 
-/** The driver of the software adapter that ships with Chromium, for machines without a GPU. */
-function softwareDriver(): string | null {
+const driverName = 'vk_swiftshader_icd.json';
+
+/** What Chromium ships that lets Dawn compute without a GPU: a Vulkan loader and a software driver. */
+function softwareVulkan(): Record<string, string> {
   const { path } = findChromium(thisMachine);
-  const places = [dirname(realpathSync(path)), '/usr/lib/chromium'];
-  return places.map((folder) => join(folder, 'vk_swiftshader_icd.json')).find(existsSync) ?? null;
+  const folders = [dirname(realpathSync(path)), '/usr/lib/chromium'];
+  const folder = folders.find((place) => existsSync(join(place, driverName)));
+  if (folder === undefined) return {};
+  const libraries = [process.env['LD_LIBRARY_PATH'], folder].filter((place) => place).join(delimiter);
+  return { LD_LIBRARY_PATH: libraries, SOFTWARE_VULKAN: join(folder, driverName) };
 }
 
 export async function openNode({ backend, url, token, tell, fail }: HostOptions): Promise<Host> {
@@ -23,31 +28,28 @@ export async function openNode({ backend, url, token, tell, fail }: HostOptions)
   if (script === undefined) {
     throw new PlaygroundError('not-found', `${assets} holds no worker.`, 'Run npm run build.');
   }
-  const thread = new Worker(join(root, 'tools/host/node-thread.mjs'), {
-    env: SHARE_ENV,
-    workerData: {
-      script: `${url}assets/${script}`,
-      token,
-      gpu: backend !== 'wasm',
-      driver: backend === 'webgpu' ? softwareDriver() : null,
-    },
+  const settings = [`${url}assets/${script}`, token, backend];
+  const child = fork(join(root, 'tools/host/node-worker.mjs'), settings, {
+    serialization: 'advanced',
+    env: { ...process.env, ...(backend === 'webgpu' ? softwareVulkan() : {}) },
   });
-  thread.on('error', (error) => fail(`The worker thread failed: ${String(error)}`));
-  thread.on('exit', () => fail('The worker thread ended.'));
-  await new Promise<void>((ready, failed) => {
-    thread.once('message', ready);
-    thread.once('error', failed);
-    thread.once('exit', () => failed(new Error('The worker thread ended before it was ready.')));
+  child.on('exit', () => fail('The worker process ended.'));
+  await new Promise<unknown>((ready, failed) => {
+    child.once('message', ready);
+    child.once('error', failed);
+    child.once('exit', () => failed(new Error('The worker process ended before it was ready.')));
   });
-  thread.on('message', (event: Event) => tell(event));
+  child.on('message', (event) => tell(event as Event));
+  const kill = () => child.kill('SIGKILL');
   return {
-    send: (command) => {
-      thread.postMessage(command);
+    send: (command) =>
+      new Promise<void>((sent, failed) => {
+        child.send(command, (error) => (error ? failed(error) : sent()));
+      }),
+    kill,
+    close: () => {
+      kill();
       return Promise.resolve();
-    },
-    kill: () => true,
-    close: async () => {
-      await thread.terminate();
     },
   };
 }

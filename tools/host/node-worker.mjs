@@ -1,16 +1,17 @@
-// Dresses a Node thread as a browser's worker, then loads the built worker script into it: `self`, messages, `fetch` from
+// Dresses a Node process as a browser's worker, then loads the built worker script into it: `self`, messages, `fetch` from
 // our server with its token, and WebGPU by Dawn.
 import { register } from 'node:module';
-import { parentPort, workerData } from 'node:worker_threads';
 
-const { script, token, gpu, driver } = workerData;
+const [script, token, backend] = process.argv.slice(2);
+const node = process;
 
 /** Dawn's `navigator.gpu`; the software driver only where there is no other and WebGPU was asked for. */
 async function openDawn() {
   const { create, globals } = await import('webgpu');
   Object.assign(globalThis, globals);
   const hardware = create([]);
-  if (driver === null || (await hardware.requestAdapter())) return hardware;
+  const driver = process.env.SOFTWARE_VULKAN;
+  if (driver === undefined || (await hardware.requestAdapter())) return hardware;
   process.env.VK_ICD_FILENAMES = driver;
   return create([]);
 }
@@ -28,11 +29,15 @@ function fetch(input, init = {}) {
 const replace = (name, value) =>
   Object.defineProperty(globalThis, name, { value, writable: true, configurable: true });
 
-replace('navigator', { gpu: gpu ? await openDawn() : undefined, hardwareConcurrency: 1, userAgent: 'Node' });
+replace('navigator', {
+  gpu: backend === 'wasm' ? undefined : await openDawn(),
+  hardwareConcurrency: 1,
+  userAgent: 'Node',
+});
 replace('self', globalThis);
 replace('location', new URL(script));
 replace('fetch', fetch);
-replace('postMessage', (message) => parentPort.postMessage(message));
+replace('postMessage', (message) => node.send(message));
 // What tfjs knows a browser's worker by; it must find neither WebGL, nor Node, nor shared memory for threads.
 replace('WorkerGlobalScope', Object);
 replace('importScripts', () => {
@@ -46,5 +51,6 @@ delete globalThis.SharedArrayBuffer;
 
 await import(script);
 
-parentPort.on('message', (data) => globalThis.onmessage({ data }));
-parentPort.postMessage('ready');
+node.on('message', (data) => globalThis.onmessage({ data }));
+node.on('disconnect', () => node.exit());
+node.send('ready');
