@@ -47,7 +47,7 @@ export async function startPpo(
 }
 
 /** What PPO trains, under one optimizer. */
-export function ppoVariables(policy: Adapter, critic: Adapter): Map<string, tf.Variable> {
+function ppoVariables(policy: Adapter, critic: Adapter): Map<string, tf.Variable> {
   return new Map([
     ...Array.from(policy.variables, ([name, variable]) => [`policy/${name}`, variable] as const),
     ...Array.from(critic.variables, ([name, variable]) => [`critic/${name}`, variable] as const),
