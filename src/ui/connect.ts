@@ -15,7 +15,7 @@ const SHIPPED = import.meta.glob<string>('../../experiments/*.json', {
   import: 'default',
   eager: true,
 });
-const DEFAULT = 'kind-endings-quick';
+const DEFAULT = 'kind-endings';
 
 /** The experiment shipped under a name. Throws PlaygroundError('not-found') naming those there are. */
 function shippedExperiment(name: string): Experiment {

@@ -9,7 +9,7 @@ const LONGEST_TASK = 100;
 
 /** Opens the page on the wasm engine and makes the run a short one, through the form as a person would. */
 async function openShort(page: Page, settings: Record<string, Record<string, string>>): Promise<void> {
-  await page.goto('./?experiment=kind-endings-quick&backend=wasm');
+  await page.goto('./?backend=wasm');
   for (const [station, values] of Object.entries(settings)) {
     await page.getByRole('tab', { name: station }).click();
     await page
@@ -24,9 +24,9 @@ async function openShort(page: Page, settings: Record<string, Record<string, str
 }
 
 const SHORT = {
-  SFT: { Steps: '6', 'Evaluate every': '3', 'Save every': '2' },
+  SFT: { Steps: '6', 'Warm-up': '1', 'Evaluate every': '3', 'Save every': '2' },
   Pairs: { Pairs: '24' },
-  Reward: { Steps: '4', 'Evaluate every': '2', 'Save every': '2' },
+  Reward: { Steps: '4', 'Warm-up': '1', 'Evaluate every': '2', 'Save every': '2' },
   PPO: { Episodes: '24', 'Batch size': '8', 'Save every': '1' },
   Compare: { 'Samples a prompt': '1' },
 };
@@ -34,6 +34,8 @@ const SHORT = {
 const button = (page: Page, name: string | RegExp) => page.getByRole('button', { name });
 const tab = (page: Page, name: string) => page.getByRole('tab', { name });
 const lossAt = (page: Page) => page.getByRole('slider', { name: /^Loss/ });
+
+test.use({ actionTimeout: 30_000 });
 
 test.describe('with the real engine', () => {
   test.setTimeout(420_000);
@@ -55,7 +57,7 @@ test.describe('with the real engine', () => {
     await button(page, 'Pause').click();
     await expect(button(page, 'Resume')).toBeVisible({ timeout: 60_000 });
     const paused = Number(await lossAt(page).getAttribute('aria-valuenow'));
-    await button(page, 'Step').click();
+    await page.getByRole('button', { name: 'Step', exact: true }).click();
     await expect.poll(async () => Number(await lossAt(page).getAttribute('aria-valuenow'))).toBe(paused + 1);
     await expect(button(page, 'Resume')).toBeVisible();
     await button(page, 'Resume').click();
@@ -138,6 +140,19 @@ test.describe('with a scripted worker', () => {
     await button(page, /^Learning rate: back to the default/).click();
     await expect(rate).toHaveValue(shipped);
     await expect(tab(page, 'SFT').getByTitle('Changed settings')).toHaveCount(0);
+  });
+
+  test('settings that contradict each other are told of before a run begins', async ({ page }) => {
+    await fakeWorker(page);
+    await page.goto('./');
+    await tab(page, 'SFT').click();
+    await page.getByRole('textbox', { name: 'Steps', exact: true }).fill('5');
+    await page.keyboard.press('Tab');
+    await tab(page, 'Model').click();
+    await button(page, 'Run the three stages').click();
+    await expect(page.getByRole('alert')).toContainText(/SFT: a warm-up of \d+ steps does not fit/);
+    await expect(tab(page, 'SFT')).toHaveAttribute('aria-selected', 'true');
+    await expect(button(page, 'Run the three stages')).toBeVisible();
   });
 
   test('stations, charts and buttons work from the keyboard', async ({ page }) => {

@@ -1,6 +1,7 @@
 // What the person has before them: the experiment being edited, the station in focus, the run that can be continued,
 // and what the buttons do. Views read it; only its methods change it.
 
+import { contradictions, type Problem } from '../../shared/contradictions';
 import type { Experiment } from '../../shared/experiment';
 import { toPlainError } from '../../shared/errors';
 import type { Command } from '../../shared/protocol';
@@ -85,7 +86,24 @@ export class Playground {
     this.unfinished = saved.report ? null : saved;
   }
 
+  /** Settings of a station that cannot go together, errors before warnings. */
+  problems(station: Station): Problem[] {
+    const at = this.stations.findIndex(({ name }) => name === station.name) - 2;
+    return contradictions(this.draft)
+      .filter(({ path }) => path.startsWith(`stages[${at}]`))
+      .sort((a, b) => a.level.localeCompare(b.level));
+  }
+
   async start(): Promise<void> {
+    const wrong = this.stations
+      .map((station) => ({ station, problem: this.problems(station).find(({ level }) => level === 'error') }))
+      .find(({ problem }) => problem);
+    if (wrong?.problem) {
+      const { message, fix } = wrong.problem;
+      this.choose(wrong.station.name);
+      this.session.error = { code: 'bad-experiment', message: `${wrong.station.label}: ${message}`, fix };
+      return;
+    }
     await this.begin({ runId: newRunId(this.draft.name), experiment: this.draft }, false);
   }
 

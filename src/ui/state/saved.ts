@@ -38,16 +38,27 @@ export async function lastRun(): Promise<SavedRun | null> {
     const store = idbRunStore(runId);
     const text = await readText(store, EXPERIMENT_FILE);
     if (text === null) continue;
+    const experiment = parsed(text);
+    if (experiment === null) continue;
     const report = await readText(store, 'report.json');
     return {
       runId,
-      experiment: parseExperiment(text, EXPERIMENT_FILE).experiment,
+      experiment,
       metrics: parseLines<MetricsRow>(await readText(store, 'metrics.jsonl')),
       samples: await samplesOf(runId),
       report: report === null ? null : (JSON.parse(report) as Report),
     };
   }
   return null;
+}
+
+/** Null for a run of another version of the playground, which this one could not go on with. */
+function parsed(text: string): Experiment | null {
+  try {
+    return parseExperiment(text, EXPERIMENT_FILE).experiment;
+  } catch {
+    return null;
+  }
 }
 
 /** What a run's checkpoints wrote, as much of it as a person will look at. */
