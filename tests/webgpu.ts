@@ -43,7 +43,7 @@ function poison(): void {
 
 /**
  * Holds what `run` returns on webgpu to what it returns on cpu: max|Δ| ≤ tolerance · max|reference|, each tensor, where
- * a reference below 0.01 counts as 0.01 (a gradient that vanishes leaves only rounding).
+ * a reference below 0.1 counts as 0.1: inputs are of the order of 1, and where a gradient vanishes their rounding stays.
  */
 export async function hold(run: () => tf.Tensor[], tolerance = 2e-5): Promise<void> {
   await tf.setBackend('cpu');
@@ -56,7 +56,7 @@ export async function hold(run: () => tf.Tensor[], tolerance = 2e-5): Promise<vo
     const got = first[i]!;
     expect(got.length).toBe(reference.length);
     expect(second[i]).toEqual(got);
-    const scale = reference.reduce((max, x) => Math.max(max, Math.abs(x)), 0.01);
+    const scale = reference.reduce((max, x) => Math.max(max, Math.abs(x)), 0.1);
     const error = got.reduce((max, x, k) => {
       const delta = Math.abs(x - reference[k]!);
       return Number.isNaN(delta) ? Infinity : Math.max(max, delta);

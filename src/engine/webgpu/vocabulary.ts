@@ -46,16 +46,16 @@ export function tokenLogprobsKernel(
   return results;
 }
 
-/** → dL/dhidden [N, C], a chunk of the vocabulary at a time. */
+/** → dL/dhidden [N, C], `chunk` tokens of the vocabulary (a multiple of 64) at a time. */
 export function tokenLogprobsGradKernel(
   inputs: Inputs<'hidden' | 'head' | 'ids' | 'entropy' | 'lse' | 'dLogprobs' | 'dEntropy'>,
-  { temperature }: { temperature: number },
+  { temperature, chunk: asked }: { temperature: number; chunk?: number },
 ): tf.TensorInfo {
   const { hidden, head, ids, entropy, lse, dLogprobs, dEntropy } = inputs;
   const [N = 0, C = 0] = hidden.shape;
   const [V = 0] = head.shape;
   const perRow = tf.tidy(() => tf.keep(tf.stack([lse, entropy, dLogprobs, dEntropy] as tf.Tensor[], 1))); // [N, 4]
-  const chunk = chunkSize(N, V);
+  const chunk = asked ?? chunkSize(N, V);
   let sum: tf.TensorInfo | undefined; // [N, C]
   for (let first = 0; first < V; first += chunk) {
     const inside = Math.min(chunk, V - first);
