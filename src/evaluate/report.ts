@@ -12,6 +12,8 @@ const SHARES = new Set([
   'accuracy',
   'accuracy_ceiling',
   'calibration_error',
+  'reached',
+  'optimum',
 ]);
 
 export function reportMarkdown({
@@ -70,7 +72,7 @@ export function reportMarkdown({
     );
   }
   for (const [stage, found] of Object.entries(findings ?? {})) {
-    lines.push('', `${stage}, on held-out pairs:`, '');
+    lines.push('', `Findings of ${stage}:`, '');
     lines.push(
       ...table(
         ['', 'value'],

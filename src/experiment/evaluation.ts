@@ -8,9 +8,9 @@ import {
   type EvaluationContext,
 } from '../evaluate/evaluate';
 import { measureAll } from '../evaluate/measures';
-import { learnedReward } from '../reward/learned';
-import { type EvaluateStage, stageNames } from '../shared/experiment';
-import type { MetricsRow } from '../shared/protocol';
+import { rewardFunction } from '../reward';
+import { type EvaluateStage, type PpoStage, type Stage, stageNames } from '../shared/experiment';
+import type { Interval, MetricsRow } from '../shared/protocol';
 import { readText } from '../storage/run-store';
 import { mean, metricsRow, type TrainState } from '../train/state';
 import {
@@ -34,6 +34,10 @@ export async function openEvaluation(
   const { name, seed } = contextOf(workshop, index);
   const prompts = await readPrompts(workshop, 'eval_prompts', stage.max_new_tokens);
   const rewardModel = await rewardModelBefore(workshop, index);
+  // What PPO was trained on judges the samples too, to be read beside the judge's verdict.
+  const isPpo = (other: Stage): other is PpoStage => other.kind === 'ppo';
+  const trainedOn = experiment.stages.slice(0, index).findLast(isPpo);
+  const source = trainedOn?.reward ?? (rewardModel ? { kind: 'model' as const } : null);
   const policies = stageNames(experiment.stages).filter(
     (_, i) => i < index && ['sft', 'ppo'].includes(experiment.stages[i]!.kind),
   );
@@ -50,7 +54,7 @@ export async function openEvaluation(
     prompts,
     candidates,
     reference: lastBefore(experiment, index, 'sft') ?? 'base',
-    reward: rewardModel && learnedReward(model, rewardModel),
+    reward: source && rewardFunction(source, model, rewardModel),
   };
   const state: TrainState = { step: 0, adapters: {}, optimizers: {}, scalars: {} };
 
@@ -81,11 +85,30 @@ export async function openEvaluation(
         (count, { from, to, draws }) => count + (to - from) * draws.length,
         0,
       );
-      return measureAll(rows.slice(-own) as EvaluatedSample[], prompts.length, context.reference, seed);
+      const samples = rows.slice(-own) as EvaluatedSample[];
+      const measured = measureAll(samples, prompts.length, context.reference, seed);
+      const ppo = lastBefore(experiment, index, 'ppo');
+      const binary = source?.kind === 'rule' && samples.every(({ reward }) => reward === 0 || reward === 1);
+      const share = measured.evaluation[context.reference]?.['reward'];
+      if (!ppo || !binary || !share || !trainedOn?.kl_coef) return measured;
+      const reached = measured.evaluation[ppo]!['reward']!;
+      return {
+        ...measured,
+        findings: { [ppo]: { reached, optimum: binaryOptimum(share, trainedOn.kl_coef) } },
+      };
     },
     dispose: () => {
       for (const { adapter } of candidates) adapter?.dispose();
       rewardModel?.adapter.dispose();
     },
   };
+}
+
+/** The best share of completions with reward 1 that any policy has under this price of KL, when the reference has the
+ *  share p: p·e^{1/β} / (1 − p + p·e^{1/β}), the tilted distribution summed up. Of all prompts taken together; taken
+ *  one by one it would be lower. A penalty for not ending is not in it. */
+function binaryOptimum({ value, low, high }: Interval, klCoef: number): Interval {
+  const tilt = Math.exp(1 / klCoef);
+  const at = (p: number): number => (Number.isFinite(tilt) ? (p * tilt) / (1 - p + p * tilt) : Math.sign(p));
+  return { value: at(value), low: at(low), high: at(high) };
 }

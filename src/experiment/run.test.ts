@@ -264,6 +264,17 @@ describe('a run', { timeout: 120_000 }, () => {
     expect(outcome(store)).toEqual(outcome(whole));
   });
 
+  it('trains on a binary rule without a reward model, and reports the closed-form optimum', async () => {
+    const [ppo, evaluation] = [experiment.stages[3]!, experiment.stages[4]!];
+    // The tiny model never writes a kind word: of nothing the best is nothing.
+    const stages = [{ ...ppo, reward: { kind: 'rule', name: 'kind-ending' }, total_episodes: 8 }, evaluation];
+    const { store } = await run({ some: { stages: stages as Experiment['stages'] } });
+    const report = JSON.parse(store.text('report.json')) as Report;
+    const nothing = { value: 0, low: 0, high: 0 };
+    expect(report.findings).toEqual({ ppo: { reached: nothing, optimum: nothing } });
+    expect(Object.keys(report.comparisons)).toEqual(['ppo>base', 'best-of-3>base']);
+  });
+
   it('says what failed and keeps the last checkpoint', async () => {
     const store = new MemoryStore();
     const stages = [{ ...experiment.stages[0]!, learning_rate: 1e30, max_grad_norm: null, warmup_steps: 0 }];
