@@ -13,6 +13,7 @@ import { disposeState, type TrainState } from '../train/state';
 import { loadCheckpoint, type Progress, saveCheckpoint } from './checkpoint';
 import type { Control } from './control';
 import { openStage } from './stages';
+import { openWatch } from './watch';
 import type { RunningStage, Workshop } from './workshop';
 
 export interface RunOptions {
@@ -151,6 +152,10 @@ class Run {
       tell({ type: 'run', state: waiting ? 'paused' : 'running' });
     };
 
+    const watch = await openWatch(this.workshop);
+    const watched = ['sft', 'ppo'].includes(settings.kind) ? state.adapters['policy'] : undefined;
+    if (this.progress.lines[SAMPLES] === undefined) await watch('base', null);
+
     const generator = steps();
     for (;;) {
       if (!(await control.next(onWait))) {
@@ -161,12 +166,14 @@ class Run {
       const next = await generator.next();
       const seconds = this.addSeconds(name, began);
       if (next.done) return true;
+      const due = state.step % saveSteps === 0;
+      if (due && watched) await watch(`${name}@${state.step}`, watched);
       await this.append(SAMPLES, this.watched.splice(0));
       const row = { ...next.value, seconds };
       await this.append(METRICS, [row]);
       const left = Math.max(0, totalSteps - state.step);
       tell({ type: 'metrics', row, secondsLeft: (this.progress.seconds[name]! / state.step) * left });
-      if (state.step % saveSteps === 0) await save();
+      if (due) await save();
     }
   }
 
