@@ -36,11 +36,10 @@ test('MatMul: every transposition, scale and add, with gradients', async () => {
       hold(() => {
         const a = random(transposeA ? [K, M] : [M, K], 'a') as tf.Tensor2D;
         const b = random(transposeB ? [N, K] : [K, N], 'b') as tf.Tensor2D;
-        const add = addRank === 0 ? [] : [random(addRank === 1 ? [N] : [M, N], 'add') as tf.Tensor2D];
-        return withGradients(
-          (x, y, z) => matmul(x!, y!, { transposeA, transposeB, scale: 0.7, ...(z ? { add: z } : {}) }),
-          [a, b, ...add],
-        );
+        const options = { transposeA, transposeB, scale: 0.7 };
+        if (addRank === 0) return withGradients((x, y) => matmul(x, y, options), [a, b]);
+        const add = random(addRank === 1 ? [N] : [M, N], 'add') as tf.Tensor2D;
+        return withGradients((x, y, z) => matmul(x, y, { ...options, add: z }), [a, b, add]);
       }),
     25,
   );
@@ -178,7 +177,7 @@ test('CachedAttention: from any slot, prefill and single tokens', async () => {
         const keyMask = tf.tensor2d(mask, [B, S], 'int32');
         const q = random([B * T, H * D], 'q') as tf.Tensor2D;
         const [k, v] = [random([B, S, H * D], 'k'), random([B, S, H * D], 'v')];
-        return [cachedAttention(q, k!, v!, keyMask, { batch: B, heads: H, window, scale, start })];
+        return [cachedAttention(q, k, v, keyMask, { batch: B, heads: H, window, scale, start })];
       }, 5e-5),
     15,
   );

@@ -18,7 +18,7 @@ export function cacheWrite(cache: tf.Variable, x: tf.Tensor2D, start: number): v
   }
   tf.tidy(() => {
     const [batch, slots, width] = cache.shape as [number, number, number];
-    const t = (x.shape[0] ?? 0) / batch;
+    const t = x.shape[0] / batch;
     const before = tf.slice(cache, [0, 0, 0], [batch, start, width]);
     const after = tf.slice(cache, [0, start + t, 0], [batch, slots - start - t, width]);
     cache.assign(tf.concat([before, tf.reshape(x, [batch, t, width]), after], 1));

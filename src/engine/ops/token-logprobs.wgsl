@@ -16,8 +16,11 @@ struct Uniforms { M: u32, N: u32, K: u32, steps: u32, first: u32, vocabulary: u3
 @group(0) @binding(3) var<uniform> u: Uniforms;
 //$ else
 @group(0) @binding(3) var<storage, read> ids: array<i32>;
-@group(0) @binding(4) var<storage, read> perRow: array<vec4f>; // lse, entropy, dLogprob, dEntropy
-@group(0) @binding(5) var<uniform> u: Uniforms;
+@group(0) @binding(4) var<storage, read> lse: array<f32>;
+@group(0) @binding(5) var<storage, read> entropy: array<f32>;
+@group(0) @binding(6) var<storage, read> dLogprobs: array<f32>;
+@group(0) @binding(7) var<storage, read> dEntropy: array<f32>;
+@group(0) @binding(8) var<uniform> u: Uniforms;
 //$ end
 
 const STRIDE = $WX;
@@ -80,12 +83,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
 
 fn put(m: u32, block: u32, product: vec4f) {
   if (m >= u.M || block * 4 >= u.N) { return; }
-  let row = perRow[m];
   let v = vec4u(u.first + block * 4) + vec4u(0, 1, 2, 3);
-  let logp = product * u.inverse - row.x;
+  let logp = product * u.inverse - lse[m];
   let p = exp(logp);
   let picked = select(vec4f(0), vec4f(1), v == vec4u(u32(ids[m])));
-  let slope = (row.z * (picked - p) - row.w * p * (logp + row.y)) * u.inverse;
+  let slope = (dLogprobs[m] * (picked - p) - dEntropy[m] * p * (logp + entropy[m])) * u.inverse;
   result[m * (u.N / 4) + block] = select(vec4f(0), slope, v < vec4u(u.vocabulary));
 }
 

@@ -18,8 +18,12 @@ import { sampleKernel, tokenLogprobsGradKernel, tokenLogprobsKernel } from './vo
 
 type Kernel<I, A> = (inputs: I, attrs: A) => tf.TensorInfo | tf.TensorInfo[];
 
-/** Idempotent; the shaders compile on first use. */
+let installed = false;
+
+/** Once for all devices; the shaders compile on first use. */
 export function installWebGPUKernels(): void {
+  if (installed) return;
+  installed = true;
   register('MatMul', matmulKernel);
   register('TokenLogprobs', tokenLogprobsKernel);
   register('TokenLogprobsGrad', tokenLogprobsGradKernel);
@@ -38,10 +42,8 @@ export function installWebGPUKernels(): void {
 }
 
 function register<I, A>(name: string, kernel: Kernel<I, A>): void {
-  const kernelName = `Rlhf${name}`;
-  if (tf.getKernel(kernelName, 'webgpu')) return;
   tf.registerKernel({
-    kernelName,
+    kernelName: `Rlhf${name}`,
     backendName: 'webgpu',
     kernelFunc: ({ inputs, attrs }) => kernel(inputs as unknown as I, attrs as unknown as A),
   });

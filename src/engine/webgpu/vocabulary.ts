@@ -4,7 +4,7 @@ import sampleSource from '../ops/sample.wgsl?raw';
 import type { SampleOptions } from '../ops/sample';
 import combineSource from '../ops/token-logprobs-combine.wgsl?raw';
 import source from '../ops/token-logprobs.wgsl?raw';
-import { tf } from '../tf';
+import type { tf } from '../tf';
 import { dispatch, line, output, release } from './dispatch';
 import { multiply, tileShape } from './matmul';
 
@@ -54,7 +54,6 @@ export function tokenLogprobsGradKernel(
   const { hidden, head, ids, entropy, lse, dLogprobs, dEntropy } = inputs;
   const [N = 0, C = 0] = hidden.shape;
   const [V = 0] = head.shape;
-  const perRow = tf.tidy(() => tf.keep(tf.stack([lse, entropy, dLogprobs, dEntropy] as tf.Tensor[], 1))); // [N, 4]
   const chunk = asked ?? chunkSize(N, V);
   let sum: tf.TensorInfo | undefined; // [N, C]
   for (let first = 0; first < V; first += chunk) {
@@ -68,7 +67,7 @@ export function tokenLogprobsGradKernel(
       source,
       values: { ...values, PARTIAL: false },
       writes: [slopes],
-      reads: [hidden, rows, ids, perRow],
+      reads: [hidden, rows, ids, lse, entropy, dLogprobs, dEntropy],
       integers: [N, width, C, 0, first, V],
       floats: [1 / temperature],
       groups,
@@ -77,7 +76,6 @@ export function tokenLogprobsGradKernel(
     release(slopes, ...(sum ? [sum] : []));
     sum = next;
   }
-  perRow.dispose();
   return sum ?? output([N, C]);
 }
 
