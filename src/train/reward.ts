@@ -164,16 +164,14 @@ export async function normalise(
     const { ids, promptLength } = train[row]!.chosen;
     return ids.slice(0, promptLength);
   });
-  const longest = Math.max(
-    ...train
-      .flatMap(({ chosen, rejected }) => [chosen, rejected])
-      .map(({ ids, promptLength }) => ids.length - promptLength),
-  );
+  const sides = train.flatMap(({ chosen, rejected }) => [chosen, rejected]);
+  const longest = Math.max(...sides.map(({ ids, promptLength }) => ids.length - promptLength));
+  const left = model.config.context - Math.max(...prompts.map(({ length }) => length));
   const sequences: Sequence[] = [];
   for (let start = 0; start < prompts.length; start += 64) {
     const some = prompts.slice(start, start + 64);
     const { tokens } = await generate(model, policy, some, {
-      maxNewTokens: longest,
+      maxNewTokens: Math.min(longest, left),
       minNewTokens: 0,
       temperature: 1,
       topK: 0,

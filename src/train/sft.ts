@@ -99,7 +99,8 @@ export async function* sft(
 }
 
 /** The held-out loss over completion tokens (EOS included), and how completions of held-out prompts end. */
-async function look({ model, name, seed, heldOut, onSample }: SftContext, policy: Adapter, step: number) {
+async function look(context: SftContext, policy: Adapter, step: number) {
+  const { model, name, seed, train, heldOut, onSample } = context;
   const batches = microBatches(heldOut, model.config.context);
   const logprobs = await perToken(
     batches,
@@ -107,14 +108,19 @@ async function look({ model, name, seed, heldOut, onSample }: SftContext, policy
   );
   const loss = -sum(logprobs.map(sum)) / sum(logprobs.map(({ length }) => length));
 
+  // As much room as the longest demonstration had.
   const watched = heldOut.slice(0, WATCHED);
+  const longest = Math.max(
+    ...[...train, ...heldOut].map(({ ids, promptLength }) => ids.length - promptLength),
+  );
+  const left = model.config.context - Math.max(...watched.map(({ promptLength }) => promptLength));
   const streams = watched.map((_, i) => i);
   const { tokens } = await generate(
     model,
     policy,
     watched.map(({ ids, promptLength }) => ids.slice(0, promptLength)),
     {
-      maxNewTokens: Math.max(...heldOut.map(({ ids, promptLength }) => ids.length - promptLength)),
+      maxNewTokens: Math.min(longest, left),
       minNewTokens: 0,
       temperature: 1,
       topK: 0,
