@@ -49,11 +49,30 @@ function packLines(dst: usize, width: usize, src: usize, stride: usize, count: u
   }
 }
 
+/** k rows of a cache line each, `stride` bytes apart, to four columns of vectors, of which the first is at dst. */
+// @ts-ignore: decorator
+@inline
+function packLine(
+  dst: usize, width: usize, second: usize, third: usize, fourth: usize, src: usize, stride: usize, k: usize,
+): void {
+  for (let i: usize = 0; i < k; i++, src += stride, dst += width) {
+    v128.store(dst, v128.load(src));
+    v128.store(dst + second, v128.load(src, 16));
+    v128.store(dst + third, v128.load(src, 32));
+    v128.store(dst + fourth, v128.load(src, 48));
+  }
+}
+
 /** b [k, n] with any strides to panels of [k, 8], the last one padded with zeros. */
 function packB(dst: usize, b: usize, bks: usize, bns: usize, k: usize, n: usize): void {
-  for (let j: usize = 0; j < n; j += 8, dst += k << 5) {
+  const panel = k << 5;
+  for (let j: usize = 0; j < n; j += 8, dst += panel) {
     const src = b + j * bns;
-    if (j + 8 <= n && bns == 4) {
+    if (j + 16 <= n && bns == 4) {
+      packLine(dst, 32, 16, panel, panel + 16, src, bks, k);
+      j += 8;
+      dst += panel;
+    } else if (j + 8 <= n && bns == 4) {
       for (let i: usize = 0, s = src, d = dst; i < k; i++, s += bks, d += 32) {
         v128.store(d, v128.load(s));
         v128.store(d, v128.load(s, 16), 16);
@@ -74,9 +93,15 @@ function packB(dst: usize, b: usize, bks: usize, bns: usize, k: usize, n: usize)
 
 /** Whole tiles of four rows of a [m, k] to [k, 4]. */
 function packA(dst: usize, a: usize, ars: usize, aks: usize, tiles: usize, k: usize): void {
-  for (let t: usize = 0; t < tiles; t++, a += 4 * ars, dst += k << 4) {
+  const tile = k << 4;
+  for (let t: usize = 0; t < tiles; t++, a += 4 * ars, dst += tile) {
     if (aks == 4) packLines(dst, 16, a, ars, k);
-    else if (ars == 4) for (let i: usize = 0, s = a, d = dst; i < k; i++, s += aks, d += 16) v128.store(d, v128.load(s));
+    else if (ars == 4 && t + 4 <= tiles) {
+      packLine(dst, 16, tile, 2 * tile, 3 * tile, a, aks, k);
+      t += 3;
+      a += 3 * 4 * ars;
+      dst += 3 * tile;
+    } else if (ars == 4) for (let i: usize = 0, s = a, d = dst; i < k; i++, s += aks, d += 16) v128.store(d, v128.load(s));
     else {
       for (let i: usize = 0; i < k; i++) {
         for (let r: usize = 0; r < 4; r++) store<f32>(dst + (i << 4) + (r << 2), load<f32>(a + r * ars + i * aks));
