@@ -24,11 +24,11 @@ async function openShort(page: Page, settings: Record<string, Record<string, str
 }
 
 const SHORT = {
-  SFT: { Steps: '6', 'Warm-up': '1', 'Evaluate every': '3', 'Save every': '2' },
-  Pairs: { Pairs: '24' },
-  Reward: { Steps: '4', 'Warm-up': '1', 'Evaluate every': '2', 'Save every': '2' },
-  PPO: { Episodes: '24', 'Batch size': '8', 'Save every': '1' },
-  Compare: { 'Samples a prompt': '1' },
+  SFT: { Steps: '4', 'Warm-up': '1', 'Batch size': '8', 'Evaluate every': '4', 'Save every': '2' },
+  Pairs: { Pairs: '16', 'Longest completion': '16' },
+  Reward: { Steps: '3', 'Warm-up': '1', 'Batch size': '4', 'Evaluate every': '3', 'Save every': '2' },
+  PPO: { Episodes: '24', 'Batch size': '8', 'Longest completion': '16', 'Save every': '1' },
+  Compare: { 'Samples a prompt': '1', 'Longest completion': '8' },
 };
 
 const button = (page: Page, name: string | RegExp) => page.getByRole('button', { name });
@@ -88,7 +88,7 @@ test.describe('with the real engine', () => {
   test('a killed tab is opened again and the run goes on', async ({ page, context }) => {
     await openShort(page, SHORT);
     await button(page, 'Run the three stages').click();
-    await expect(tab(page, 'PPO')).toContainText(/→/, { timeout: 240_000 });
+    await expect(tab(page, 'PPO')).toContainText('→', { timeout: 240_000 });
     const sft = await tab(page, 'SFT').locator('.number').textContent();
     await page.close();
 
@@ -136,7 +136,7 @@ test.describe('with a scripted worker', () => {
     await rate.fill('0.01');
     await rate.press('Tab');
     await expect(rate).toHaveAttribute('aria-invalid', 'false');
-    await expect(tab(page, 'SFT').getByTitle('Changed settings')).toHaveText('1');
+    await expect(tab(page, 'SFT').getByTitle('Changed settings')).toContainText('1');
     await button(page, /^Learning rate: back to the default/).click();
     await expect(rate).toHaveValue(shipped);
     await expect(tab(page, 'SFT').getByTitle('Changed settings')).toHaveCount(0);

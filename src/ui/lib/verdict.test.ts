@@ -45,7 +45,7 @@ describe('reportRows', () => {
   });
 
   it('writes shares as per cent, other figures as numbers, and leaves out what was not measured', () => {
-    expect(rows[0]?.cells[2]).toEqual({ value: '85\u202f%', interval: '80\u202f% to 90\u202f%' });
+    expect(rows[0]?.cells[2]).toEqual({ value: '85\u202f%', interval: '80 to 90\u202f%' });
     expect(rows[1]?.cells.map(({ value }) => value)).toEqual(['2.00', '', '4.00', '']);
     expect(rows[2]?.cells.map(({ value }) => value)).toEqual(['', '', '80\u202f%', '']);
   });

@@ -67,9 +67,11 @@ function row(key: string, intervals: (Interval | undefined)[]): ReportRow {
   const metric = metricOf('evaluate', key);
   const show = (value: number): string =>
     metric?.unit === 'share' ? formatPercent(value) : formatFixed(value);
+  // The unit once: "47 to 55 %".
+  const bare = (value: number): string => show(value).replace(/\s%$/, '');
   const cells = intervals.map((interval) =>
     interval
-      ? { value: show(interval.value), interval: `${show(interval.low)} to ${show(interval.high)}` }
+      ? { value: show(interval.value), interval: `${bare(interval.low)} to ${show(interval.high)}` }
       : { value: '', interval: '' },
   );
   return { key, label: metric?.label ?? titleOf(key), metric, cells };

@@ -13,7 +13,7 @@ import type { Session } from './session.svelte';
 
 export class Playground {
   draft = $state.raw<Experiment>() as Experiment;
-  /** The run that can be continued once it is no longer at work; see `canContinue`. */
+  /** The run at work, or the one that can be continued when it no longer is; see `canContinue`. */
   private unfinished = $state.raw<RunName | null>(null);
   private chosen = $state<string | null>(null);
 
@@ -61,6 +61,12 @@ export class Playground {
 
   shippedValue(place: Place, setting: Setting): SettingValue | undefined {
     return readSetting(this.shipped, place, setting);
+  }
+
+  /** Whether a run is at work with another value, so that a change waits for the next one. */
+  waits(place: Place, setting: Setting): boolean {
+    if (!this.session.busy || this.unfinished === null) return false;
+    return !sameValue(this.value(place, setting), readSetting(this.unfinished.experiment, place, setting));
   }
 
   change(place: Place, setting: Setting, value: SettingValue | undefined): void {
