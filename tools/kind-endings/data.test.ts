@@ -25,13 +25,17 @@ function trigrams(text: string): Set<string> {
 /** The largest |a ∩ b| / |a ∪ b| of the word trigrams of any two texts. */
 function closest(texts: string[]): number {
   const sets = texts.map(trigrams);
+  const holders = new Map<string, number[]>();
   let largest = 0;
-  sets.forEach((a, i) => {
-    for (const b of sets.slice(i + 1)) {
-      let both = 0;
-      for (const item of a) if (b.has(item)) both += 1;
-      largest = Math.max(largest, both / (a.size + b.size - both));
+  sets.forEach((set, i) => {
+    const shared = new Map<number, number>();
+    for (const item of set) {
+      const earlier = holders.get(item) ?? [];
+      for (const j of earlier) shared.set(j, (shared.get(j) ?? 0) + 1);
+      earlier.push(i);
+      holders.set(item, earlier);
     }
+    for (const [j, both] of shared) largest = Math.max(largest, both / (set.size + sets[j]!.size - both));
   });
   return largest;
 }
