@@ -1,5 +1,5 @@
 // Draws one id a row by inverse transform, one workgroup a row. Top-k and top-p cut the row at a logit value found bit
-// by bit (no sort): what is above it is kept, and of those equal to it the first `quota`. Sums are fixed trees, so
+// by bit (no sort): what is above it is kept, and of those equal to it the first `quota`. Sums have a fixed order, so
 // they never decrease as more is kept, and repeat exactly.
 struct Uniforms { V: u32, topK: u32, banned: u32, temperature: f32, topP: f32 }
 
@@ -9,7 +9,7 @@ struct Uniforms { V: u32, topK: u32, banned: u32, temperature: f32, topP: f32 }
 @group(0) @binding(3) var<storage, read> uniforms: array<f32>;
 @group(0) @binding(4) var<uniform> u: Uniforms;
 
-const SIZE = 128u;
+const SIZE = 64u;
 var<workgroup> numbers: array<f32, SIZE>;
 var<workgroup> bits: array<u32, SIZE>;
 var<workgroup> found: vec2f; // segment, what is left of the target in it
@@ -29,26 +29,23 @@ fn logit(key: u32) -> f32 {
   return bitcast<f32>(select(~key, key & 0x7fffffff, (key >> 31) == 1));
 }
 
+// The sum over the workgroup, in every invocation, each adding all up itself: barriers cost more than additions.
 fn sum(value: f32, local: u32) -> f32 {
   workgroupBarrier();
   numbers[local] = value;
-  for (var half = SIZE / 2; half > 0; half /= 2) {
-    workgroupBarrier();
-    if (local < half) { numbers[local] += numbers[local + half]; }
-  }
   workgroupBarrier();
-  return numbers[0];
+  var total = 0.0;
+  for (var i = 0u; i < SIZE; i++) { total += numbers[i]; }
+  return total;
 }
 
 fn largest(value: u32, local: u32) -> u32 {
   workgroupBarrier();
   bits[local] = value;
-  for (var half = SIZE / 2; half > 0; half /= 2) {
-    workgroupBarrier();
-    if (local < half) { bits[local] = max(bits[local], bits[local + half]); }
-  }
   workgroupBarrier();
-  return bits[0];
+  var most = 0u;
+  for (var i = 0u; i < SIZE; i++) { most = max(most, bits[i]); }
+  return most;
 }
 
 // How many have a key ≥ cut.
@@ -85,8 +82,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
     bestKey = max(bestKey, key(v, z));
     highest = max(highest, z);
   }
-  let top = logit(largest(bestKey, local));
-  let topKey = bits[0];
+  let topKey = largest(bestKey, local);
+  let top = logit(topKey);
   let most = logit(largest(order(highest), local));
   var plain = 0.0;
   var lowest = 0u;
