@@ -11,14 +11,11 @@ describe('golden', () => {
     await tf.setBackend('cpu');
   });
 
-  it.each([
-    ['gpt-neo-tiny', 116],
-    // All six linear layers, rsLoRA, BF16 in two shards, a window of 3, clipped gradients: make_golden.py, seed 12.
-    ['gpt-neo-odd', 164],
-  ])('agrees with PyTorch on the reference ops: %s', { timeout: 60_000 }, async (name, count) => {
+  // All six linear layers, rsLoRA, BF16 in two shards, a window of 3, clipped gradients: make_golden.py, seed 12.
+  it('agrees with PyTorch on the reference ops', { timeout: 60_000 }, async () => {
     const before = tf.memory().numTensors;
-    const rows = await runGolden(nodeDirectory(`tests/fixtures/${name}`));
-    expect(rows).toHaveLength(count);
+    const rows = await runGolden(nodeDirectory('tests/fixtures/gpt-neo-odd'));
+    expect(rows).toHaveLength(164);
     expect(rows.filter(({ error }) => !(error <= 1e-4))).toEqual([]);
     expect(tf.memory().numTensors).toBe(before);
   });

@@ -1,10 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { nodeDirectory, readJson } from '../../tests/node-files';
 import { tf } from '../engine/tf';
 import { disposeModel, loadModel } from '../model/load';
 import { readPeft } from '../model/peft';
 import type { LanguageModel } from '../model/types';
 import { generateRows, scoreRows } from './rows';
+
+// The reference ops on one busy core take seconds.
+vi.setConfig({ testTimeout: 30_000 });
 
 const directory = (path: string) => nodeDirectory(`tests/fixtures/gpt-neo-tiny/${path}`);
 const lines = (text: string) =>

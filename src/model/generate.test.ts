@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { nodeDirectory } from '../../tests/node-files';
 import { tf } from '../engine/tf';
 import { generate, type SamplingOptions } from './generate';
@@ -7,6 +7,9 @@ import { completionLogprobs } from './logprobs';
 import type { Adapter } from './lora';
 import { readPeft } from './peft';
 import type { LanguageModel } from './types';
+
+// The reference ops on one busy core take seconds.
+vi.setConfig({ testTimeout: 30_000 });
 
 const golden = (path: string) => nodeDirectory(`tests/fixtures/gpt-neo-tiny/${path}`);
 const plain: SamplingOptions = {

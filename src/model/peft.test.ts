@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { nodeDirectory } from '../../tests/node-files';
 import { tf } from '../engine/tf';
 import type { LoraSettings } from '../shared/experiment';
@@ -9,6 +9,9 @@ import { Adapter } from './lora';
 import { readPeft, writePeft } from './peft';
 import { floats, parseSafetensors, writeSafetensors } from './safetensors';
 import type { LanguageModel, ReadFile } from './types';
+
+// The reference ops on one busy core take seconds.
+vi.setConfig({ testTimeout: 30_000 });
 
 const settings: LoraSettings = {
   r: 4,
