@@ -2,6 +2,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { onDeviceProblem, openDevice } from '../src/engine/device';
 import { memoryInUse, trimPool } from '../src/engine/memory';
+import { webgpuBackend } from '../src/engine/private';
 import { tf } from '../src/engine/tf';
 import type { PlaygroundError } from '../src/shared/errors';
 
@@ -76,5 +77,25 @@ test('the pool of free GPU buffers can be emptied', async () => {
   expect(memoryInUse().allocatedBytes).toBe(held);
   trimPool();
   expect(memoryInUse().allocatedBytes).toBeLessThanOrEqual(held - 2 * 4 * 2 ** 20);
+  expect(await square()).toEqual([1, 4, 9]);
+});
+
+test('an error no caller sees is told', async () => {
+  await openDevice('webgpu');
+  const { device } = webgpuBackend();
+  device.createBuffer({ size: 4, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.MAP_WRITE });
+  await expect.poll(() => problems.length).toBe(1);
+  expect(problems.splice(0)[0]).toMatchObject({
+    code: 'bug',
+    message: expect.stringContaining('refused') as string,
+  });
+});
+
+test('a lost device is told, and a new one can be opened', async () => {
+  await openDevice('webgpu');
+  webgpuBackend().device.destroy();
+  await expect.poll(() => problems.length).toBe(1);
+  expect(problems.splice(0)[0]).toMatchObject({ code: 'device-lost' });
+  expect(await openDevice('webgpu')).toMatchObject({ backend: 'webgpu' });
   expect(await square()).toEqual([1, 4, 9]);
 });
