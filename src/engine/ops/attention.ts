@@ -39,12 +39,16 @@ export function attentionReference(
 ): tf.Tensor2D {
   const [rows, width] = q.shape;
   const T = rows / batch;
-  const split = (x: tf.Tensor2D) => tf.transpose(tf.reshape(x, [batch, T, heads, width / heads]), [0, 2, 1, 3]); // [B, H, T, D]
+  const split = (x: tf.Tensor2D) =>
+    tf.transpose(tf.reshape(x, [batch, T, heads, width / heads]), [0, 2, 1, 3]); // [B, H, T, D]
   const i = tf.range(0, T, 1, 'int32').reshape([T, 1]);
   const j = tf.range(0, T, 1, 'int32').reshape([1, T]);
   const causal = tf.lessEqual(j, i); // [T, T]
   const near = window > 0 ? tf.logicalAnd(causal, tf.greater(j, tf.sub(i, window))) : causal;
-  const visible = tf.logicalAnd(near.reshape([1, 1, T, T]), tf.cast(keyMask, 'bool').reshape([batch, 1, 1, T])); // [B, 1, T, T]
+  const visible = tf.logicalAnd(
+    near.reshape([1, 1, T, T]),
+    tf.cast(keyMask, 'bool').reshape([batch, 1, 1, T]),
+  ); // [B, 1, T, T]
   const scores = tf.mul(tf.matMul(split(q), split(k), false, true), scale); // [B, H, T, T]
   const masked = tf.where(tf.broadcastTo(visible, scores.shape), scores, tf.fill(scores.shape, -1e9));
   const mixed = tf.matMul(tf.softmax(masked), split(v)); // [B, H, T, D]
@@ -56,10 +60,21 @@ tf.registerGradient({
   inputsToSave: ['q', 'k', 'v', 'keyMask'],
   outputsToSave: [true, true],
   gradFunc: (dys, saved, attrs) => {
-    const [q, k, v, keyMask, out, lse] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+    const [q, k, v, keyMask, out, lse] = saved as [
+      tf.Tensor,
+      tf.Tensor,
+      tf.Tensor,
+      tf.Tensor,
+      tf.Tensor,
+      tf.Tensor,
+    ];
     const dy = (dys as tf.Tensor[])[0] as tf.Tensor; // [B·T, H·D]
     // At once, not by need: tfjs gives each gradient below a tidy of its own, which would dispose of the other two.
-    const grads = runKernel<tf.Tensor[]>('AttentionGrad', { q, k, v, keyMask, out, lse, dy }, attrs as AttentionAttrs);
+    const grads = runKernel<tf.Tensor[]>(
+      'AttentionGrad',
+      { q, k, v, keyMask, out, lse, dy },
+      attrs as AttentionAttrs,
+    );
     return {
       q: () => grads[0] as tf.Tensor,
       k: () => grads[1] as tf.Tensor,

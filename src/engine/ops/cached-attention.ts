@@ -54,7 +54,10 @@ export function cachedAttentionReference(
   const j = tf.range(0, S, 1, 'int32').reshape([1, S]);
   const causal = tf.lessEqual(j, i); // [t, S]
   const near = window > 0 ? tf.logicalAnd(causal, tf.greater(j, tf.sub(i, window))) : causal;
-  const visible = tf.logicalAnd(near.reshape([1, 1, t, S]), tf.cast(keyMask, 'bool').reshape([batch, 1, 1, S])); // [B, 1, t, S]
+  const visible = tf.logicalAnd(
+    near.reshape([1, 1, t, S]),
+    tf.cast(keyMask, 'bool').reshape([batch, 1, 1, S]),
+  ); // [B, 1, t, S]
   const scores = tf.mul(tf.matMul(split(q, t), split(kCache, S), false, true), scale); // [B, H, t, S]
   const masked = tf.where(tf.broadcastTo(visible, scores.shape), scores, tf.fill(scores.shape, -1e9));
   const mixed = tf.matMul(tf.softmax(masked), split(vCache, S)); // [B, H, t, D]

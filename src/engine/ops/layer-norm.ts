@@ -10,7 +10,12 @@ export function layerNorm(x: tf.Tensor2D, gamma: tf.Tensor, beta: tf.Tensor, eps
 }
 
 /** The same of plain tfjs ops. */
-export function layerNormReference(x: tf.Tensor2D, gamma: tf.Tensor, beta: tf.Tensor, eps: number): tf.Tensor2D {
+export function layerNormReference(
+  x: tf.Tensor2D,
+  gamma: tf.Tensor,
+  beta: tf.Tensor,
+  eps: number,
+): tf.Tensor2D {
   return tf.add<tf.Tensor2D>(tf.mul(normalised(x, eps), gamma), beta);
 }
 

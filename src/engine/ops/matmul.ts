@@ -17,7 +17,12 @@ export interface MatmulOptions {
 export function matmul(a: tf.Tensor2D, b: tf.Tensor2D, options: MatmulOptions = {}): tf.Tensor2D {
   if (!hasKernel('MatMul')) return matmulReference(a, b, options);
   const { transposeA = false, transposeB = false, scale = 1, add } = options;
-  return runKernel('MatMul', add ? { a, b, add } : { a, b }, { transposeA, transposeB, scale, addRank: add?.rank ?? 0 });
+  return runKernel('MatMul', add ? { a, b, add } : { a, b }, {
+    transposeA,
+    transposeB,
+    scale,
+    addRank: add?.rank ?? 0,
+  });
 }
 
 /** The same of plain tfjs ops. */
@@ -51,7 +56,9 @@ tf.registerGradient({
         tB
           ? matmul(grad, a, { transposeA: true, transposeB: tA, scale }) // [N, K]
           : matmul(a, grad, { transposeA: !tA, scale }), // [K, N]
-      ...(attrs['addRank'] === 0 ? {} : { add: () => (attrs['addRank'] === 1 ? tf.sum(grad, 0) : tf.clone(grad)) }),
+      ...(attrs['addRank'] === 0
+        ? {}
+        : { add: () => (attrs['addRank'] === 1 ? tf.sum(grad, 0) : tf.clone(grad)) }),
     };
   },
 });

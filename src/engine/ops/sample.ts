@@ -22,7 +22,11 @@ export interface Sampled {
 }
 
 /** logits [B, V], uniforms of length B in [0, 1) → one id a row. */
-export async function sample(logits: tf.Tensor2D, uniforms: Float32Array, options: SampleOptions): Promise<Sampled> {
+export async function sample(
+  logits: tf.Tensor2D,
+  uniforms: Float32Array,
+  options: SampleOptions,
+): Promise<Sampled> {
   const [batch, vocabulary] = logits.shape;
   if (!hasKernel('Sample')) {
     return sampleReference((await logits.data()) as Float32Array, vocabulary, uniforms, options);
@@ -56,14 +60,20 @@ export function sampleReference(
       if (v !== bannedId && (best < 0 || z > row[best]!)) best = v;
     }
     const lse = max + Math.log(row.reduce((sum, z) => sum + Math.exp(z - max), 0));
-    const id = temperature === 0 ? best : draw(row, row[best]!, uniforms[b]!, { temperature, topK, topP, bannedId });
+    const id =
+      temperature === 0 ? best : draw(row, row[best]!, uniforms[b]!, { temperature, topK, topP, bannedId });
     ids[b] = id;
     logprobs[b] = row[id]! - lse;
   }
   return { ids, logprobs };
 }
 
-function draw(row: Float32Array, top: number, u: number, { temperature, topK, topP, bannedId }: SampleOptions): number {
+function draw(
+  row: Float32Array,
+  top: number,
+  u: number,
+  { temperature, topK, topP, bannedId }: SampleOptions,
+): number {
   const weights = Float64Array.from(row, (z, v) => (v === bannedId ? 0 : Math.exp((z - top) / temperature)));
   if ((topK > 0 && topK < row.length) || topP < 1) {
     const order = Array.from(weights.keys()).sort((i, j) => weights[j]! - weights[i]! || i - j);

@@ -42,7 +42,13 @@ tf.registerGradient({
   // The third output is the log-sum-exp of each row.
   outputsToSave: [false, true, true],
   gradFunc: (dys, saved, attrs) => {
-    const [hidden, head, ids, entropy, lse] = saved as [tf.Tensor2D, tf.Tensor2D, tf.Tensor1D, tf.Tensor, tf.Tensor];
+    const [hidden, head, ids, entropy, lse] = saved as [
+      tf.Tensor2D,
+      tf.Tensor2D,
+      tf.Tensor1D,
+      tf.Tensor,
+      tf.Tensor,
+    ];
     const [dLogprobs, dEntropy] = dys as [tf.Tensor, tf.Tensor]; // [N], [N]
     const temperature = attrs['temperature'] as number;
     return {
@@ -59,7 +65,10 @@ tf.registerGradient({
         const p = tf.exp(all);
         const picked = tf.cast(tf.oneHot(ids, head.shape[0]), 'float32'); // [N, V]
         const fromLogprobs = tf.mul(tf.sub(picked, p), dLogprobs.reshape([-1, 1]));
-        const fromEntropy = tf.mul(tf.mul(p, tf.add(all, entropy.reshape([-1, 1]))), dEntropy.reshape([-1, 1]));
+        const fromEntropy = tf.mul(
+          tf.mul(p, tf.add(all, entropy.reshape([-1, 1]))),
+          dEntropy.reshape([-1, 1]),
+        );
         const dLogits = tf.div<tf.Tensor2D>(tf.sub(fromLogprobs, fromEntropy), temperature); // [N, V]
         return tf.matMul(dLogits, hidden, true, false); // [V, C]
       },
