@@ -24,7 +24,7 @@ async function openShort(page: Page, settings: Record<string, Record<string, str
 }
 
 const SHORT = {
-  SFT: { Steps: '4', 'Warm-up': '1', 'Batch size': '8', 'Evaluate every': '4', 'Save every': '2' },
+  SFT: { Steps: '6', 'Warm-up': '1', 'Batch size': '8', 'Evaluate every': '6', 'Save every': '2' },
   Pairs: { Pairs: '16', 'Longest completion': '16' },
   Reward: { Steps: '3', 'Warm-up': '1', 'Batch size': '4', 'Evaluate every': '3', 'Save every': '2' },
   PPO: { Episodes: '24', 'Batch size': '8', 'Longest completion': '16', 'Save every': '1' },
@@ -58,7 +58,7 @@ test.describe('with the real engine', () => {
     await expect(button(page, 'Resume')).toBeVisible({ timeout: 60_000 });
     const paused = Number(await lossAt(page).getAttribute('aria-valuenow'));
     await page.getByRole('button', { name: 'Step', exact: true }).click();
-    await expect.poll(async () => Number(await lossAt(page).getAttribute('aria-valuenow'))).toBe(paused + 1);
+    await expect(lossAt(page)).toHaveAttribute('aria-valuenow', String(paused + 1), { timeout: 60_000 });
     await expect(button(page, 'Resume')).toBeVisible();
     await button(page, 'Resume').click();
     await expect(page.getByRole('heading', { name: 'Before and after' })).toBeVisible();
