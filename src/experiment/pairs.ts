@@ -16,7 +16,7 @@ import { metricsRow, type StageContext, type TrainState } from '../train/state';
 export interface PairsContext extends StageContext {
   policy: Adapter;
   prompts: readonly PromptExample[];
-  /** Writes rows `{prompt, chosen, rejected, …_ids}`. */
+  /** Writes rows `{prompt, chosen, rejected, …_ids, flipped}`. */
   onPairs: (rows: readonly object[]) => Promise<void>;
 }
 
@@ -84,6 +84,7 @@ export async function* pairs(
         prompt_ids: ids,
         chosen_ids: tokens[better],
         rejected_ids: tokens[worse],
+        flipped: flip,
       });
     });
     await onPairs(rows);

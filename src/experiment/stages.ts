@@ -2,13 +2,13 @@
 // leaves behind.
 
 import { encodeCompletions, encodePreferences } from '../data/examples';
-import { parseRows } from '../data/records';
+import { parseRows, type PreferenceRow } from '../data/records';
 import { readRows } from '../data/sources';
 import { splitByPrompt } from '../data/split';
 import { shareOf } from '../evaluate/measures';
 import type { Adapter } from '../model/lora';
 import { rewardFunction } from '../reward';
-import type { Experiment, PairsStage, PpoStage, RewardStage, SftStage, Stage } from '../shared/experiment';
+import type { PairsStage, PpoStage, RewardStage, SftStage } from '../shared/experiment';
 import { readText } from '../storage/run-store';
 import { ppo, startPpo } from '../train/ppo';
 import { normalise, pairMetrics, type Preference, reward, scorePairs, startReward } from '../train/reward';
@@ -89,7 +89,7 @@ async function openPairs(workshop: Workshop, index: number, stage: PairsStage): 
 
 async function openReward(workshop: Workshop, index: number, stage: RewardStage): Promise<RunningStage> {
   const { experiment } = workshop;
-  const examples = await preferencesFor(workshop, index);
+  const { examples, flipped } = await preferencesFor(workshop, index);
   const split = splitByPrompt(examples, ({ prompt }) => prompt, stage.eval_fraction, experiment.seed);
   const context = { ...contextOf(workshop, index), ...split };
   const policy = await policyBefore(workshop, index);
@@ -108,12 +108,11 @@ async function openReward(workshop: Workshop, index: number, stage: RewardStage)
         groups.set(prompt, [...(groups.get(prompt) ?? []), margins[i]! > 0]);
       });
       const exactly = (value: number) => ({ value, low: value, high: value });
-      const noise = labelNoise(experiment, index);
       const found = {
         accuracy: shareOf([...groups.values()], experiment.seed),
         calibration_error: exactly(pairMetrics(margins).eval_calibration_error),
-        // No model agrees with labels flipped at random more often than this.
-        ...(noise !== null && { accuracy_ceiling: exactly(1 - noise) }),
+        // Who knew the labeller's mind would still miss the labels flipped at random.
+        ...(flipped !== null && { accuracy_ceiling: exactly(1 - flipped) }),
       };
       return { findings: { [context.name]: found } };
     },
@@ -154,19 +153,20 @@ function trained({ adapters }: TrainState, name: string): Adapter {
 async function preferencesFor(
   { experiment, model, store, readData }: Workshop,
   index: number,
-): Promise<(Preference & { prompt: string })[]> {
+): Promise<{ examples: (Preference & { prompt: string })[]; flipped: number | null }> {
   const { preferences } = experiment.data;
   if (preferences !== undefined) {
-    return encodePreferences(await readRows(preferences, 'preference', readData), preferences, model)
-      .examples;
+    const rows = await readRows(preferences, 'preference', readData);
+    return { examples: encodePreferences(rows, preferences, model).examples, flipped: flippedShare(rows) };
   }
   const file = `${lastBefore(experiment, index, 'pairs')}.jsonl`;
   const rows = parseRows((await readText(store, file)) ?? '', file, 'preference');
-  return rows.map(({ prompt, chosen, rejected, fields }) => ({
+  const examples = rows.map(({ prompt, chosen, rejected, fields }) => ({
     prompt: String(fields['prompt']),
     chosen: sequence(prompt, chosen),
     rejected: sequence(prompt, rejected),
   }));
+  return { examples, flipped: flippedShare(rows) };
 }
 
 /** Unlike TRL's text pairs, a completion that was cut off gets no EOS: the model is to see it as PPO will show it. */
@@ -175,9 +175,10 @@ function sequence(prompt: string | readonly number[], completion: string | reado
   return { ids, promptLength: prompt.length };
 }
 
-/** Share of labels the run's own labeller flips, null for pairs from elsewhere. */
-function labelNoise({ data, stages }: Experiment, index: number): number | null {
-  if (data.preferences !== undefined) return null;
-  const isPairs = (stage: Stage): stage is PairsStage => stage.kind === 'pairs';
-  return stages.slice(0, index).findLast(isPairs)?.labeller.noise ?? null;
+/** Share of labels that a labeller is known to have flipped (`flipped` in every row), null where nobody knows. */
+function flippedShare(rows: readonly PreferenceRow[]): number | null {
+  const flips = rows.map(({ fields }) => fields['flipped']);
+  return flips.every((flip) => typeof flip === 'boolean')
+    ? flips.filter(Boolean).length / flips.length
+    : null;
 }
