@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { readRows, resolveSource, type ReadText } from './sources';
+import { readRows, resolveSource, type ReadBytes } from './sources';
 
-test('a builtin part is a file of the site, anything else a file beside the experiment', () => {
+test('a builtin part is a file of the site, an adapter a directory, anything else a place beside the experiment', () => {
+  expect(resolveSource('builtin:kind-endings/sft_model').path).toBe('experiments/kind-endings/sft_model');
   expect(resolveSource('builtin:kind-endings/eval')).toEqual({
     at: 'site',
     path: 'experiments/kind-endings/eval.jsonl',
@@ -11,8 +12,8 @@ test('a builtin part is a file of the site, anything else a file beside the expe
 });
 
 test('the data sets that ship with the playground read', async () => {
-  const fromDisk: ReadText = ({ path }) =>
-    Promise.resolve(readFileSync(new URL(`../../public/${path}`, import.meta.url), 'utf8'));
+  const fromDisk: ReadBytes = ({ path }) =>
+    Promise.resolve(new Uint8Array(readFileSync(new URL(`../../public/${path}`, import.meta.url))));
   const demonstrations = await readRows('builtin:kind-endings/sft', 'prompt-completion', fromDisk);
   const prompts = await readRows('builtin:kind-endings/prompts', 'prompt-only', fromDisk);
   const evaluation = await readRows('builtin:kind-endings/eval', 'prompt-only', fromDisk);
@@ -22,7 +23,7 @@ test('the data sets that ship with the playground read', async () => {
 });
 
 test('a file that is not there is named', async () => {
-  const nothing: ReadText = () => Promise.resolve(null);
+  const nothing: ReadBytes = () => Promise.resolve(null);
   await expect(readRows('pairs.jsonl', 'preference', nothing)).rejects.toMatchObject({
     code: 'not-found',
     message: 'There is no file "pairs.jsonl".',
@@ -33,7 +34,8 @@ test('a file that is not there is named', async () => {
 });
 
 test('a fault in a file carries the name it has in the experiment', async () => {
-  await expect(readRows('p.jsonl', 'prompt-only', () => Promise.resolve('{}'))).rejects.toMatchObject({
+  const braces: ReadBytes = () => Promise.resolve(new TextEncoder().encode('{}'));
+  await expect(readRows('p.jsonl', 'prompt-only', braces)).rejects.toMatchObject({
     code: 'bad-data',
     message: 'p.jsonl, line 1: "prompt" is missing (the row has no fields).',
   });

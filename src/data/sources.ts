@@ -8,29 +8,31 @@ import { parseRows, type RowTypes } from './records';
 /** `site`: a path below the site's root. `file`: as written in the experiment, relative to its own file. */
 export type DataSource = { at: 'site' | 'file'; path: string };
 
-/** The file's text, or null when there is none. */
-export type ReadText = (source: DataSource) => Promise<string | null>;
+/** The file's bytes, or null when there is none. */
+export type ReadBytes = (source: DataSource) => Promise<Uint8Array | null>;
 
+/** The file of an entry of rows, or the directory of an adapter. */
 export function resolveSource(name: string): DataSource {
   const builtin = BUILTIN.exec(name)?.groups;
   if (!builtin) return { at: 'file', path: name };
-  return { at: 'site', path: `experiments/${builtin['set']}/${builtin['part']}.jsonl` };
+  const ending = builtin['adapter'] === undefined ? '.jsonl' : '';
+  return { at: 'site', path: `experiments/${builtin['set']}/${builtin['part']}${ending}` };
 }
 
 /** The rows of an entry of `data`. Throws `not-found` or `bad-data`. */
 export async function readRows<T extends keyof RowTypes>(
   name: string,
   type: T,
-  read: ReadText,
+  read: ReadBytes,
 ): Promise<RowTypes[T][]> {
   const source = resolveSource(name);
-  const text = await read(source);
-  if (text === null) {
+  const bytes = await read(source);
+  if (bytes === null) {
     throw new PlaygroundError(
       'not-found',
       source.at === 'site' ? `The playground ships no data set "${name}".` : `There is no file "${name}".`,
       'Correct the name under "data"; paths are relative to the experiment file.',
     );
   }
-  return parseRows(text, name, type);
+  return parseRows(new TextDecoder().decode(bytes), name, type);
 }

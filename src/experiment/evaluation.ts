@@ -15,6 +15,7 @@ import { readText } from '../storage/run-store';
 import { mean, metricsRow, type TrainState } from '../train/state';
 import {
   contextOf,
+  givenAdapters,
   lastBefore,
   readAdapter,
   readPrompts,
@@ -38,13 +39,18 @@ export async function openEvaluation(
   const isPpo = (other: Stage): other is PpoStage => other.kind === 'ppo';
   const trainedOn = experiment.stages.slice(0, index).findLast(isPpo);
   const source = trainedOn?.reward ?? (rewardModel ? { kind: 'model' as const } : null);
-  const policies = stageNames(experiment.stages).filter(
+  const trained = stageNames(experiment.stages).filter(
     (_, i) => i < index && ['sft', 'ppo'].includes(experiment.stages[i]!.kind),
   );
+  const given = 'sft' in givenAdapters(experiment) ? ['sft'] : [];
+  const policies = new Set([...given, ...trained]);
   const candidates = [
     { name: 'base', adapter: null },
     ...(await Promise.all(
-      policies.map(async (policy) => ({ name: policy, adapter: await readAdapter(workshop, policy) })),
+      Array.from(policies, async (policy) => ({
+        name: policy,
+        adapter: await readAdapter(workshop, policy),
+      })),
     )),
   ];
   const context: EvaluationContext = {

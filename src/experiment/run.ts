@@ -3,7 +3,7 @@
 // same bytes.
 
 import { reportMarkdown } from '../evaluate/report';
-import type { ReadText } from '../data/sources';
+import type { ReadBytes } from '../data/sources';
 import type { LanguageModel } from '../model/types';
 import { toPlainError } from '../shared/errors';
 import { type Experiment, stageNames } from '../shared/experiment';
@@ -14,14 +14,14 @@ import { loadCheckpoint, type Progress, saveCheckpoint } from './checkpoint';
 import type { Control } from './control';
 import { openStage } from './stages';
 import { openWatch } from './watch';
-import type { RunningStage, Workshop } from './workshop';
+import { adoptAdapters, type RunningStage, type Workshop } from './workshop';
 
 export interface RunOptions {
   experiment: Experiment;
   model: LanguageModel;
   device: DeviceReport;
   store: RunStore;
-  readData: ReadText;
+  readData: ReadBytes;
   /** Go on from the store's checkpoint; without one, begin. */
   resume: boolean;
   control: Control;
@@ -79,6 +79,7 @@ class Run {
     const checkpoint = resume ? await loadCheckpoint(store, experiment, device.backend) : null;
     let restore = checkpoint?.restore ?? null;
     if (checkpoint) this.progress = checkpoint.progress;
+    else await adoptAdapters(this.workshop);
     await this.cutOutputs();
     while (this.progress.stage < experiment.stages.length) {
       if (!(await this.stage(restore))) return null;

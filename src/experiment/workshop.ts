@@ -3,12 +3,13 @@
 // one, so that there is one way only.
 
 import { encodePrompts, type PromptExample } from '../data/examples';
-import { type ReadText, readRows } from '../data/sources';
+import { type ReadBytes, readRows, resolveSource } from '../data/sources';
 import { hash32 } from '../engine/random';
 import { Adapter } from '../model/lora';
 import { readPeft, writePeft } from '../model/peft';
 import type { LanguageModel } from '../model/types';
 import type { RewardModel } from '../reward/learned';
+import { PlaygroundError } from '../shared/errors';
 import { type Experiment, type StageKind, stageNames } from '../shared/experiment';
 import type { MetricsRow, Report, SampleRow } from '../shared/protocol';
 import { readText, type RunStore, writeText } from '../storage/run-store';
@@ -19,7 +20,7 @@ export interface Workshop {
   experiment: Experiment;
   model: LanguageModel;
   store: RunStore;
-  readData: ReadText;
+  readData: ReadBytes;
   /** Adds rows to an output file; a resumed run cuts off what was added after its checkpoint. */
   append: (path: string, rows: readonly object[]) => Promise<void>;
   onSample: (sample: SampleRow) => void;
@@ -46,9 +47,39 @@ export function contextOf({ experiment, model, onSample }: Workshop, index: numb
   return { model, name: stageNames(experiment.stages)[index]!, seed: experiment.seed, onSample };
 }
 
-/** Name of the last stage of one of the kinds before `index`, null if there is none. */
-export function lastBefore({ stages }: Experiment, index: number, ...kinds: StageKind[]): string | null {
-  return stageNames(stages).findLast((_, i) => i < index && kinds.includes(stages[i]!.kind)) ?? null;
+/** Name of the last stage of one of the kinds before `index`; failing that, of an adapter that stands in for one; null
+ *  if there is neither. */
+export function lastBefore(experiment: Experiment, index: number, ...kinds: StageKind[]): string | null {
+  const { stages } = experiment;
+  const last = stageNames(stages).findLast((_, i) => i < index && kinds.includes(stages[i]!.kind));
+  return last ?? Object.keys(givenAdapters(experiment)).find((kind) => kinds.some((k) => k === kind)) ?? null;
+}
+
+/** The adapters that stand in for a stage, by its kind. */
+export function givenAdapters({ data }: Experiment): Partial<Record<'sft' | 'reward', string>> {
+  return {
+    ...(data.sft_model_path !== undefined && { sft: data.sft_model_path }),
+    ...(data.reward_model_path !== undefined && { reward: data.reward_model_path }),
+  };
+}
+
+/** Copies them to where their stage would have left them. Throws `not-found`. */
+export async function adoptAdapters({ experiment, store, readData }: Workshop): Promise<void> {
+  for (const [kind, name] of Object.entries(givenAdapters(experiment))) {
+    const { at, path } = resolveSource(name);
+    const files = [...PEFT_FILES, ...(kind === 'reward' ? [NORMALISATION] : [])];
+    for (const file of files) {
+      const bytes = await readData({ at, path: `${path}/${file}` });
+      if (bytes) await store.write(`adapters/${kind}/${file}`, bytes);
+      else if (file !== NORMALISATION) {
+        throw new PlaygroundError(
+          'not-found',
+          `data.${kind}_model_path is "${name}", and there is no ${file} in it.`,
+          'Name the directory of a PEFT adapter, relative to the experiment file.',
+        );
+      }
+    }
+  }
 }
 
 export async function readPrompts(
@@ -91,6 +122,8 @@ export async function writeAdapter(
   for (const [path, bytes] of await writePeft(model, adapter))
     await store.write(`adapters/${name}/${path}`, bytes);
 }
+
+const PEFT_FILES = ['adapter_config.json', 'adapter_model.safetensors'];
 
 /** Beside the reward adapter: PEFT has no place for the gain and bias of its scores. */
 const NORMALISATION = 'reward_normalization.json';

@@ -71,7 +71,14 @@ function stageProblems(
         ...supervisedProblems(stage, report),
       ];
     case 'ppo':
-      return [needs('prompts', 'the prompts it completes'), ...ppoProblems(stage, earlier, report)];
+      return [
+        needs('prompts', 'the prompts it completes'),
+        ...ppoProblems(
+          stage,
+          data.reward_model_path !== undefined || earlier.some(({ kind }) => kind === 'reward'),
+          report,
+        ),
+      ];
     case 'evaluate':
       return [needs('eval_prompts', 'the prompts every stage is compared on')];
   }
@@ -107,7 +114,7 @@ function supervisedProblems(stage: SftStage | RewardStage, report: Reporter): (P
   ];
 }
 
-function ppoProblems(stage: PpoStage, earlier: Stage[], report: Reporter): (Problem | null)[] {
+function ppoProblems(stage: PpoStage, rewardModel: boolean, report: Reporter): (Problem | null)[] {
   const rows = stage.per_device_train_batch_size;
   const accumulated = stage.gradient_accumulation_steps;
   const batch = rows * accumulated;
@@ -141,12 +148,12 @@ function ppoProblems(stage: PpoStage, earlier: Stage[], report: Reporter): (Prob
           'Set whiten_rewards to false, lower num_mini_batches, or raise the batch size.',
         )
       : null,
-    stage.reward.kind === 'model' && !earlier.some(({ kind }) => kind === 'reward')
+    stage.reward.kind === 'model' && !rewardModel
       ? report(
           'error',
           'reward',
           'it asks for the reward model, and no reward stage comes before it.',
-          'Put a reward stage before this one, or use a rule: {"kind": "rule", "name": "…"}.',
+          'Put a reward stage before this one, give data.reward_model_path, or use a rule: {"kind": "rule", "name": "…"}.',
         )
       : null,
     stage.warmup_steps > updates

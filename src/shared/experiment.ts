@@ -11,15 +11,21 @@ export interface LoraSettings {
   use_rslora: boolean;
 }
 
-/** A data set that ships with the playground, one file a part. */
-export const BUILTIN = /^builtin:(?<set>[\w-]+)\/(?<part>sft|prompts|eval|preferences)$/;
+/** What ships with the playground: rows, one file a part, and trained adapters, one PEFT directory a part. */
+export const BUILTIN =
+  /^builtin:(?<set>[\w-]+)\/(?<part>sft|prompts|eval|preferences|(?<adapter>sft_model|reward_model))$/;
 
-/** Each entry is `builtin:NAME/PART` or the path of a JSONL file, relative to the experiment file. */
+/**
+ * Each entry is `builtin:NAME/PART` or a path relative to the experiment file: rows in a JSONL file, or (the two
+ * `…_model_path`, named as in TRL's PPO script) an adapter's directory, which stands in for a stage that was run before.
+ */
 export interface DataSettings {
   sft?: string;
   prompts?: string;
   eval_prompts?: string;
   preferences?: string;
+  sft_model_path?: string;
+  reward_model_path?: string;
 }
 
 /** Adam with decoupled weight decay and a schedule: shared by every stage that trains. */

@@ -88,6 +88,20 @@ export const SETTINGS = {
     type: 'text',
     in: { data: [] },
   },
+  sft_model_path: {
+    label: 'SFT adapter',
+    doc: 'A fine-tuned adapter to start from, in place of running the SFT stage.',
+    type: 'text',
+    advanced: true,
+    in: { data: [] },
+  },
+  reward_model_path: {
+    label: 'Reward adapter',
+    doc: 'A trained reward model to score with, in place of running the reward stage.',
+    type: 'text',
+    advanced: true,
+    in: { data: [] },
+  },
 
   max_steps: {
     label: 'Steps',

@@ -159,7 +159,7 @@ describe('a fault is named with file, line, place, value and what it may be', ()
     [
       '{"format": 1, "stages": [{"kind": "sft"}],\n"data": {"sft": "builtin:kind-endings/stf"}}',
       'a.json, line 2: data.sft is "builtin:kind-endings/stf".',
-      'It may be builtin:NAME/sft, …/prompts, …/eval, …/preferences, or the path of a file.',
+      'It may be builtin:NAME/sft, …/prompts, …/eval, …/preferences, …/sft_model, …/reward_model, or a path.',
     ],
     [
       withStages('{"kind": "pairs", "labeller": {"kind": "rule", "noise": 0.1}}'),

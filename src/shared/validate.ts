@@ -139,7 +139,7 @@ class Reader {
       this.refuse(
         node,
         `data.${key}`,
-        'builtin:NAME/sft, …/prompts, …/eval, …/preferences, or the path of a file',
+        'builtin:NAME/sft, …/prompts, …/eval, …/preferences, …/sft_model, …/reward_model, or a path',
       );
     }
   }

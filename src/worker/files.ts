@@ -29,10 +29,9 @@ export function directoryOf(source: ModelSource, onProgress: LoadProgress = () =
   );
 }
 
-/** The text of a data file, null if there is none. */
-export async function readData({ at, path }: DataSource): Promise<string | null> {
-  const bytes = await fetched(at === 'site' ? siteFile(path) : path);
-  return bytes && new TextDecoder().decode(bytes);
+/** The bytes of a data file, null if there is none. */
+export function readData({ at, path }: DataSource): Promise<Uint8Array | null> {
+  return fetched(at === 'site' ? siteFile(path) : path);
 }
 
 /** The files of a run: `dir:URL` for the command line's, else one kept in this browser. */

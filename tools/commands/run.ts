@@ -6,7 +6,7 @@ import { PlaygroundError } from '../../src/shared/errors.ts';
 import { stageNames, type Experiment } from '../../src/shared/experiment.ts';
 import type { Event } from '../../src/shared/protocol.ts';
 import { parseExperiment } from '../../src/shared/validate.ts';
-import { lendModel, readInput } from '../files.ts';
+import { lendDirectory, lendModel, readInput } from '../files.ts';
 import { tellProgress } from '../progress.ts';
 import { lendFile, type Mount } from '../server.ts';
 import { withSession, type Place } from '../session.ts';
@@ -40,6 +40,10 @@ export function lendExperiment(
     if (!existsSync(path)) {
       const message = `${file}: data.${part} is "${place}", and there is no file ${path}.`;
       throw new PlaygroundError('not-found', message, 'Paths are relative to the experiment file.');
+    }
+    if (part.endsWith('_model_path')) {
+      mounts[part] = lendDirectory(path, 'adapter_config.json', 'PEFT adapter');
+      return [part, `/files/${part}`];
     }
     const lent = lendFile(`data-${part}`, path);
     mounts[`data-${part}`] = lent.mount;
