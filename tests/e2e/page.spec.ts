@@ -41,7 +41,7 @@ test.describe('with the real engine', () => {
   test.setTimeout(420_000);
 
   test('one button leads to the result; pause, step and try it on the way', async ({ page }) => {
-    const witness = await watch(page);
+    const witness = watch(page);
     await openShort(page, SHORT);
     await expect(page.getByText('wasm', { exact: true })).toBeVisible({ timeout: 60_000 });
     await expect(tab(page, 'Model')).toContainText('5.9 million', { timeout: 60_000 });
@@ -93,7 +93,7 @@ test.describe('with the real engine', () => {
     await page.close();
 
     const again = await context.newPage();
-    const witness = await watch(again);
+    const witness = watch(again);
     await again.goto('./?backend=wasm');
     await expect(button(again, 'Start anew')).toBeVisible({ timeout: 30_000 });
     await expect(tab(again, 'SFT')).toContainText(sft ?? '');
