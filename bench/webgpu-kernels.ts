@@ -1,0 +1,123 @@
+// The WGSL kernels beside stock tfjs on the same adapter: the matrix products of a training step of stories-neo in the
+// transpositions it needs them in, and the other ops beside their compositions. Ours and stock take turns; under Node
+// the software adapter computes in our own process, so its processor time can be taken, whatever else the machine does.
+
+import { openDevice } from '../src/engine/device';
+import { attention, attentionReference } from '../src/engine/ops/attention';
+import { gelu, geluReference } from '../src/engine/ops/gelu';
+import { layerNorm, layerNormReference } from '../src/engine/ops/layer-norm';
+import { matmul, matmulReference } from '../src/engine/ops/matmul';
+import { tokenLogprobs, tokenLogprobsReference } from '../src/engine/ops/token-logprobs';
+import { webgpuBackend } from '../src/engine/private';
+import { tf } from '../src/engine/tf';
+import { random, table } from './timing';
+
+/** Milliseconds of processor time, all threads, until the GPU has run what f records. */
+async function milliseconds(f: () => tf.TensorContainer): Promise<number> {
+  const backend = webgpuBackend();
+  const start = process.cpuUsage();
+  tf.dispose(tf.tidy(f));
+  backend.endComputePassEncoder();
+  if (backend.commandEncoder) backend.submitQueue();
+  await backend.queue.onSubmittedWorkDone();
+  const { user, system } = process.cpuUsage(start);
+  return (user + system) / 1000;
+}
+
+/** The least times of ours and of stock, in turns. */
+async function race(ours: () => tf.TensorContainer, stock: () => tf.TensorContainer) {
+  const best = [Infinity, Infinity] as [number, number];
+  await milliseconds(ours); // compiles
+  await milliseconds(stock);
+  for (let i = 0; i < 3; i++) {
+    best[0] = Math.min(best[0], await milliseconds(ours));
+    best[1] = Math.min(best[1], await milliseconds(stock));
+  }
+  return best;
+}
+
+/** M, N, K of the product, its transpositions, and where it occurs; 256 tokens. */
+const products = [
+  [256, 256, 256, false, true, 'x·Wᵀ, q k v and out'],
+  [256, 1024, 256, false, true, 'x·Wᵀ, c_fc'],
+  [256, 256, 1024, false, true, 'x·Wᵀ, c_proj'],
+  [256, 4096, 256, false, true, 'x·Wᵀ, tied head'],
+  [256, 8, 256, false, true, 'x·Aᵀ, LoRA'],
+  [256, 256, 1024, false, false, 'dY·W, c_fc'],
+  [256, 1024, 256, false, false, 'dY·W, c_proj'],
+  [1024, 256, 256, true, false, 'dYᵀ·x, c_fc'],
+  [8, 256, 256, true, false, 'dAᵀ, LoRA'],
+] as const;
+
+async function matrixProducts(): Promise<string[][]> {
+  const rows: string[][] = [];
+  for (const [M, N, K, transposeA, transposeB, where] of products) {
+    const a = transposeA ? random(K, M) : random(M, K);
+    const b = transposeB ? random(N, K) : random(K, N);
+    const options = { transposeA, transposeB };
+    const [ours, stock] = await race(
+      () => matmul(a, b, options),
+      () => matmulReference(a, b, options),
+    );
+    tf.dispose([a, b]);
+    const rate = (ms: number) => ((2e-6 * M * N * K) / ms).toFixed(2);
+    rows.push([where, `${M} × ${N} × ${K}`, rate(ours), rate(stock), `${(stock / ours).toFixed(1)} ×`]);
+  }
+  return rows;
+}
+
+const backward = (op: (...xs: tf.Tensor2D[]) => tf.Tensor, ...inputs: tf.Tensor2D[]) => {
+  const gradients = tf.grads((...xs) => tf.sum(op(...(xs as tf.Tensor2D[]))));
+  return () => gradients(inputs);
+};
+
+async function ops(): Promise<string[][]> {
+  const [batch, T, C, V] = [2, 64, 256, 4096];
+  const x = random(batch * T, C);
+  const wide = random(batch * T, 4 * C);
+  const head = random(V, C);
+  const gamma = tf.ones([C]);
+  const ids = tf.zeros<tf.Rank.R1>([batch * T], 'int32');
+  const mask = tf.ones<tf.Rank.R2>([batch, T], 'int32');
+  const score = (f: typeof tokenLogprobs) => (h: tf.Tensor2D) => f(h, head, ids, 1).logprobs;
+  const attend = (f: typeof attention) => (q: tf.Tensor2D, k: tf.Tensor2D, v: tf.Tensor2D) =>
+    f(q, k, v, mask, { batch, heads: 8, window: 0, scale: 0.2 });
+  const norm = (f: typeof layerNorm) => (h: tf.Tensor2D) => f(h, gamma, gamma, 1e-5);
+  const cases: [
+    string,
+    (...xs: tf.Tensor2D[]) => tf.Tensor,
+    (...xs: tf.Tensor2D[]) => tf.Tensor,
+    tf.Tensor2D[],
+  ][] = [
+    ['token log-probabilities, 128 of 4096', score(tokenLogprobs), score(tokenLogprobsReference), [x]],
+    ['attention, 2 × 64, 8 heads of 32', attend(attention), attend(attentionReference), [x, x, x]],
+    ['LayerNorm, 128 × 256', norm(layerNorm), norm(layerNormReference), [x]],
+    ['GELU, 128 × 1024', gelu, geluReference, [wide]],
+  ];
+  const rows: string[][] = [];
+  for (const [name, ours, stock, inputs] of cases) {
+    const forward = await race(
+      () => ours(...inputs),
+      () => stock(...inputs),
+    );
+    const both = await race(backward(ours, ...inputs), backward(stock, ...inputs));
+    for (const [what, [a, b]] of [
+      [name, forward],
+      ['… and its gradient', both],
+    ] as const) {
+      rows.push([what, a.toFixed(1), b.toFixed(1), `${(b / a).toFixed(1)} ×`]);
+    }
+  }
+  return rows;
+}
+
+/** Markdown. */
+export async function kernels(): Promise<string> {
+  const { adapter } = await openDevice('webgpu');
+  return [
+    `### ${adapter}: GFLOP of matrix products a second of processor time`,
+    table(['product', 'M × N × K', 'ours', 'stock tfjs', 'ratio'], await matrixProducts()),
+    `### ${adapter}: milliseconds of processor time of the other ops, ours and composed of stock ops`,
+    table(['op', 'ours', 'stock tfjs', 'ratio'], await ops()),
+  ].join('\n\n');
+}
