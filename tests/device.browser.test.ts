@@ -84,6 +84,7 @@ test('an error no caller sees is told', async () => {
   await openDevice('webgpu');
   const { device } = webgpuBackend();
   device.createBuffer({ size: 4, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.MAP_WRITE });
+  await device.queue.onSubmittedWorkDone(); // the browser passes commands on by and by
   await expect.poll(() => problems.length).toBe(1);
   expect(problems.splice(0)[0]).toMatchObject({
     code: 'bug',
