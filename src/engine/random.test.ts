@@ -34,7 +34,9 @@ describe('random', () => {
   });
 
   it('permutes: every index once, and every position equally likely', () => {
-    expect(Array.from(permutation(100, 5)).sort((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, i) => i));
+    expect(Array.from(permutation(100, 5)).sort((a, b) => a - b)).toEqual(
+      Array.from({ length: 100 }, (_, i) => i),
+    );
     const first = new Array<number>(5).fill(0);
     for (let i = 0; i < 5000; i++) first[permutation(5, i)[0]!]! += 1;
     for (const count of first) expect(Math.abs(count - 1000)).toBeLessThan(130);

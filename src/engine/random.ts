@@ -33,7 +33,12 @@ export function uniform(...words: (number | string)[]): number {
 }
 
 /** `count` independent numbers uniform in [low, high). */
-export function uniforms(count: number, low: number, high: number, ...words: (number | string)[]): Float32Array {
+export function uniforms(
+  count: number,
+  low: number,
+  high: number,
+  ...words: (number | string)[]
+): Float32Array {
   const base = hash32(...words);
   return Float32Array.from({ length: count }, (_, i) => low + (high - low) * uniform(base, i));
 }

@@ -11,14 +11,12 @@ const QUERIES: usize = 32;
 const HIDDEN: f32 = -1e30;
 
 /** First key that query `i` may see. */
-// @ts-ignore: decorator
 @inline
 function firstKey(i: usize, window: usize): usize {
   return window && i >= window ? i - window + 1 : 0;
 }
 
 /** Bytes between rows of a block of scores for `keys` keys. */
-// @ts-ignore: decorator
 @inline
 function scoreStride(keys: usize): usize {
   return ((keys + 3) & ~3) << 2;
@@ -93,7 +91,6 @@ function attend(
 }
 
 /** Scores of one query with four keys, `stride` bytes apart. */
-// @ts-ignore: decorator
 @inline
 function score4(q: usize, k: usize, stride: usize, size: usize): v128 {
   const k1 = k + stride;

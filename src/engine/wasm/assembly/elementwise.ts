@@ -7,7 +7,6 @@ import { exp4 } from './math';
 const UNIT: usize = 16384;
 
 /** 1/(1 + e^(−2u)) with u = √(2/π)(x + 0.044715x³); ½(1 + tanh u) is the same number. */
-// @ts-ignore: decorator
 @inline
 function gate(x: v128): v128 {
   const square = f32x4.mul(x, x);
@@ -15,13 +14,11 @@ function gate(x: v128): v128 {
   return f32x4.div(f32x4.splat(1), f32x4.add(f32x4.splat(1), exp4(f32x4.mul(x, inner))));
 }
 
-// @ts-ignore: decorator
 @inline
 function gelu4(x: v128): v128 {
   return f32x4.mul(x, gate(x));
 }
 
-// @ts-ignore: decorator
 @inline
 function geluGrad4(x: v128, dy: v128): v128 {
   const g = gate(x);

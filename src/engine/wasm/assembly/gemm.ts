@@ -15,7 +15,6 @@ const TILE: usize = A_PACK + MC * KC * 4;
 export const GEMM_SCRATCH: usize = TILE + 128;
 
 /** Stores the columns of four rows of four, `dstStride` bytes apart. */
-// @ts-ignore: decorator
 @inline
 function transpose4(dst: usize, dstStride: usize, r0: v128, r1: v128, r2: v128, r3: v128): void {
   const t0 = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5);
@@ -50,7 +49,6 @@ function packLines(dst: usize, width: usize, src: usize, stride: usize, count: u
 }
 
 /** k rows of a cache line each, `stride` bytes apart, to four columns of vectors, of which the first is at dst. */
-// @ts-ignore: decorator
 @inline
 function packLine(
   dst: usize, width: usize, second: usize, third: usize, fourth: usize, src: usize, stride: usize, k: usize,
@@ -110,7 +108,6 @@ function packA(dst: usize, a: usize, ars: usize, aks: usize, tiles: usize, k: us
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function finish(c: usize, v: v128, last: bool, scale: v128, add: usize): void {
   if (last) {
@@ -213,7 +210,6 @@ function narrowOut(
 }
 
 /** Elements `at` of four lines of b. */
-// @ts-ignore: decorator
 @inline
 function across4(b: usize, bns: usize): v128 {
   let v = v128.load32_zero(b);
@@ -223,7 +219,6 @@ function across4(b: usize, bns: usize): v128 {
 }
 
 /** acc + Σ a·b over four k for four columns, whose lines of b are bns bytes apart. */
-// @ts-ignore: decorator
 @inline
 function advance4(acc: v128, a: usize, b: usize, bns: usize): v128 {
   const r0 = v128.load(b);

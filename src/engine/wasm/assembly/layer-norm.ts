@@ -5,7 +5,6 @@ import { sum4 } from './math';
 
 const UNIT: usize = 32;
 
-// @ts-ignore: decorator
 @inline
 function mean(x: usize, n: usize): f32 {
   let v = f32x4.splat(0);
@@ -17,7 +16,6 @@ function mean(x: usize, n: usize): f32 {
 }
 
 /** 1/√(variance + eps). */
-// @ts-ignore: decorator
 @inline
 function inverseDeviation(x: usize, n: usize, mean: f32, eps: f32): f32 {
   const means = f32x4.splat(mean);

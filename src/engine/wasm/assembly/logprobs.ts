@@ -22,7 +22,6 @@ function logits(
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function padded(chunk: usize): usize {
   return ((chunk + 3) & ~3) << 2;

@@ -2,7 +2,6 @@
 // give the same bits.
 
 /** eˣ of four floats to 1e-7 relative, 0 below −87.3, e⁸⁸ above 88 (the polynomial of Cephes' expf). */
-// @ts-ignore: decorator
 @inline
 export function exp4(x: v128): v128 {
   const positive = f32x4.gt(x, f32x4.splat(-87.3));
@@ -40,7 +39,6 @@ export function exps(to: usize, from: usize, bytes: usize, shift: f32): void {
 }
 
 /** eˣ of two float64, 0 below −708 (fdlibm's e_exp). x ≤ 700. */
-// @ts-ignore: decorator
 @inline
 export function exp2(x: v128): v128 {
   const y = f64x2.pmax(x, f64x2.splat(-708));
@@ -90,7 +88,6 @@ export function log(x: f64): f64 {
   return k * 6.93147180369123816490e-1 - (half - (s * (half + p * z) + k * 1.90821492927058770002e-10) - f);
 }
 
-// @ts-ignore: decorator
 @inline
 export function sum4(v: v128): f32 {
   return (
@@ -98,7 +95,6 @@ export function sum4(v: v128): f32 {
   );
 }
 
-// @ts-ignore: decorator
 @inline
 export function max4(v: v128): f32 {
   return max<f32>(

@@ -39,7 +39,6 @@ export function adamw(args: usize, begin: usize, end: usize): void {
 }
 
 /** Four floats, or the one there if fewer bytes are left than four take: the last few go one at a time. */
-// @ts-ignore: decorator
 @inline
 function load4(at: usize, left: usize): v128 {
   if (left >= 16) return v128.load(at);
@@ -49,7 +48,6 @@ function load4(at: usize, left: usize): v128 {
   return v;
 }
 
-// @ts-ignore: decorator
 @inline
 function store4(at: usize, left: usize, v: v128): void {
   if (left >= 16) return v128.store(at, v);

@@ -4,14 +4,12 @@
 import { integer, number } from './args';
 import { exp, exp2, log } from './math';
 
-// @ts-ignore: decorator
 @inline
 function weight(weights: usize, id: u32): f64 {
   return load<f64>(weights + (<usize>id << 3));
 }
 
 /** True if token i is more likely than j, or as likely and lower. */
-// @ts-ignore: decorator
 @inline
 function before(weights: usize, i: u32, j: u32): bool {
   const a = weight(weights, i);
