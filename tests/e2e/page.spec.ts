@@ -13,7 +13,7 @@ async function openShort(page: Page, settings: Record<string, Record<string, str
   await page.goto('./?backend=wasm');
   for (const [station, values] of Object.entries(settings)) {
     await page.getByRole('tab', { name: station }).click();
-    await expect(page.getByRole('heading', { name: station, exact: true })).toBeVisible();
+    await expect(page.getByRole('tabpanel', { name: station, exact: true })).toBeVisible();
     const more = page.getByText(/^\d+ more$/);
     if ((await more.count()) > 0) await more.click();
     for (const [label, value] of Object.entries(values)) {
