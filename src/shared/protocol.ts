@@ -44,6 +44,18 @@ export interface GenerateOptions {
 /** One row of metrics.jsonl: flat, TRL's names. */
 export type MetricsRow = { stage: string; step: number } & Record<string, number | string>;
 
+/** The numbers behind each token of a completion; columns are as long as its token_ids, and rounded for reading. */
+export interface TokenColumns {
+  text: string[];
+  /** Log-probability under the checkpoint that wrote it, and under the policy it is held to. */
+  logprob: number[];
+  ref_logprob: number[];
+  /** PPO only: the price of KL and, at the last token, the score; the critic's value before the token; GAE. */
+  reward?: number[];
+  value?: number[];
+  advantage?: number[];
+}
+
 /** One evaluated or watched completion, a row of samples.jsonl. */
 export interface SampleRow {
   checkpoint: string;
@@ -51,6 +63,8 @@ export interface SampleRow {
   completion: string;
   token_ids: number[];
   seed: number;
+  /** Of watched completions. */
+  tokens?: TokenColumns;
 }
 
 export interface Interval {
