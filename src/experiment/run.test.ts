@@ -9,7 +9,7 @@ import { loadModel } from '../model/load';
 import type { LanguageModel } from '../model/types';
 import { PlaygroundError } from '../shared/errors';
 import type { Experiment } from '../shared/experiment';
-import type { DeviceReport, Event, MetricsRow, Report } from '../shared/protocol';
+import type { DeviceReport, Event, MetricsRow, Report, SampleRow } from '../shared/protocol';
 import { Control } from './control';
 import { runExperiment } from './run';
 
@@ -210,6 +210,32 @@ describe('a run', { timeout: 120_000 }, () => {
     expect(report.findings!['reward']!['accuracy_ceiling']!.value).toBeCloseTo(1 - flipped / 40, 12);
     expect(whole.text('report.md')).toContain('| happy |');
     expect(events.at(-1)).toEqual({ type: 'run', state: 'finished' });
+  });
+
+  it('writes the numbers behind every token of a watched completion', () => {
+    const rows = whole
+      .text('samples.jsonl')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as SampleRow);
+    const watched = (checkpoint: string) => {
+      const row = rows.find((other) => other.checkpoint === checkpoint && other.tokens);
+      return { ...row!.tokens!, token_ids: row!.token_ids };
+    };
+    const base = watched('base');
+    expect(base.ref_logprob).toEqual(base.logprob);
+    const sft = watched('sft@4');
+    expect(sft.ref_logprob).not.toEqual(sft.logprob);
+    const { text, token_ids, logprob, ref_logprob, reward, value, advantage } = watched('ppo@4');
+    for (const column of [text, logprob, ref_logprob, reward!, value!, advantage!]) {
+      expect(column).toHaveLength(token_ids.length);
+    }
+    // Before the last token, a reward is nothing but the price of KL.
+    reward!.slice(0, -1).forEach((price, t) => {
+      expect(Math.abs(price)).toBeLessThan(0.1);
+      expect(Math.sign(price) * Math.sign(logprob[t]! - ref_logprob[t]!)).toBeLessThanOrEqual(0);
+    });
+    expect(advantage!.some((nats) => nats !== 0)).toBe(true);
   });
 
   it.each([

@@ -141,7 +141,7 @@ class Run {
   }
 
   /** All steps that are left; false when stopped, with a checkpoint of where. */
-  private async steps({ state, totalSteps, steps }: RunningStage): Promise<boolean> {
+  private async steps({ state, totalSteps, steps, explain }: RunningStage): Promise<boolean> {
     const { experiment, store, device, control, tell } = this.options;
     const settings = experiment.stages[this.progress.stage]!;
     const name = this.names[this.progress.stage]!;
@@ -168,7 +168,7 @@ class Run {
       const seconds = this.addSeconds(name, began);
       if (next.done) return true;
       const due = state.step % saveSteps === 0;
-      if (due && watched) await watch(`${name}@${state.step}`, watched);
+      if (due && watched) await watch(`${name}@${state.step}`, watched, explain);
       await this.append(SAMPLES, this.watched.splice(0));
       const row = { ...next.value, seconds };
       await this.append(METRICS, [row]);

@@ -10,7 +10,7 @@ import type { Adapter } from '../model/lora';
 import { rewardFunction } from '../reward';
 import type { PairsStage, PpoStage, RewardStage, SftStage } from '../shared/experiment';
 import { readText } from '../storage/run-store';
-import { ppo, startPpo } from '../train/ppo';
+import { explainPpo, ppo, startPpo } from '../train/ppo';
 import { normalise, pairMetrics, type Preference, reward, scorePairs, startReward } from '../train/reward';
 import { sft, startSft } from '../train/sft';
 import type { TrainState } from '../train/state';
@@ -27,6 +27,7 @@ import {
   writeAdapter,
   writeRewardModel,
 } from './workshop';
+import { explainByLogprobs } from './watch';
 
 export async function openStage(workshop: Workshop, index: number): Promise<RunningStage> {
   const stage = workshop.experiment.stages[index]!;
@@ -57,6 +58,7 @@ async function openSft(workshop: Workshop, index: number, stage: SftStage): Prom
     state,
     totalSteps: stage.max_steps,
     steps: () => sft({ ...context, ...split }, stage, state),
+    explain: (episodes) => explainByLogprobs(model, state.adapters['policy']!, null, episodes),
     finish: async () => {
       await writeAdapter(workshop, context.name, trained(state, 'policy'));
       return {};
@@ -129,10 +131,12 @@ async function openPpo(workshop: Workshop, index: number, stage: PpoStage): Prom
   const score = rewardFunction(stage.reward, model, rewardModel);
   const state = await startPpo(stage, reference, rewardModel, model.config.width);
   const batchSize = stage.per_device_train_batch_size * stage.gradient_accumulation_steps;
+  const own = { ...context, prompts, reference, reward: score };
   return {
     state,
     totalSteps: Math.ceil(stage.total_episodes / batchSize),
-    steps: () => ppo({ ...context, prompts, reference, reward: score }, stage, state),
+    steps: () => ppo(own, stage, state),
+    explain: (episodes) => explainPpo(own, stage, state, episodes),
     finish: async () => {
       await writeAdapter(workshop, context.name, trained(state, 'policy'));
       return {};

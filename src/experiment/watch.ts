@@ -1,13 +1,22 @@
 // The same few openings, completed with the same draws by the base model and by SFT and PPO as they train: what a
 // person compares. Being a function of the seed alone, they are the same in a resumed run.
 
+import { microBatches, perToken } from '../data/micro-batches';
 import { hash32 } from '../engine/random';
-import type { Adapter } from '../model/lora';
 import { generate } from '../model/generate';
-import { readPrompts, type Workshop } from './workshop';
+import { completionLogprobs } from '../model/logprobs';
+import type { Adapter } from '../model/lora';
+import type { LanguageModel } from '../model/types';
+import type { Scorable } from '../reward';
+import type { TokenNumbers } from '../train/state';
+import { readPrompts, type RunningStage, type Workshop } from './workshop';
 
-/** Completes the watched prompts and hands them on; `null` is the bare model. */
-export type Watch = (checkpoint: string, adapter: Adapter | null) => Promise<void>;
+/** Completes the watched prompts and hands them on; `null` is the bare model, held to nothing but itself. */
+export type Watch = (
+  checkpoint: string,
+  adapter: Adapter | null,
+  explain?: RunningStage['explain'],
+) => Promise<void>;
 
 const PROMPTS = 4;
 const NEW_TOKENS = 40;
@@ -19,8 +28,8 @@ export async function openWatch(workshop: Workshop): Promise<Watch> {
   if (experiment.data.eval_prompts === undefined || !tokenizer) return () => Promise.resolve();
   const prompts = (await readPrompts(workshop, 'eval_prompts', NEW_TOKENS)).slice(0, PROMPTS);
   const streams = prompts.map((_, i) => i);
-  return async (checkpoint, adapter) => {
-    const { tokens } = await generate(
+  return async (checkpoint, adapter, explain) => {
+    const { tokens, logprobs } = await generate(
       model,
       adapter,
       prompts.map(({ ids }) => ids),
@@ -34,10 +43,48 @@ export async function openWatch(workshop: Workshop): Promise<Watch> {
         streams,
       },
     );
-    prompts.forEach(({ text: prompt }, i) => {
-      const token_ids = tokens[i]!;
+    const episodes = prompts.map(({ text, ids }, i) => ({
+      prompt: text,
+      promptIds: ids,
+      tokens: tokens[i]!,
+    }));
+    const numbers = explain
+      ? await explain(episodes)
+      : logprobs.map((row) => ({ logprob: row, ref_logprob: row }));
+    episodes.forEach(({ prompt, tokens: token_ids }, i) => {
       const completion = tokenizer.decode(token_ids, { skipSpecial: true });
-      onSample({ checkpoint, prompt, completion, token_ids, seed: streams[i]! });
+      const text = token_ids.map((id) => tokenizer.decode([id], { skipSpecial: false }));
+      const columns = { text, ...rounded(numbers[i]!) };
+      onSample({ checkpoint, prompt, completion, token_ids, seed: streams[i]!, tokens: columns });
     });
   };
+}
+
+/** The numbers behind tokens where only the policy and what it began as are known. */
+export async function explainByLogprobs(
+  model: LanguageModel,
+  policy: Adapter,
+  reference: Adapter | null,
+  episodes: readonly Scorable[],
+): Promise<TokenNumbers[]> {
+  const batches = microBatches(
+    episodes.map(({ promptIds, tokens }) => ({
+      ids: [...promptIds, ...tokens],
+      promptLength: promptIds.length,
+    })),
+    model.config.context,
+  );
+  const under = (adapter: Adapter | null): Promise<Float32Array[]> =>
+    perToken(batches, (batch) => completionLogprobs(model, adapter, batch, { temperature: 1 }).logprobs);
+  const own = await under(policy);
+  const others = await under(reference);
+  return own.map((row, i) => ({ logprob: Array.from(row), ref_logprob: Array.from(others[i]!) }));
+}
+
+/** Four decimals: what a person reads, at a third of the size. */
+function rounded(numbers: TokenNumbers): TokenNumbers {
+  const entries = Object.entries(numbers) as [keyof TokenNumbers, number[]][];
+  return Object.fromEntries(
+    entries.map(([key, column]) => [key, column.map((value) => Math.round(value * 1e4) / 1e4)]),
+  ) as unknown as TokenNumbers;
 }

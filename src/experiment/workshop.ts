@@ -8,12 +8,13 @@ import { hash32 } from '../engine/random';
 import { Adapter } from '../model/lora';
 import { readPeft, writePeft } from '../model/peft';
 import type { LanguageModel } from '../model/types';
+import type { Scorable } from '../reward';
 import type { RewardModel } from '../reward/learned';
 import { PlaygroundError } from '../shared/errors';
 import { type Experiment, type StageKind, stageNames } from '../shared/experiment';
 import type { MetricsRow, Report, SampleRow } from '../shared/protocol';
 import { readText, type RunStore, writeText } from '../storage/run-store';
-import type { StageContext, TrainState } from '../train/state';
+import type { StageContext, TokenNumbers, TrainState } from '../train/state';
 
 /** What stages are made of, and write to. */
 export interface Workshop {
@@ -36,6 +37,8 @@ export interface RunningStage {
   /** An estimate where it cannot be known before. */
   totalSteps: number;
   steps: () => AsyncGenerator<MetricsRow>;
+  /** Of a stage that trains a policy: the numbers behind each token that it wrote. */
+  explain?: (episodes: readonly Scorable[]) => Promise<TokenNumbers[]>;
   /** Writes what the stage leaves behind; what it found out goes into the report. */
   finish: () => Promise<Partial<Found>>;
   /** Lets go of what it borrowed from the stages before. */

@@ -19,7 +19,16 @@ import { adaptKlCoef, gae, whiten } from './advantage';
 import { ppoPolicyLoss, ppoValueLoss } from './losses';
 import { accumulateGradients, AdamW } from './optimizer';
 import { learningRateAt } from './schedule';
-import { deviation, mean, metricsRow, ScalarSums, type StageContext, sum, type TrainState } from './state';
+import {
+  deviation,
+  mean,
+  metricsRow,
+  ScalarSums,
+  type StageContext,
+  sum,
+  type TokenNumbers,
+  type TrainState,
+} from './state';
 
 export interface PpoContext extends StageContext {
   prompts: readonly { text: string; ids: number[] }[];
@@ -97,43 +106,48 @@ export async function* ppo(
   }
 }
 
-/** A batch of completions with all that the losses need; rows are episodes, ragged. */
-interface Experience {
+/** What PPO makes of completions, whoever they are shown to; rows are episodes, ragged. */
+interface Assessment {
   /** Prompt and completion. */
   sequences: Sequence[];
   /** The same with one more token where there is room, so that the state after the last token has a value. */
   criticSequences: Sequence[];
-  /** At completion tokens. */
+  finished: boolean[];
+  /** One a completion, the penalty for not ending taken off. */
+  scores: number[];
+  /** At completion tokens: under policy and reference, and the estimated KL between them. */
   oldLogprobs: Float32Array[];
-  advantages: Float64Array[];
+  refLogprobs: Float32Array[];
+  kl: Float64Array[];
   /** At completion tokens and, where there is room, one past them. */
   oldValues: Float32Array[];
+  rewards: Float64Array[];
+  advantages: Float64Array[];
   returns: Float64Array[];
-  metrics: Record<string, number>;
 }
 
+/** A batch of them, with advantages whitened and at completion tokens only, and what there is to report. */
+type Experience = Assessment & { metrics: Record<string, number> };
+
 async function collect(
-  { model, name, seed, prompts, reference, reward }: PpoContext,
+  context: PpoContext,
   stage: PpoStage,
   state: TrainState,
   batchSize: number,
 ): Promise<Experience> {
-  const { response_length, temperature, gamma, lam } = stage;
-  const { context, eosId } = model.config;
-  const policy = state.adapters['policy']!;
-  const critic = state.adapters['critic']!;
+  const { model, name, seed, prompts } = context;
 
   // 1. Prompts in a new order each time round, and one completion of the policy for each.
   const drawn = batchIndices(prompts.length, batchSize, state.step, seed, name);
   const queries = drawn.map((row) => prompts[row]!);
   const sampled = await generate(
     model,
-    policy,
+    state.adapters['policy']!,
     queries.map(({ ids }) => ids),
     {
-      maxNewTokens: response_length,
+      maxNewTokens: stage.response_length,
       minNewTokens: 0,
-      temperature,
+      temperature: stage.temperature,
       topK: 0,
       topP: 1,
       seed: hash32(seed, name, 'rollout'),
@@ -145,6 +159,40 @@ async function collect(
     promptIds: ids,
     tokens: sampled.tokens[i]!,
   }));
+  const assessment = await assess(context, stage, state, episodes);
+  const { finished, scores, kl, oldLogprobs, oldValues, returns } = assessment;
+
+  const klCoef = state.scalars['kl_coef']!;
+  const sampledKl = mean(kl.map(sum));
+  const metrics: Record<string, number> = {
+    'objective/kl': sampledKl,
+    'objective/kl_coef': klCoef,
+    'objective/entropy': mean(oldLogprobs.map((row) => -sum(row))),
+    'objective/non_score_reward': -klCoef * sampledKl,
+    'objective/rlhf_reward': mean(scores) - klCoef * sampledKl,
+    'objective/scores': mean(scores),
+    'objective/scores_std': deviation(scores),
+    'val/var_explained': varianceExplained(oldValues, returns),
+    'val/num_eos_tokens': finished.filter(Boolean).length,
+    finish_rate: mean(finished.map(Number)),
+    mean_length: mean(episodes.map(({ tokens }) => tokens.length)),
+  };
+  metricsRow(name, state.step + 1, metrics); // Refuses a score that is no number before anything is learnt from it.
+  const advantages = whiten(assessment.advantages.map((row, i) => row.subarray(0, kl[i]!.length)));
+  return { ...assessment, advantages, metrics };
+}
+
+/** Log-probabilities, values, score, rewards and advantages of completions, as they are before learning. */
+async function assess(
+  { model, reference, reward }: PpoContext,
+  stage: PpoStage,
+  state: TrainState,
+  episodes: readonly Scorable[],
+): Promise<Assessment> {
+  const { response_length, temperature, gamma, lam } = stage;
+  const { context, eosId } = model.config;
+  const policy = state.adapters['policy']!;
+  const critic = state.adapters['critic']!;
   const finished = episodes.map(({ tokens }) => tokens.at(-1) === eosId);
   const room = episodes.map(({ tokens }) => tokens.length < response_length);
 
@@ -199,25 +247,50 @@ async function collect(
       lam,
     ),
   );
-  const advantages = whiten(estimates.map((row, i) => row.advantages.subarray(0, kl[i]!.length)));
+  const advantages = estimates.map((row) => row.advantages);
   const returns = estimates.map((row) => row.returns.map((value) => value - bias));
-
-  const sampledKl = mean(kl.map(sum));
-  const metrics: Record<string, number> = {
-    'objective/kl': sampledKl,
-    'objective/kl_coef': klCoef,
-    'objective/entropy': mean(oldLogprobs.map((row) => -sum(row))),
-    'objective/non_score_reward': -klCoef * sampledKl,
-    'objective/rlhf_reward': mean(scores) - klCoef * sampledKl,
-    'objective/scores': mean(scores),
-    'objective/scores_std': deviation(scores),
-    'val/var_explained': varianceExplained(oldValues, returns),
-    'val/num_eos_tokens': finished.filter(Boolean).length,
-    finish_rate: mean(finished.map(Number)),
-    mean_length: mean(episodes.map(({ tokens }) => tokens.length)),
+  return {
+    sequences,
+    criticSequences,
+    finished,
+    scores,
+    oldLogprobs,
+    refLogprobs,
+    kl,
+    oldValues,
+    rewards,
+    advantages,
+    returns,
   };
-  metricsRow(name, state.step + 1, metrics); // Refuses a score that is no number before anything is learnt from it.
-  return { sequences, criticSequences, oldLogprobs, advantages, oldValues, returns, metrics };
+}
+
+/** The numbers behind each token of completions, as an update would begin with them: advantages are not whitened, and
+ *  a score that stands one past the last token is shown at it. */
+export async function explainPpo(
+  context: PpoContext,
+  stage: PpoStage,
+  state: TrainState,
+  episodes: readonly Scorable[],
+): Promise<TokenNumbers[]> {
+  const { oldLogprobs, refLogprobs, oldValues, rewards, advantages } = await assess(
+    context,
+    stage,
+    state,
+    episodes,
+  );
+  const bias = state.scalars['value_bias']!;
+  return oldLogprobs.map((row, i) => {
+    const { length } = row;
+    const shown = Array.from(rewards[i]!.subarray(0, length));
+    if (rewards[i]!.length > length && length > 0) shown[length - 1]! += rewards[i]![length]!;
+    return {
+      logprob: Array.from(row),
+      ref_logprob: Array.from(refLogprobs[i]!),
+      reward: shown,
+      value: Array.from(oldValues[i]!.subarray(0, length), (value) => value + bias),
+      advantage: Array.from(advantages[i]!.subarray(0, length)),
+    };
+  });
 }
 
 /** 1 - var(R - V) / var(R): 1 where the critic foresaw every return, 0 where the mean does as well. */

@@ -5,7 +5,7 @@ import { tf } from '../engine/tf';
 import type { Adapter } from '../model/lora';
 import type { LanguageModel } from '../model/types';
 import { PlaygroundError } from '../shared/errors';
-import type { MetricsRow, SampleRow } from '../shared/protocol';
+import type { MetricsRow, SampleRow, TokenColumns } from '../shared/protocol';
 import type { AdamW } from './optimizer';
 
 /** All that a stage must remember to go on exactly. Everything else (batches, samples, schedules) is a pure function
@@ -27,6 +27,9 @@ export interface StageContext {
   /** Told of completions worth watching while the stage trains. */
   onSample: (sample: SampleRow) => void;
 }
+
+/** Columns of one number a completion token. */
+export type TokenNumbers = Omit<TokenColumns, 'text'>;
 
 export function disposeState(state: TrainState): void {
   for (const adapter of Object.values(state.adapters)) adapter.dispose();
