@@ -25,7 +25,7 @@ async function openShort(page: Page, settings: Record<string, Record<string, str
 
 const SHORT = {
   SFT: { Steps: '6', 'Warm-up': '1', 'Batch size': '8', 'Evaluate every': '6', 'Save every': '2' },
-  Pairs: { Pairs: '16', 'Longest completion': '16' },
+  Judge: { Pairs: '16', 'Longest completion': '16' },
   Reward: { Steps: '3', 'Warm-up': '1', 'Batch size': '4', 'Evaluate every': '3', 'Save every': '2' },
   PPO: { Episodes: '24', 'Batch size': '8', 'Longest completion': '16', 'Save every': '1' },
   Compare: { 'Samples a prompt': '1', 'Longest completion': '8' },

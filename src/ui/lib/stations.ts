@@ -33,7 +33,7 @@ const LABELS: Record<StationKind, string> = {
   model: 'Model',
   data: 'Data',
   sft: 'SFT',
-  pairs: 'Pairs',
+  pairs: 'Judge',
   reward: 'Reward',
   ppo: 'PPO',
   evaluate: 'Compare',
@@ -45,7 +45,8 @@ export const PURPOSE: Record<StationKind, string> = {
     'A small language model, trained on simple stories and then frozen. Every stage learns an adapter beside it.',
   data: 'What the stages learn from and are measured on, split by opening so that no stage is tested on what it saw.',
   sft: 'Supervised fine-tuning: the model imitates demonstrations and learns the form, a short ending that stops.',
-  pairs: 'The model writes two endings to each opening, and a labeller says which of them is better.',
+  pairs:
+    'The model writes two endings to each opening, and a labeller says which is better. So can you: blind, with a key.',
   reward: 'A copy of the model learns to tell the preferred ending from the other: a score for any ending.',
   ppo: 'The model writes, the reward scores, and likely words shift towards what scored well, held near to where they began.',
   evaluate:

@@ -8,10 +8,13 @@ import type { Command } from '../../shared/protocol';
 import type { Setting, SettingValue } from '../../shared/setting';
 import { readSetting, sameValue, settingsAt, writeSetting, type Place } from '../lib/draft';
 import { stationsOf, type Station } from '../lib/stations';
+import { Overlays } from './overlays.svelte';
 import { newRunId, rememberRun, type RunName, type SavedRun } from './saved';
 import type { Session } from './session.svelte';
 
 export class Playground {
+  /** Runs whose curves lie under this one's in the charts. */
+  readonly overlays = new Overlays();
   draft = $state.raw<Experiment>() as Experiment;
   /** The run at work, or the one that can be continued when it no longer is; see `canContinue`. */
   private unfinished = $state.raw<RunName | null>(null);
