@@ -12,6 +12,7 @@ import type { LanguageModel } from '../model/types';
 import type { RewardFunction } from '../reward';
 import type { EvaluateStage } from '../shared/experiment';
 import type { SampleRow } from '../shared/protocol';
+import { judge } from './judge';
 
 /** A completion of an evaluation prompt, a row of samples.jsonl. */
 export interface EvaluatedSample extends SampleRow {
@@ -115,15 +116,17 @@ export async function* evaluate(
       tokens: tokens[i]!,
     }));
     const rewards = await reward?.(scorable);
+    const completions = tokens.map((ids) => model.tokenizer?.decode(ids, { skipSpecial: true }) ?? '');
     yield rows.map(({ prompt, stream }, i) => ({
       checkpoint,
       prompt: prompt.text,
-      completion: model.tokenizer?.decode(tokens[i]!, { skipSpecial: true }) ?? '',
+      completion: completions[i]!,
       token_ids: tokens[i]!,
       seed: stream,
       finished: tokens[i]!.at(-1) === model.config.eosId,
       kl: referenceLogprobs ? sum(logprobs[i]!) - sum(referenceLogprobs[i]!) : 0,
       ...(rewards && { reward: rewards[i]! }),
+      happy: judge(completions[i]!).happy,
     }));
   }
 }

@@ -65,6 +65,11 @@ export interface SampleRow {
   seed: number;
   /** Of watched completions. */
   tokens?: TokenColumns;
+  /** Of evaluated completions: whether it ended by itself, its KL in nats, its score, and what the judge says. */
+  finished?: boolean;
+  kl?: number;
+  reward?: number;
+  happy?: boolean;
 }
 
 export interface Interval {
