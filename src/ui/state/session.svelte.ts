@@ -27,6 +27,12 @@ export interface Loading {
   totalBytes: number;
 }
 
+/** A step of a stage of the run. */
+export interface PointInTime {
+  stage: string;
+  step: number;
+}
+
 export type StageView = StageProgress & { name: string };
 
 interface Told {
@@ -44,6 +50,8 @@ export class Session {
   runId = $state<string | null>(null);
   report = $state.raw<Report | null>(null);
   error = $state.raw<PlainError | null>(null);
+  /** The point in time that the timeline looks at; null while it is the present. Charts and samples follow it. */
+  moment = $state.raw<PointInTime | null>(null);
 
   private readonly redraw = new Redraw(() => this.show(), redrawInterval);
   private readonly answers = new Requests<string[]>();
