@@ -261,6 +261,12 @@ describe('a run', { timeout: 120_000 }, () => {
     const report = JSON.parse(store.text('report.json')) as Report;
     expect(Object.keys(report.evaluation)).toEqual(['base', 'sft', 'ppo', 'best-of-3']);
 
+    // Going on from a trained policy, it is away from its reference from the first update on.
+    const on = { ...experiment.data, ...adapters, policy_model_path: 'adapters/ppo' };
+    const { events } = await run({ some: { data: on, stages: experiment.stages.slice(3, 4) } });
+    const [first] = events.filter((event) => event.type === 'metrics');
+    expect(first!.row['objective/kl']).not.toBe(0);
+
     const missing = { data: { ...experiment.data, sft_model_path: 'adapters/none' } };
     await expect(run({ some: missing })).rejects.toMatchObject({ code: 'not-found' });
   });

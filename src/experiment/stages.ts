@@ -18,8 +18,10 @@ import { openEvaluation } from './evaluation';
 import { pairs, startPairs } from './pairs';
 import {
   contextOf,
+  givenAdapters,
   lastBefore,
   policyBefore,
+  readAdapter,
   readPrompts,
   rewardModelBefore,
   type RunningStage,
@@ -123,13 +125,17 @@ async function openReward(workshop: Workshop, index: number, stage: RewardStage)
 }
 
 async function openPpo(workshop: Workshop, index: number, stage: PpoStage): Promise<RunningStage> {
-  const { model } = workshop;
+  const { experiment, model } = workshop;
   const context = contextOf(workshop, index);
   const prompts = await readPrompts(workshop, 'prompts', stage.response_length);
   const reference = await policyBefore(workshop, index);
   const rewardModel = stage.reward.kind === 'model' ? await rewardModelBefore(workshop, index) : null;
   const score = rewardFunction(stage.reward, model, rewardModel);
-  const state = await startPpo(stage, reference, rewardModel, model.config.width);
+  // Only the first PPO stage goes on from a given policy: a later one has the policy of the one before.
+  const given = 'policy' in givenAdapters(experiment) && lastBefore(experiment, index, 'ppo') === null;
+  const policy = given ? await readAdapter(workshop, 'policy') : reference;
+  const state = await startPpo(stage, policy, rewardModel, model.config.width);
+  if (given) policy.dispose();
   const batchSize = stage.per_device_train_batch_size * stage.gradient_accumulation_steps;
   const own = { ...context, prompts, reference, reward: score };
   return {

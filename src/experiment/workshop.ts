@@ -58,11 +58,12 @@ export function lastBefore(experiment: Experiment, index: number, ...kinds: Stag
   return last ?? Object.keys(givenAdapters(experiment)).find((kind) => kinds.some((k) => k === kind)) ?? null;
 }
 
-/** The adapters that stand in for a stage, by its kind. */
-export function givenAdapters({ data }: Experiment): Partial<Record<'sft' | 'reward', string>> {
+/** The adapters that an experiment starts from, by the kind of stage they stand in for, or as `policy`. */
+export function givenAdapters({ data }: Experiment): Partial<Record<'sft' | 'reward' | 'policy', string>> {
   return {
     ...(data.sft_model_path !== undefined && { sft: data.sft_model_path }),
     ...(data.reward_model_path !== undefined && { reward: data.reward_model_path }),
+    ...(data.policy_model_path !== undefined && { policy: data.policy_model_path }),
   };
 }
 

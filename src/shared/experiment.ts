@@ -16,8 +16,9 @@ export const BUILTIN =
   /^builtin:(?<set>[\w-]+)\/(?<part>sft|prompts|eval|preferences|(?<adapter>sft_model|reward_model))$/;
 
 /**
- * Each entry is `builtin:NAME/PART` or a path relative to the experiment file: rows in a JSONL file, or (the two
+ * Each entry is `builtin:NAME/PART` or a path relative to the experiment file: rows in a JSONL file, or (the
  * `…_model_path`, named as in TRL's PPO script) an adapter's directory, which stands in for a stage that was run before.
+ * PPO goes on from the policy's, where there is one; its reference stays the SFT adapter.
  */
 export interface DataSettings {
   sft?: string;
@@ -26,6 +27,7 @@ export interface DataSettings {
   preferences?: string;
   sft_model_path?: string;
   reward_model_path?: string;
+  policy_model_path?: string;
 }
 
 /** Adam with decoupled weight decay and a schedule: shared by every stage that trains. */

@@ -102,6 +102,13 @@ export const SETTINGS = {
     advanced: true,
     in: { data: [] },
   },
+  policy_model_path: {
+    label: 'Policy adapter',
+    doc: 'An adapter that PPO goes on from; the reference it is held to stays the SFT adapter.',
+    type: 'text',
+    advanced: true,
+    in: { data: [] },
+  },
 
   max_steps: {
     label: 'Steps',

@@ -41,14 +41,14 @@ export interface PpoContext extends StageContext {
  *  token is the score itself; without one it starts as the policy with a head of zeros. */
 export async function startPpo(
   stage: PpoStage,
-  reference: Adapter,
+  start: Adapter,
   rewardModel: RewardModel | null,
   width: number,
 ): Promise<TrainState> {
-  const policy = reference.clone('policy');
+  const policy = start.clone('policy');
   const weights = rewardModel && (await rewardModel.adapter.head().data()); // [1, C]
   const head = Float32Array.from({ length: width }, (_, c) => (weights ? rewardModel.gain * weights[c]! : 0));
-  const critic = (rewardModel?.adapter ?? reference).clone('critic', head);
+  const critic = (rewardModel?.adapter ?? start).clone('critic', head);
   // The reward's bias is a constant that no linear head can hold: it is added to every value.
   const scalars = { kl_coef: stage.kl_coef, value_bias: rewardModel?.bias ?? 0 };
   const both = new AdamW(ppoVariables(policy, critic));
