@@ -2,7 +2,7 @@
 // Metrics and samples are kept in plain classes; `shown` is set at most ten times a second and is what views watch.
 
 import type { PlainError } from '../../shared/errors';
-import { stageNames, type Experiment } from '../../shared/experiment';
+import { stageNames, type Experiment, type Stage } from '../../shared/experiment';
 import type {
   Command,
   DeviceReport,
@@ -48,6 +48,8 @@ export class Session {
   model = $state.raw<ModelReport | null>(null);
   run = $state<StageState>('waiting');
   runId = $state<string | null>(null);
+  /** What the run on show was started with. */
+  experiment = $state.raw<Experiment | null>(null);
   report = $state.raw<Report | null>(null);
   error = $state.raw<PlainError | null>(null);
   /** The point in time that the timeline looks at; null while it is the present. Charts and samples follow it. */
@@ -94,6 +96,12 @@ export class Session {
     return this.shown.metrics.of(stage);
   }
 
+  /** Settings of a stage of the run on show. */
+  settings(name: string): Stage | null {
+    const stages = this.experiment?.stages ?? [];
+    return stages[stageNames(stages).indexOf(name)] ?? null;
+  }
+
   get samples(): SampleBook {
     return this.shown.samples;
   }
@@ -120,6 +128,7 @@ export class Session {
     this.told = { metrics: new MetricsBook(), samples: new SampleBook(), stages };
     this.ownSecondsLeft = null;
     this.runId = runId;
+    this.experiment = experiment;
     this.run = 'waiting';
     this.report = null;
     this.error = null;
