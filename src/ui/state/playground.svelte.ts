@@ -7,6 +7,7 @@ import { toPlainError } from '../../shared/errors';
 import type { Command } from '../../shared/protocol';
 import type { Setting, SettingValue } from '../../shared/setting';
 import { readSetting, sameValue, settingsAt, writeSetting, type Place } from '../lib/draft';
+import { begin, record, redo, undo, type History } from '../lib/history';
 import { stationsOf, type Station } from '../lib/stations';
 import { Overlays } from './overlays.svelte';
 import { newRunId, rememberRun, type RunName, type SavedRun } from './saved';
@@ -15,7 +16,8 @@ import type { Session } from './session.svelte';
 export class Playground {
   /** Runs whose curves lie under this one's in the charts. */
   readonly overlays = new Overlays();
-  draft = $state.raw<Experiment>() as Experiment;
+  /** The experiment being edited and what it was before each change. */
+  private history = $state.raw<History<Experiment>>() as History<Experiment>;
   /** The run at work, or the one that can be continued when it no longer is; see `canContinue`. */
   private unfinished = $state.raw<RunName | null>(null);
   private chosen = $state<string | null>(null);
@@ -26,7 +28,42 @@ export class Playground {
     readonly shipped: Experiment,
     private readonly send: (command: Command) => void,
   ) {
-    this.draft = shipped;
+    this.history = begin(shipped);
+  }
+
+  get draft(): Experiment {
+    return this.history.present;
+  }
+
+  /** Every change can be undone. */
+  set draft(next: Experiment) {
+    this.history = record(this.history, next);
+  }
+
+  get canUndo(): boolean {
+    return this.history.past.length > 0;
+  }
+
+  get canRedo(): boolean {
+    return this.history.future.length > 0;
+  }
+
+  undo(): void {
+    this.history = undo(this.history);
+  }
+
+  redo(): void {
+    this.history = redo(this.history);
+  }
+
+  /** Whether anything differs from what is shipped. */
+  get differs(): boolean {
+    return JSON.stringify(this.draft) !== JSON.stringify(this.shipped);
+  }
+
+  /** Back to what is shipped, which can be undone like any change. */
+  reset(): void {
+    this.draft = this.shipped;
   }
 
   get stations(): Station[] {
@@ -49,6 +86,13 @@ export class Playground {
   /** Focuses a station; choosing the one that is running follows the run again. */
   choose(name: string): void {
     this.chosen = name === this.session.current?.name ? null : name;
+  }
+
+  /** Focuses the station so many places to the right of the one in focus, as far as there are any. */
+  chooseBeside(by: number): void {
+    const { stations, focus } = this;
+    const station = stations[stations.findIndex(({ name }) => name === focus.name) + by];
+    if (station) this.choose(station.name);
   }
 
   /** Places whose settings belong to a station. */
@@ -90,7 +134,7 @@ export class Playground {
 
   /** Takes up what the last visit left: a finished run is shown, an unfinished one is offered. */
   restore(saved: SavedRun): void {
-    this.draft = saved.experiment;
+    this.history = begin(saved.experiment);
     this.session.restore(saved);
     this.unfinished = saved.report ? null : saved;
   }

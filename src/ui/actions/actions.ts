@@ -1,0 +1,151 @@
+// The action table: one record for each thing a person can do to the page as a whole. Its keys, its entry in the menu,
+// the tooltip of its buttons and its line in the help all come from that record. A view that brings actions of its own
+// adds them while it is shown (registry.svelte.ts).
+
+import type { IconName } from '../parts/Icon.svelte';
+import type { Playground } from '../state/playground.svelte';
+import { theme } from '../state/theme.svelte';
+
+/** Headings of menu and help, in their order. */
+export const GROUPS = ['Run', 'Settings', 'Look', 'Judge', 'Share', 'Page'] as const;
+
+export interface Action {
+  /** Unique; of two actions with one key, the one added last that is enabled gets it. */
+  id: string;
+  group: (typeof GROUPS)[number];
+  /** As an order, like "Pause": the menu, the help and tooltips say it. */
+  label: string;
+  /** See keys.ts; the first is the one that is shown. */
+  keys: readonly string[];
+  icon?: IconName;
+  /** Whether it can be done now; read in a reactive place. */
+  enabled: () => boolean;
+  run: () => void;
+}
+
+const always = (): boolean => true;
+
+/** What can be done on every view. */
+export function pageActions(playground: Playground, openHelp: () => void): Action[] {
+  const { session } = playground;
+  const is = (...states: (typeof session.run)[]) => states.includes(session.run);
+  return [
+    {
+      id: 'run',
+      group: 'Run',
+      label: 'Run all stages',
+      keys: ['r'],
+      icon: 'play',
+      enabled: () => !session.busy,
+      run: () => void playground.start(),
+    },
+    {
+      id: 'continue',
+      group: 'Run',
+      label: 'Continue the run from its checkpoint',
+      keys: ['r'],
+      icon: 'play',
+      enabled: () => playground.canContinue,
+      run: () => void playground.continue(),
+    },
+    {
+      id: 'pause',
+      group: 'Run',
+      label: 'Pause',
+      keys: [' '],
+      icon: 'pause',
+      enabled: () => is('running'),
+      run: () => playground.command('pause'),
+    },
+    {
+      id: 'resume',
+      group: 'Run',
+      label: 'Resume',
+      keys: [' '],
+      icon: 'play',
+      enabled: () => is('paused'),
+      run: () => playground.command('resume'),
+    },
+    {
+      id: 'step',
+      group: 'Run',
+      label: 'One step, then pause',
+      keys: ['n'],
+      icon: 'step',
+      enabled: () => session.busy,
+      run: () => playground.command('step'),
+    },
+    {
+      id: 'stop',
+      group: 'Run',
+      label: 'Stop the run, keeping what was learnt',
+      keys: ['x'],
+      icon: 'stop',
+      enabled: () => session.busy,
+      run: () => playground.command('stop'),
+    },
+    {
+      id: 'undo',
+      group: 'Settings',
+      label: 'Undo the last change of a setting',
+      keys: ['Mod+z'],
+      icon: 'undo',
+      enabled: () => playground.canUndo,
+      run: () => playground.undo(),
+    },
+    {
+      id: 'redo',
+      group: 'Settings',
+      label: 'Redo it',
+      keys: ['Mod+Shift+z', 'Mod+y'],
+      icon: 'redo',
+      enabled: () => playground.canRedo,
+      run: () => playground.redo(),
+    },
+    {
+      id: 'reset',
+      group: 'Settings',
+      label: 'Set everything back to what is shipped',
+      keys: [],
+      icon: 'again',
+      enabled: () => playground.differs,
+      run: () => playground.reset(),
+    },
+    {
+      id: 'previous-station',
+      group: 'Look',
+      label: 'Station to the left',
+      keys: [','],
+      icon: 'left',
+      enabled: always,
+      run: () => playground.chooseBeside(-1),
+    },
+    {
+      id: 'next-station',
+      group: 'Look',
+      label: 'Station to the right',
+      keys: ['.'],
+      icon: 'right',
+      enabled: always,
+      run: () => playground.chooseBeside(1),
+    },
+    {
+      id: 'theme',
+      group: 'Page',
+      label: 'Light or dark',
+      keys: ['t'],
+      icon: 'moon',
+      enabled: always,
+      run: () => theme.toggle(),
+    },
+    {
+      id: 'help',
+      group: 'Page',
+      label: 'Keys and help',
+      keys: ['?'],
+      icon: 'info',
+      enabled: always,
+      run: openHelp,
+    },
+  ];
+}
