@@ -43,6 +43,17 @@ function selfContainedThreads(): Plugin {
   };
 }
 
+/** transformers.js serves as tokenizer only: its neural runtime, 27 MB that nothing starts, stays out of the site. */
+function tokenizerOnly(): Plugin {
+  const runtime = 'onnxruntime-web/webgpu';
+  return {
+    name: 'tokenizer-only',
+    enforce: 'pre',
+    resolveId: (id) => (id === runtime ? `\0${runtime}` : null),
+    load: (id) => (id === `\0${runtime}` ? 'export {};' : null),
+  };
+}
+
 // The engine's chunks carry the worker's name: .size-limit.json counts all others as the page.
 const workerFile = 'assets/worker-[name]-[hash].js';
 
@@ -51,7 +62,7 @@ export default defineConfig({
   plugins: [svelte(), kernels(), site()],
   worker: {
     format: 'es',
-    plugins: () => [selfContainedThreads()],
+    plugins: () => [selfContainedThreads(), tokenizerOnly()],
     rolldownOptions: { output: { entryFileNames: workerFile, chunkFileNames: workerFile } },
   },
   server: { headers: isolationHeaders },
