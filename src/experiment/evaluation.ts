@@ -9,7 +9,8 @@ import {
 } from '../evaluate/evaluate';
 import { measureAll } from '../evaluate/measures';
 import { rewardFunction } from '../reward';
-import { type EvaluateStage, type PpoStage, type Stage, stageNames } from '../shared/experiment';
+import { type EvaluateStage, type Stage, stageNames } from '../shared/experiment';
+import { methodOf } from '../shared/methods';
 import type { Interval, MetricsRow } from '../shared/protocol';
 import { readText } from '../storage/run-store';
 import { mean, metricsRow, type TrainState } from '../train/state';
@@ -35,12 +36,13 @@ export async function openEvaluation(
   const { name, seed } = contextOf(workshop, index);
   const prompts = await readPrompts(workshop, 'eval_prompts', stage.max_new_tokens);
   const rewardModel = await rewardModelBefore(workshop, index);
-  // What PPO was trained on judges the samples too, to be read beside the judge's verdict.
-  const isPpo = (other: Stage): other is PpoStage => other.kind === 'ppo';
-  const trainedOn = experiment.stages.slice(0, index).findLast(isPpo);
+  // What the last policy was trained on judges the samples too, to be read beside the judge's verdict.
+  const trainedOn = experiment.stages
+    .slice(0, index)
+    .findLast((other: Stage): other is Extract<Stage, { reward: unknown }> => 'reward' in other);
   const source = trainedOn?.reward ?? (rewardModel ? { kind: 'model' as const } : null);
   const trained = stageNames(experiment.stages).filter(
-    (_, i) => i < index && ['sft', 'ppo'].includes(experiment.stages[i]!.kind),
+    (_, i) => i < index && methodOf(experiment.stages[i]!.kind).leaves === 'policy',
   );
   const given = 'sft' in givenAdapters(experiment) ? ['sft'] : [];
   const policies = new Set([...given, ...trained]);
@@ -93,14 +95,15 @@ export async function openEvaluation(
       );
       const samples = rows.slice(-own) as EvaluatedSample[];
       const measured = measureAll(samples, prompts.length, context.reference, seed);
-      const ppo = lastBefore(experiment, index, 'ppo');
+      const policy = trainedOn && lastBefore(experiment, index, trainedOn.kind);
+      const price = trainedOn && klPrice(trainedOn);
       const binary = source?.kind === 'rule' && samples.every(({ reward }) => reward === 0 || reward === 1);
       const share = measured.evaluation[context.reference]?.['reward'];
-      if (!ppo || !binary || !share || !trainedOn?.kl_coef) return measured;
-      const reached = measured.evaluation[ppo]!['reward']!;
+      if (!policy || !binary || !share || !price) return measured;
+      const reached = measured.evaluation[policy]!['reward']!;
       return {
         ...measured,
-        findings: { [ppo]: { reached, optimum: binaryOptimum(share, trainedOn.kl_coef) } },
+        findings: { [policy]: { reached, optimum: binaryOptimum(share, price) } },
       };
     },
     dispose: () => {
@@ -108,6 +111,12 @@ export async function openEvaluation(
       rewardModel?.adapter.dispose();
     },
   };
+}
+
+/** What a nat of KL costs in a stage whose optimum is the tilted reference, else null. */
+function klPrice(stage: Stage): number | null {
+  const key = methodOf(stage.kind).klPrice;
+  return key === undefined ? null : Number((stage as unknown as Record<string, unknown>)[key]);
 }
 
 /** The best share of completions with reward 1 that any policy has under this price of KL, when the reference has the

@@ -7,6 +7,7 @@ import type { ReadBytes } from '../data/sources';
 import type { LanguageModel } from '../model/types';
 import { toPlainError } from '../shared/errors';
 import { type Experiment, stageNames } from '../shared/experiment';
+import { methodOf } from '../shared/methods';
 import type { DeviceReport, Event, Report, StageState } from '../shared/protocol';
 import { type RunStore, truncateLines, writeText } from '../storage/run-store';
 import { disposeState, type TrainState } from '../train/state';
@@ -154,7 +155,7 @@ class Run {
     };
 
     const watch = await openWatch(this.workshop);
-    const watched = ['sft', 'ppo'].includes(settings.kind) ? state.adapters['policy'] : undefined;
+    const watched = methodOf(settings.kind).leaves === 'policy' ? state.adapters['policy'] : undefined;
     if (this.progress.lines[SAMPLES] === undefined) await watch('base', null);
 
     const generator = steps();

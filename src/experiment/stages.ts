@@ -8,7 +8,8 @@ import { splitByPrompt } from '../data/split';
 import { shareOf } from '../evaluate/measures';
 import type { Adapter } from '../model/lora';
 import { rewardFunction } from '../reward';
-import type { PairsStage, PpoStage, RewardStage, SftStage } from '../shared/experiment';
+import type { PairsStage, PpoStage, RewardStage, SftStage, StageOf } from '../shared/experiment';
+import type { StageKind } from '../shared/methods';
 import { readText } from '../storage/run-store';
 import { explainPpo, ppo, startPpo } from '../train/ppo';
 import { normalise, pairMetrics, type Preference, reward, scorePairs, startReward } from '../train/reward';
@@ -31,20 +32,24 @@ import {
 } from './workshop';
 import { explainByLogprobs } from './watch';
 
-export async function openStage(workshop: Workshop, index: number): Promise<RunningStage> {
+type Opener<K extends StageKind> = (
+  workshop: Workshop,
+  index: number,
+  stage: StageOf<K>,
+) => Promise<RunningStage>;
+
+/** The other half of the list of methods (shared/methods.ts): how each is made ready to run. */
+const OPENERS: { [K in StageKind]: Opener<K> } = {
+  sft: openSft,
+  pairs: openPairs,
+  reward: openReward,
+  ppo: openPpo,
+  evaluate: openEvaluation,
+};
+
+export function openStage(workshop: Workshop, index: number): Promise<RunningStage> {
   const stage = workshop.experiment.stages[index]!;
-  switch (stage.kind) {
-    case 'sft':
-      return openSft(workshop, index, stage);
-    case 'pairs':
-      return openPairs(workshop, index, stage);
-    case 'reward':
-      return openReward(workshop, index, stage);
-    case 'ppo':
-      return openPpo(workshop, index, stage);
-    case 'evaluate':
-      return openEvaluation(workshop, index, stage);
-  }
+  return (OPENERS[stage.kind] as Opener<StageKind>)(workshop, index, stage);
 }
 
 async function openSft(workshop: Workshop, index: number, stage: SftStage): Promise<RunningStage> {

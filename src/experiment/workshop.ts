@@ -11,7 +11,8 @@ import type { LanguageModel } from '../model/types';
 import type { Scorable } from '../reward';
 import type { RewardModel } from '../reward/learned';
 import { PlaygroundError } from '../shared/errors';
-import { type Experiment, type StageKind, stageNames } from '../shared/experiment';
+import { type Experiment, stageNames } from '../shared/experiment';
+import { leaving, type StageKind } from '../shared/methods';
 import type { MetricsRow, Report, SampleRow } from '../shared/protocol';
 import { readText, type RunStore, writeText } from '../storage/run-store';
 import type { StageContext, TokenNumbers, TrainState } from '../train/state';
@@ -102,7 +103,7 @@ export function readAdapter({ model, store }: Workshop, name: string): Promise<A
 /** The policy that a stage starts from: the adapter of the last stage that left one, else one that changes nothing. */
 export async function policyBefore(workshop: Workshop, index: number): Promise<Adapter> {
   const { experiment, model } = workshop;
-  const name = lastBefore(experiment, index, 'sft', 'ppo');
+  const name = lastBefore(experiment, index, ...leaving('policy'));
   return name === null
     ? Adapter.create(model, experiment.lora, hash32(experiment.seed, 'lora'))
     : readAdapter(workshop, name);
@@ -110,7 +111,7 @@ export async function policyBefore(workshop: Workshop, index: number): Promise<A
 
 /** The last reward stage's model before `index`, null if there is none. */
 export async function rewardModelBefore(workshop: Workshop, index: number): Promise<RewardModel | null> {
-  const name = lastBefore(workshop.experiment, index, 'reward');
+  const name = lastBefore(workshop.experiment, index, ...leaving('reward'));
   if (name === null) return null;
   const adapter = await readAdapter(workshop, name);
   const text = await readText(workshop.store, `adapters/${name}/${NORMALISATION}`);

@@ -1,7 +1,9 @@
 // The experiment file as types: what `run` and the page start from. Keys are TRL's where TRL has one. The settings
-// table (settings.ts) holds each key's default, range and meaning; validate.ts turns unknown JSON into these types.
+// table (settings.ts) holds each key's default, range and meaning, and the types of the stages follow from it;
+// validate.ts turns unknown JSON into these types.
 
-export type StageKind = 'sft' | 'pairs' | 'reward' | 'ppo' | 'evaluate';
+import type { StageKind } from './methods';
+import type { FieldsOf } from './settings';
 
 export interface LoraSettings {
   r: number;
@@ -42,29 +44,6 @@ export interface OptimizerSettings {
   max_grad_norm: number | null;
 }
 
-interface TrainingSettings extends OptimizerSettings {
-  per_device_train_batch_size: number;
-  gradient_accumulation_steps: number;
-  save_steps: number;
-}
-
-/** A stage that learns from rows of a file, some of them held out. */
-interface SupervisedSettings extends TrainingSettings {
-  max_steps: number;
-  /** Share of the prompts (with all their rows) kept out of training for the held-out loss. */
-  eval_fraction: number;
-  eval_steps: number;
-  /** Evaluations without improvement before stopping; null never stops early. */
-  early_stopping_patience: number | null;
-  /** Batches rows of similar length: less padding, less mixing. */
-  group_by_length: boolean;
-}
-
-export interface SftStage extends SupervisedSettings {
-  kind: 'sft';
-  metric_for_best_model: 'eval_loss' | 'finish_rate';
-}
-
 /** The rules that can be named, so that a typing error is found before the run; feedback/labellers.ts has them. */
 export const LABELLERS: readonly string[] = ['feeling-words'];
 
@@ -78,54 +57,18 @@ export interface Labeller {
   noise: number;
 }
 
-export interface PairsStage {
-  kind: 'pairs';
-  count: number;
-  temperature: number;
-  max_new_tokens: number;
-  labeller: Labeller;
-}
-
-export interface RewardStage extends SupervisedSettings {
-  kind: 'reward';
-  center_rewards_coefficient: number | null;
-}
-
 export type RewardSource =
   { kind: 'model' } | { kind: 'rule'; name: string } | { kind: 'tokens'; weights: Record<string, number> };
 
-export interface PpoStage extends TrainingSettings {
-  kind: 'ppo';
-  reward: RewardSource;
-  total_episodes: number;
-  num_mini_batches: number;
-  num_ppo_epochs: number;
-  response_length: number;
-  temperature: number;
-  kl_coef: number;
-  kl_estimator: 'k1' | 'k3';
-  /** Ziegler et al.'s controller when set: kl_coef follows this many nats. Null keeps kl_coef fixed. */
-  kl_target: number | null;
-  kl_horizon: number;
-  cliprange: number;
-  cliprange_value: number;
-  vf_coef: number;
-  gamma: number;
-  lam: number;
-  whiten_rewards: boolean;
-  missing_eos_penalty: number | null;
-  /** Ends an update's epochs early once policy/approxkl_avg passes it; null never does. */
-  target_kl: number | null;
-}
+/** A stage of one kind: its settings, as the table has them. */
+export type StageOf<K extends StageKind> = { kind: K } & FieldsOf<K>;
 
-export interface EvaluateStage {
-  kind: 'evaluate';
-  samples_per_prompt: number;
-  max_new_tokens: number;
-  temperature: number;
-}
-
-export type Stage = SftStage | PairsStage | RewardStage | PpoStage | EvaluateStage;
+export type Stage = { [K in StageKind]: StageOf<K> }[StageKind];
+export type SftStage = StageOf<'sft'>;
+export type PairsStage = StageOf<'pairs'>;
+export type RewardStage = StageOf<'reward'>;
+export type PpoStage = StageOf<'ppo'>;
+export type EvaluateStage = StageOf<'evaluate'>;
 
 export interface Experiment {
   format: 1;

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import type { StageKind } from './experiment';
+import type { StageKind } from './methods';
 import { metricOf, METRICS } from './metrics';
 import { SETTINGS } from './settings';
 

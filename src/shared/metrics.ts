@@ -1,7 +1,7 @@
 // ONE table of every metric that is logged or reported: tooltips, charts, health checks and documentation read it.
 // Names are TRL's where TRL logs the same thing; `trl` says where ours is computed differently, and why.
 
-import type { StageKind } from './experiment';
+import type { StageKind } from './methods';
 import { EVALUATION_METRICS } from './metrics-evaluation';
 import { PPO_METRICS } from './metrics-ppo';
 import type { SettingKey } from './settings';

@@ -2,8 +2,9 @@
 // tells (Event); both sides are discriminated unions, so a missing case is a type error. Only structured-clone
 // values travel: no tensors, no functions. One worker holds one device, one model and at most one run.
 
-import type { Experiment, StageKind } from './experiment';
+import type { Experiment } from './experiment';
 import type { PlainError } from './errors';
+import type { StageKind } from './methods';
 
 export type BackendName = 'webgpu' | 'wasm';
 

@@ -3,7 +3,8 @@ import { PlaygroundError } from './errors';
 import { experimentSchema, type Schema } from './schema';
 import type { Scope } from './setting';
 import { settingsOf } from './settings';
-import { defaultStage, parseExperiment, STAGE_KINDS } from './validate';
+import { defaultStage, parseExperiment } from './validate';
+import { STAGE_KINDS } from './methods';
 
 /** Just the keywords our schema uses, straight from the specification; an unknown one is an error of the test. */
 function accepts(schema: Schema, value: unknown, root: Schema): boolean {

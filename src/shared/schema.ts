@@ -2,9 +2,10 @@
 // what an editor needs to complete keys and explain them. Rules that span several settings are validate.ts's alone.
 
 import { LABELLERS, RULES } from './experiment';
+import { STAGE_KINDS, type StageKind } from './methods';
 import type { Scope, Setting } from './setting';
 import { settingsOf } from './settings';
-import { FORMATS, STAGE_KINDS } from './validate';
+import { FORMATS } from './validate';
 
 export type Schema = {
   [key: string]: Schema | Schema[] | string | number | boolean | null | readonly unknown[];
@@ -35,7 +36,7 @@ export function experimentSchema(): Schema {
   };
 }
 
-function stageSchema(kind: (typeof STAGE_KINDS)[number]): Schema {
+function stageSchema(kind: StageKind): Schema {
   return objectSchema({ kind: { const: kind }, ...propertiesOf(kind) }, ['kind']);
 }
 

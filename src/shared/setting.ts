@@ -1,7 +1,8 @@
 // The shape of one row of the settings table and what follows from it alone: what a value may be, in words, and
 // whether a value is that. The table itself is settings.ts.
 
-import type { Labeller, RewardSource, StageKind } from './experiment';
+import type { Labeller, RewardSource } from './experiment';
+import type { StageKind } from './methods';
 
 /** Where in an experiment file a setting stands. */
 export type Scope = 'experiment' | 'lora' | 'data' | 'labeller' | StageKind;

@@ -2,70 +2,21 @@ import { describe, expect, expectTypeOf, test } from 'vitest';
 import { labellers } from '../feedback/labellers';
 import { rules } from '../reward/rules';
 import { LABELLERS, RULES } from './experiment';
-import type {
-  DataSettings,
-  EvaluateStage,
-  Experiment,
-  Labeller,
-  LoraSettings,
-  PairsStage,
-  PpoStage,
-  RewardSource,
-  RewardStage,
-  SftStage,
-} from './experiment';
+import type { DataSettings, Experiment, Labeller, LoraSettings } from './experiment';
+import { STAGE_KINDS } from './methods';
 import { allowed, fits, type Scope, type Setting } from './setting';
-import { SETTINGS, settingsOf } from './settings';
+import { type FieldsOf, SETTINGS, settingsOf } from './settings';
 
-const SCOPES: Scope[] = [
-  'experiment',
-  'lora',
-  'data',
-  'labeller',
-  'sft',
-  'pairs',
-  'reward',
-  'ppo',
-  'evaluate',
-];
+const SCOPES: Scope[] = ['experiment', 'lora', 'data', 'labeller', ...STAGE_KINDS];
 
-// What the table says each scope's object looks like, to be held against the hand-written types.
-type Table = typeof SETTINGS;
-interface Values {
-  number: number;
-  integer: number;
-  boolean: boolean;
-  text: string;
-  texts: string[];
-  labeller: Labeller;
-  reward: RewardSource;
-}
-type ValueOf<R> =
-  | (R extends { choices: readonly (infer C)[] }
-      ? C
-      : R extends { type: keyof Values }
-        ? Values[R['type']]
-        : never)
-  | (R extends { nullable: true } ? null : never);
-type FieldsOf<S extends Scope> = {
-  -readonly [K in keyof Table as Table[K]['in'] extends Record<S, unknown> ? K : never]: ValueOf<Table[K]>;
-};
-
-describe('the table and the types of experiment.ts', () => {
-  test('are the same in every scope', () => {
-    expectTypeOf<FieldsOf<'experiment'>>().toEqualTypeOf<Pick<Experiment, 'name' | 'model' | 'seed'>>();
-    expectTypeOf<keyof FieldsOf<'experiment'> | 'format' | 'lora' | 'data' | 'stages'>().toEqualTypeOf<
-      keyof Experiment
-    >();
-    expectTypeOf<FieldsOf<'lora'>>().toEqualTypeOf<LoraSettings>();
-    expectTypeOf<FieldsOf<'data'>>().toEqualTypeOf<Required<DataSettings>>();
-    expectTypeOf<FieldsOf<'labeller'>>().toEqualTypeOf<Omit<Labeller, 'kind' | 'name'>>();
-    expectTypeOf<FieldsOf<'sft'>>().toEqualTypeOf<Omit<SftStage, 'kind'>>();
-    expectTypeOf<FieldsOf<'pairs'>>().toEqualTypeOf<Omit<PairsStage, 'kind'>>();
-    expectTypeOf<FieldsOf<'reward'>>().toEqualTypeOf<Omit<RewardStage, 'kind'>>();
-    expectTypeOf<FieldsOf<'ppo'>>().toEqualTypeOf<Omit<PpoStage, 'kind'>>();
-    expectTypeOf<FieldsOf<'evaluate'>>().toEqualTypeOf<Omit<EvaluateStage, 'kind'>>();
-  });
+test('the table and the types of experiment.ts are the same in every scope', () => {
+  expectTypeOf<FieldsOf<'experiment'>>().toEqualTypeOf<Pick<Experiment, 'name' | 'model' | 'seed'>>();
+  expectTypeOf<keyof FieldsOf<'experiment'> | 'format' | 'lora' | 'data' | 'stages'>().toEqualTypeOf<
+    keyof Experiment
+  >();
+  expectTypeOf<FieldsOf<'lora'>>().toEqualTypeOf<LoraSettings>();
+  expectTypeOf<FieldsOf<'data'>>().toEqualTypeOf<Required<DataSettings>>();
+  expectTypeOf<FieldsOf<'labeller'>>().toEqualTypeOf<Omit<Labeller, 'kind' | 'name'>>();
 });
 
 test('the names of rules and labellers are those that exist', () => {

@@ -1,9 +1,11 @@
-// ONE table of every setting of an experiment. The file's validation, its JSON Schema, the page's forms and tooltips
-// and the export to TRL all come from it, and its types are held equal to experiment.ts by settings.test.ts.
+// ONE table of every setting of an experiment. The file's validation, its JSON Schema, the page's forms and tooltips,
+// the export to TRL and the types of the stages all come from it; experiment.ts's other types are held equal to it by
+// settings.test.ts.
 // Names are TRL's where TRL has one. `in` gives for each scope our default, chosen for LoRA on small models (rates are
 // far higher than for full fine-tuning of large ones), then TRL's: read from its configs (TRL 1.10-dev: SFTConfig,
 // RewardConfig, PPOConfig, ModelConfig) or from the transformers' TrainingArguments they inherit.
 
+import type { Labeller, RewardSource } from './experiment';
 import type { Row, Scope, Setting } from './setting';
 import { PPO_SETTINGS } from './settings-ppo';
 
@@ -309,6 +311,29 @@ export const SETTINGS = {
 } as const satisfies Record<string, Row>;
 
 export type SettingKey = keyof typeof SETTINGS;
+
+type Table = typeof SETTINGS;
+interface Values {
+  number: number;
+  integer: number;
+  boolean: boolean;
+  text: string;
+  texts: string[];
+  labeller: Labeller;
+  reward: RewardSource;
+}
+type ValueOf<R> =
+  | (R extends { choices: readonly (infer C)[] }
+      ? C
+      : R extends { type: keyof Values }
+        ? Values[R['type']]
+        : never)
+  | (R extends { nullable: true } ? null : never);
+
+/** What an object of a scope holds. */
+export type FieldsOf<S extends Scope> = {
+  -readonly [K in keyof Table as Table[K]['in'] extends Record<S, unknown> ? K : never]: ValueOf<Table[K]>;
+};
 
 /** The settings of one scope, in the table's order, as a form shows them. */
 export function settingsOf(scope: Scope): Setting[] {

@@ -2,9 +2,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { PlaygroundError } from './errors';
-import type { StageKind } from './experiment';
+import type { StageKind } from './methods';
 import { settingsOf } from './settings';
-import { defaultStage, parseExperiment, STAGE_KINDS } from './validate';
+import { defaultStage, parseExperiment } from './validate';
+import { STAGE_KINDS } from './methods';
 
 /** The example of the interface page. */
 const EXAMPLE = `{ "format": 1, "name": "kind-endings", "model": "bundled:stories-neo", "seed": 1,

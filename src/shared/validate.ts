@@ -4,21 +4,12 @@
 
 import { contradictions, type Problem } from './contradictions';
 import { PlaygroundError } from './errors';
-import {
-  BUILTIN,
-  LABELLERS,
-  RULES,
-  type Experiment,
-  type RewardSource,
-  type Stage,
-  type StageKind,
-} from './experiment';
+import { BUILTIN, LABELLERS, RULES, type Experiment, type RewardSource, type Stage } from './experiment';
 import { parseJson, toValue, type JsonNode } from './json';
+import { STAGE_KINDS, type StageKind } from './methods';
 import { nearest } from './nearest';
 import { allowed, fits, type Scope, type Setting } from './setting';
 import { settingsOf } from './settings';
-
-export const STAGE_KINDS: readonly StageKind[] = ['sft', 'pairs', 'reward', 'ppo', 'evaluate'];
 
 /** The versions of the experiment file this playground opens. */
 export const FORMATS: readonly number[] = [1];

@@ -44,6 +44,8 @@ export function keyNumber(told: Told, { name, kind }: Station, experiment: Exper
       const last = headline(told.report)?.values.at(-1);
       return last ? formatPercent(last.interval.value) : counted;
     }
+    default:
+      return change(columns, LINE[kind] ?? 'loss') || counted;
   }
 }
 

@@ -17,39 +17,31 @@ export interface StageProgress {
 /** Tokens a stage sends through the model, counted so that a token of training weighs three of a forward pass. */
 export function stageWork(stage: Stage, evaluationPrompts = 200): number {
   const prompt = 60;
-  switch (stage.kind) {
-    case 'sft':
-      return (
-        stage.max_steps * stage.per_device_train_batch_size * stage.gradient_accumulation_steps * 100 * 3
-      );
-    case 'pairs':
-      return stage.count * 2 * (prompt + stage.max_new_tokens);
-    case 'reward':
-      return (
-        stage.max_steps * stage.per_device_train_batch_size * stage.gradient_accumulation_steps * 200 * 3
-      );
-    case 'ppo':
-      return stage.total_episodes * (prompt + stage.response_length) * (4 + 6 * stage.num_ppo_epochs);
-    case 'evaluate':
-      return evaluationPrompts * stage.samples_per_prompt * 4 * (prompt + stage.max_new_tokens);
+  if ('total_episodes' in stage) {
+    const epochs = 'num_ppo_epochs' in stage ? stage.num_ppo_epochs : 1;
+    return stage.total_episodes * (prompt + longestCompletion(stage)) * (4 + 6 * epochs);
   }
+  if ('max_steps' in stage) {
+    const rows = stage.max_steps * stage.per_device_train_batch_size * stage.gradient_accumulation_steps;
+    return rows * (stage.kind === 'sft' ? 100 : 200) * 3;
+  }
+  const tokens = prompt + stage.max_new_tokens;
+  return stage.kind === 'pairs'
+    ? stage.count * 2 * tokens
+    : evaluationPrompts * stage.samples_per_prompt * 4 * tokens;
 }
+
+const longestCompletion = (stage: Extract<Stage, { total_episodes: number }>): number =>
+  'response_length' in stage ? stage.response_length : 40;
 
 /** Steps a stage is set to take, 0 where its settings do not tell. */
 export function plannedSteps(stage: Stage | undefined): number {
-  switch (stage?.kind) {
-    case 'sft':
-    case 'reward':
-      return stage.max_steps;
-    case 'ppo':
-      return Math.ceil(
-        stage.total_episodes / (stage.per_device_train_batch_size * stage.gradient_accumulation_steps),
-      );
-    case 'pairs':
-    case 'evaluate':
-    case undefined:
-      return 0;
-  }
+  if (!stage) return 0;
+  if ('max_steps' in stage) return stage.max_steps;
+  if (!('total_episodes' in stage)) return 0;
+  return Math.ceil(
+    stage.total_episodes / (stage.per_device_train_batch_size * stage.gradient_accumulation_steps),
+  );
 }
 
 function shareDone(stage: StageProgress): number {

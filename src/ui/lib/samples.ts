@@ -1,6 +1,7 @@
 // What the model wrote, arranged for comparison: one entry per prompt and seed, holding what every checkpoint of the
 // run (base, sft@25, ppo, …) made of it. Only equal prompt and equal seed are ever set side by side.
 
+import { methodNamed } from '../../shared/methods';
 import type { SampleRow } from '../../shared/protocol';
 
 export interface Moment {
@@ -55,12 +56,10 @@ export function momentAt(
   return moments.find((moment) => moment.checkpoint === checkpoint) ?? moments.at(fallback) ?? null;
 }
 
-const NAMES: Record<string, string> = { base: 'Base', sft: 'SFT', ppo: 'PPO' };
-
 /** "base" → "Base", "sft@25" → "SFT, step 25", "ppo@10" → "PPO, update 10". */
 export function momentLabel(checkpoint: string): string {
   const [stage = '', step] = checkpoint.split('@');
-  const name = NAMES[stage] ?? stage;
+  const name = stage === 'base' ? 'Base' : (methodNamed(stage)?.label ?? stage);
   return step === undefined ? name : `${name}, ${stage.startsWith('ppo') ? 'update' : 'step'} ${step}`;
 }
 

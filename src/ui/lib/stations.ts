@@ -1,7 +1,8 @@
 // The stations of the pipeline: model and data, then one per stage of the experiment. For each, what it is called,
 // what it does in a sentence, and which charts show whether it goes well. Series are coloured by role, always alike.
 
-import { stageNames, type Stage, type StageKind } from '../../shared/experiment';
+import { stageNames, type Stage } from '../../shared/experiment';
+import { METHODS, methodOf, type StageKind } from '../../shared/methods';
 
 export type Role = 'policy' | 'reference' | 'reward' | 'kl' | 'value';
 
@@ -29,28 +30,15 @@ export interface Station {
   label: string;
 }
 
-const LABELS: Record<StationKind, string> = {
-  model: 'Model',
-  data: 'Data',
-  sft: 'SFT',
-  pairs: 'Judge',
-  reward: 'Reward',
-  ppo: 'PPO',
-  evaluate: 'Compare',
-};
-
 /** What each station does, for someone who meets it for the first time. */
-export const PURPOSE: Record<StationKind, string> = {
+export const PURPOSE = {
   model:
     'A small language model, trained on simple stories and then frozen. Every stage learns an adapter beside it.',
   data: 'What the stages learn from and are measured on, split by opening so that no stage is tested on what it saw.',
-  sft: 'Supervised fine-tuning: the model imitates demonstrations and learns the form, a short ending that stops.',
-  pairs:
-    'The model writes two endings to each opening, and a labeller says which is better. So can you: blind, with a key.',
-  reward: 'A copy of the model learns to tell the preferred ending from the other: a score for any ending.',
-  ppo: 'The model writes, the reward scores, and likely words shift towards what scored well, held near to where they began.',
-  evaluate:
-    'Every checkpoint answers openings that no stage has seen, judged by a scorer that no stage was trained on.',
+  ...(Object.fromEntries(Object.entries(METHODS).map(([kind, { purpose }]) => [kind, purpose])) as Record<
+    StageKind,
+    string
+  >),
 };
 
 /** Stations of an experiment in the order in which they run. */
@@ -58,11 +46,11 @@ export function stationsOf(stages: readonly Stage[]): Station[] {
   const names = stageNames(stages);
   const own = stages.map(({ kind }, i): Station => {
     const name = names[i] ?? kind;
-    return { name, kind, label: name.replace(kind, LABELS[kind]).replace('-', '\u202f') };
+    return { name, kind, label: name.replace(kind, methodOf(kind).label).replace('-', '\u202f') };
   });
   return [
-    { name: 'model', kind: 'model', label: LABELS.model },
-    { name: 'data', kind: 'data', label: LABELS.data },
+    { name: 'model', kind: 'model', label: 'Model' },
+    { name: 'data', kind: 'data', label: 'Data' },
     ...own,
   ];
 }

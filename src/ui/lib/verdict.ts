@@ -2,6 +2,7 @@
 // intervals, and the rest of the report as rows of a table.
 
 import type { Interval, Report } from '../../shared/protocol';
+import { methodNamed } from '../../shared/methods';
 import { type Metric, metricOf } from '../../shared/metrics';
 import { formatFixed, formatPercent, titleOf } from './format';
 
@@ -18,15 +19,11 @@ export interface Headline {
 
 const METRIC = 'happy';
 
-const LABELS: Record<string, string> = {
-  base: 'base model',
-  sft: 'after SFT',
-  ppo: 'after PPO',
-};
-
 /** What a checkpoint is called on the page. */
 export function checkpointLabel(checkpoint: string): string {
-  return LABELS[checkpoint] ?? checkpoint.replaceAll('-', ' ');
+  if (checkpoint === 'base') return 'base model';
+  const label = methodNamed(checkpoint)?.label;
+  return label === undefined ? checkpoint.replaceAll('-', ' ') : `after ${label}`;
 }
 
 /** Happy endings of the checkpoints in the order in which they were trained, or null without a report. */
@@ -34,7 +31,7 @@ export function headline(report: Report | null): Headline | null {
   if (!report) return null;
   const values = Object.entries(report.evaluation).flatMap(([checkpoint, metrics]): HeadlineValue[] => {
     const interval = metrics[METRIC];
-    return interval && checkpoint in LABELS
+    return interval && (checkpoint === 'base' || methodNamed(checkpoint))
       ? [{ checkpoint, label: checkpointLabel(checkpoint), interval }]
       : [];
   });
