@@ -1,18 +1,23 @@
 // What a run must have on disk to go on exactly where it was: the stage in progress with its step, adapters, optimizer
 // moments and scalars, and how many lines of each output file were written by then. There is no random state and no
 // data cursor: every draw is a function of the seed and the step. The tensors are written first, under a new name;
-// replacing state.json is what makes the checkpoint the current one.
+// replacing state.json is what makes the checkpoint the current one. Some of those before it are kept beside it, each
+// with its own state, to go back to.
 
 import { tf } from '../engine/tf';
 import { floats, parseSafetensors, writeSafetensors } from '../model/safetensors';
 import { PlaygroundError } from '../shared/errors';
 import type { Experiment } from '../shared/experiment';
 import type { BackendName } from '../shared/protocol';
+import { checkpointId, checkpointOf, type CheckpointPlace, isLater } from '../storage/checkpoints';
 import { type RunStore, readText, writeText } from '../storage/run-store';
 import type { TrainState } from '../train/state';
 import type { Found } from './workshop';
 
 const STATE = 'checkpoint/state.json';
+
+/** Checkpoints in the middle of stages that are kept, the current one among them. */
+const KEPT = 12;
 
 /** How far a run is; what is not in the stage's own state. */
 export interface Progress {
@@ -52,26 +57,64 @@ export async function saveCheckpoint(
   state: TrainState | null,
 ): Promise<void> {
   const stored: StoredState = { format: 1, experiment, backend, ...progress, state: null };
-  const before = await store.list('checkpoint/');
+  const id = checkpointId({ stage: progress.stage, step: state?.step ?? 0 });
   if (state) {
     const { step, scalars, optimizers } = state;
     const updates = Object.fromEntries(Object.entries(optimizers).map(([name, { step }]) => [name, step]));
-    const tensors = `checkpoint/stage-${progress.stage}-step-${step}.safetensors`;
+    const tensors = `checkpoint/${id}.safetensors`;
     await store.write(tensors, writeSafetensors(await tensorsOf(state)));
     stored.state = { step, scalars, updates, tensors };
   }
-  await writeText(store, STATE, `${JSON.stringify(stored, null, 2)}\n`);
-  for (const path of before) if (path !== STATE && path !== stored.state?.tensors) await store.remove(path);
+  const text = `${JSON.stringify(stored, null, 2)}\n`;
+  await writeText(store, `checkpoint/${id}.json`, text);
+  await writeText(store, STATE, text);
+  const places = await keptPlaces(store);
+  const middles = places.filter(({ step }) => step > 0);
+  await removeAll(store, middles.slice(0, -KEPT));
 }
 
-/** The current checkpoint, null if there is none. Throws `bad-experiment` if it belongs to another experiment. */
+/** The checkpoints that are there, in the order of the run; those of step 0 stand between two stages. */
+async function keptPlaces(store: RunStore): Promise<CheckpointPlace[]> {
+  const found = (await store.list('checkpoint/')).flatMap((path) => checkpointOf(path) ?? []);
+  return found.sort((a, b) => (isLater(a, b) ? 1 : -1));
+}
+
+async function removeAll(store: RunStore, places: readonly CheckpointPlace[]): Promise<void> {
+  for (const id of places.map(checkpointId)) {
+    await store.remove(`checkpoint/${id}.json`);
+    await store.remove(`checkpoint/${id}.safetensors`);
+  }
+}
+
+/** Makes an earlier checkpoint the current one; what the run did after it is forgotten. */
+async function goBack(store: RunStore, from: string, text: string): Promise<void> {
+  await writeText(store, STATE, text);
+  for (const path of ['report.json', 'report.md']) await store.remove(path);
+  const there = checkpointOf(`checkpoint/${from}.json`);
+  if (there)
+    await removeAll(
+      store,
+      (await keptPlaces(store)).filter((place) => isLater(place, there)),
+    );
+}
+
+/** The current checkpoint, null if there is none, or the one that `from` names, which is made the current one. Throws
+ *  `bad-experiment` if it belongs to another experiment, `not-found` if there is none of that name. */
 export async function loadCheckpoint(
   store: RunStore,
   experiment: Experiment,
   backend: BackendName,
+  from?: string,
 ): Promise<Checkpoint | null> {
-  const text = await readText(store, STATE);
-  if (text === null) return null;
+  const text = await readText(store, from === undefined ? STATE : `checkpoint/${from}.json`);
+  if (text === null) {
+    if (from === undefined) return null;
+    throw new PlaygroundError(
+      'not-found',
+      `The run keeps no checkpoint “${from}”.`,
+      'Choose another one, or continue from the last.',
+    );
+  }
   const { experiment: saved, backend: savedBackend, state, ...progress } = JSON.parse(text) as StoredState;
   if (canonical(saved) !== canonical(experiment)) {
     throw new PlaygroundError(
@@ -88,6 +131,7 @@ export async function loadCheckpoint(
     );
   }
   const { stage, seconds, lines, found } = progress;
+  if (from !== undefined) await goBack(store, from, text);
   return {
     progress: { stage, seconds, lines, found },
     restore: state && ((fresh) => restore(store, fresh, state)),

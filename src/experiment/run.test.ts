@@ -110,6 +110,7 @@ beforeAll(async () => {
 interface Options {
   store?: MemoryStore;
   resume?: boolean;
+  from?: string;
   control?: Control;
   tell?: (event: Event) => void;
   some?: Partial<Experiment>;
@@ -118,6 +119,7 @@ interface Options {
 async function run({
   store = new MemoryStore(),
   resume = false,
+  from,
   control = new Control(),
   tell,
   some,
@@ -132,6 +134,7 @@ async function run({
       store,
       readData,
       resume,
+      from,
       control,
       tell: (event) => {
         events.push(event);
@@ -145,15 +148,16 @@ async function run({
 }
 
 /** A run that loses power as soon as the step is told, and what is on disk then. */
-async function killedAt(stage: string, step: number): Promise<MemoryStore> {
+async function killedAt(stage: string, step: number, options: Options = {}): Promise<MemoryStore> {
   const store = new MemoryStore();
   let left: MemoryStore | null = null;
   const tell = (event: Event): void => {
+    options.tell?.(event);
     if (left || event.type !== 'metrics' || event.row.stage !== stage || event.row.step !== step) return;
     left = store.copy();
     throw new Error('power cut');
   };
-  await expect(run({ store, tell })).rejects.toThrow('power cut');
+  await expect(run({ ...options, store, tell })).rejects.toThrow('power cut');
   return left!;
 }
 
@@ -163,7 +167,7 @@ function outcome(store: MemoryStore): Record<string, string> {
     line === '' ? '' : JSON.stringify({ ...(JSON.parse(line) as MetricsRow), seconds: 0, eps: 0 });
   return Object.fromEntries(
     [...store.files.keys()]
-      .filter((path) => /^(adapters\/|metrics|samples|pairs)/.test(path))
+      .filter((path) => /^(adapters\/|metrics|samples|pairs|changes)/.test(path))
       .sort()
       .map((path) => [
         path,
@@ -313,6 +317,50 @@ describe('a run', { timeout: 120_000 }, () => {
     expect(store.files.has('report.json')).toBe(false);
     await run({ store, resume: true });
     expect(outcome(store)).toEqual(outcome(whole));
+  });
+
+  it('takes up changed settings before the next step, and a resumed run keeps them', async () => {
+    const changing = (): Options => {
+      const control = new Control();
+      const tell = (event: Event): void => {
+        if (event.type !== 'metrics' || event.row.stage !== 'ppo' || event.row.step !== 2) return;
+        control.change({ stage: 'ppo', key: 'kl_coef', value: 0.5 });
+        control.change({ stage: 'ppo', key: 'learning_rate', value: 1e-3 });
+        control.change({ stage: 'sft', key: 'learning_rate', value: 1 }); // Too late.
+      };
+      return { control, tell };
+    };
+    const { store, events } = await run(changing());
+    expect(store.text('changes.jsonl')).toBe(
+      '{"stage":"ppo","key":"kl_coef","value":0.5,"step":2}\n' +
+        '{"stage":"ppo","key":"learning_rate","value":0.001,"step":2}\n',
+    );
+    expect(events.filter(({ type }) => type === 'changed')).toHaveLength(2);
+    const ppo = store
+      .text('metrics.jsonl')
+      .split('\n')
+      .filter((line) => line.includes('"stage":"ppo"'))
+      .map((line) => JSON.parse(line) as MetricsRow);
+    expect(ppo[1]!['objective/kl_coef']).toBeLessThan(0.1);
+    expect(ppo[2]).toMatchObject({ 'objective/kl_coef': 0.5, lr: 1e-3 * 0.5 * (1 + Math.cos(Math.PI / 4)) });
+    const left = await killedAt('ppo', 4, changing());
+    await run({ store: left, resume: true });
+    expect(outcome(left)).toEqual(outcome(store));
+  });
+
+  it('goes back to a checkpoint that is not the last', async () => {
+    const store = whole.copy();
+    const control = new Control();
+    control.stop();
+    const kept = await store.list('checkpoint/');
+    expect(kept).toContain('checkpoint/stage-2-step-4.json');
+    expect(kept).toContain('checkpoint/stage-3-step-0.json');
+    await run({ store, resume: true, from: 'stage-2-step-4', control });
+    expect(store.files.has('report.json')).toBe(false);
+    expect((await store.list('checkpoint/')).filter((path) => path.includes('stage-3'))).toEqual([]);
+    await run({ store, resume: true });
+    expect(outcome(store)).toEqual(outcome(whole));
+    await expect(run({ store, resume: true, from: 'stage-9-step-9' })).rejects.toThrow('no checkpoint');
   });
 
   it('trains on a binary rule without a reward model, and reports the closed-form optimum', async () => {

@@ -8,8 +8,8 @@ import type { LanguageModel } from '../model/types';
 import { toPlainError } from '../shared/errors';
 import { type Experiment, stageNames } from '../shared/experiment';
 import { methodOf } from '../shared/methods';
-import type { DeviceReport, Event, Report, StageState } from '../shared/protocol';
-import { type RunStore, truncateLines, writeText } from '../storage/run-store';
+import type { ChangeRow, DeviceReport, Event, Report, StageState } from '../shared/protocol';
+import { readText, type RunStore, truncateLines, writeText } from '../storage/run-store';
 import { disposeState, type TrainState } from '../train/state';
 import { loadCheckpoint, type Progress, saveCheckpoint } from './checkpoint';
 import type { Control } from './control';
@@ -25,12 +25,15 @@ export interface RunOptions {
   readData: ReadBytes;
   /** Go on from the store's checkpoint; without one, begin. */
   resume: boolean;
+  /** The checkpoint to go back to, in place of the last. */
+  from?: string | undefined;
   control: Control;
   tell: (event: Event) => void;
 }
 
 const METRICS = 'metrics.jsonl';
 const SAMPLES = 'samples.jsonl';
+const CHANGES = 'changes.jsonl';
 
 /** Steps between checkpoints of stages that have no save_steps of their own. */
 const SAVE_STEPS = 5;
@@ -59,12 +62,16 @@ class Run {
     found: { evaluation: {}, comparisons: {}, findings: {} },
   };
   private readonly names: string[];
+  /** A copy of the experiment, in which settings may change while the run is at work. */
+  private readonly experiment: Experiment;
   private readonly workshop: Workshop;
   /** Samples that wait to be written, in the order they came. */
   private readonly watched: object[] = [];
 
   constructor(private readonly options: RunOptions) {
-    const { experiment, model, store, readData } = options;
+    const { model, store, readData } = options;
+    const experiment = structuredClone(options.experiment);
+    this.experiment = experiment;
     this.names = stageNames(experiment.stages);
     const append = (path: string, rows: readonly object[]): Promise<void> => this.append(path, rows);
     const onSample: Workshop['onSample'] = (sample) => {
@@ -76,12 +83,13 @@ class Run {
   }
 
   async all(): Promise<Report | null> {
-    const { experiment, store, device, resume } = this.options;
-    const checkpoint = resume ? await loadCheckpoint(store, experiment, device.backend) : null;
+    const { experiment, store, device, resume, from } = this.options;
+    const checkpoint = resume ? await loadCheckpoint(store, experiment, device.backend, from) : null;
     let restore = checkpoint?.restore ?? null;
     if (checkpoint) this.progress = checkpoint.progress;
     else await adoptAdapters(this.workshop);
     await this.cutOutputs();
+    await this.redoChanges();
     while (this.progress.stage < experiment.stages.length) {
       if (!(await this.stage(restore))) return null;
       restore = null;
@@ -95,9 +103,37 @@ class Run {
     const pairs = this.names
       .filter((_, i) => experiment.stages[i]!.kind === 'pairs')
       .map((name) => `${name}.jsonl`);
-    for (const path of [METRICS, SAMPLES, ...pairs]) {
+    for (const path of [METRICS, SAMPLES, CHANGES, ...pairs]) {
       await truncateLines(store, path, this.progress.lines[path] ?? 0);
     }
+  }
+
+  /** Settings as they were changed up to the checkpoint. */
+  private async redoChanges(): Promise<void> {
+    const text = (await readText(this.options.store, CHANGES)) ?? '';
+    for (const line of text.split('\n').filter(Boolean)) this.change(JSON.parse(line) as ChangeRow);
+  }
+
+  private change({ stage, key, value }: ChangeRow): void {
+    Object.assign(this.experiment.stages[this.names.indexOf(stage)]!, { [key]: value });
+  }
+
+  /** Takes up what was changed since the last step, for this stage and those to come; whether there was anything. */
+  private async takeChanges({ step, scalars }: TrainState): Promise<boolean> {
+    const { stage: index } = this.progress;
+    const here = this.names[index];
+    const rows = this.options.control
+      .takeChanges()
+      .filter(({ stage }) => this.names.indexOf(stage) >= index)
+      .map((change): ChangeRow => ({ ...change, step: change.stage === here ? step : 0 }));
+    for (const row of rows) {
+      this.change(row);
+      // What the stage itself steers, like kl_coef, it keeps among its scalars.
+      if (row.stage === here && row.key in scalars) scalars[row.key] = row.value ?? 0;
+      this.options.tell({ type: 'changed', change: row });
+    }
+    await this.append(CHANGES, rows);
+    return rows.length > 0;
   }
 
   private async append(path: string, rows: readonly object[]): Promise<void> {
@@ -164,6 +200,7 @@ class Run {
         await save();
         return false;
       }
+      if (await this.takeChanges(state)) await save();
       const began = performance.now();
       const next = await generator.next();
       const seconds = this.addSeconds(name, began);

@@ -92,18 +92,32 @@ export interface Report {
   findings?: Record<string, Record<string, Interval>>;
 }
 
+/** A setting marked "now" that is changed while a run is at work; `stage` is a stage's name. */
+export interface SettingChange {
+  stage: string;
+  key: string;
+  value: number | null;
+}
+
+/** A row of changes.jsonl: the change holds from the step after `step` on (0: from the stage's first). */
+export type ChangeRow = SettingChange & { step: number };
+
 /** Where a model or adapter comes from: `bundled:NAME`, `hf:OWNER/NAME[@revision]`, or a directory (`dir:PATH`). */
 export type ModelSource = string;
 
 export type Command =
   | { type: 'open'; backend: BackendName | 'auto' }
   | { type: 'loadModel'; model: ModelSource }
-  | { type: 'start'; runId: string; experiment: Experiment; resume: boolean }
+  /** `resume` goes on from the last checkpoint, or from the one that `from` names (storage/checkpoints.ts). */
+  | { type: 'start'; runId: string; experiment: Experiment; resume: boolean; from?: string }
   | { type: 'pause' }
   | { type: 'resume' }
   /** Runs one optimizer step (one update in PPO) while paused, then pauses again. */
   | { type: 'step' }
   | { type: 'stop' }
+  /** Seconds to rest before every step of this run and the next ones. */
+  | { type: 'pace'; seconds: number }
+  | { type: 'change'; change: SettingChange }
   /** Text in, text out, with the adapter of a finished stage of a run (`null`: the bare model). */
   | {
       type: 'generate';
@@ -144,6 +158,7 @@ export type Event =
   | { type: 'metrics'; row: MetricsRow; secondsLeft: number | null }
   | { type: 'sample'; stage: string; step: number; sample: SampleRow }
   | { type: 'run'; state: StageState }
+  | { type: 'changed'; change: ChangeRow }
   | { type: 'report'; report: Report }
   | { type: 'generated'; request: number; completions: string[] }
   /** JSONL lines, in the order of the input rows. */

@@ -13,8 +13,10 @@ import { disposeModel, loadModel } from '../model/load';
 import type { Adapter } from '../model/lora';
 import { readPeft } from '../model/peft';
 import type { LanguageModel, LoadProgress, ReadFile } from '../model/types';
+import { checkChange } from '../shared/changes';
 import { PlaygroundError, toPlainError } from '../shared/errors';
-import type { Command, DeviceReport, Event, ModelSource } from '../shared/protocol';
+import type { Experiment } from '../shared/experiment';
+import type { Command, DeviceReport, Event, ModelSource, SettingChange } from '../shared/protocol';
 import { directoryOf, readData, storeOf } from './files';
 
 type Of<T extends Command['type']> = Extract<Command, { type: T }>;
@@ -23,6 +25,9 @@ export class Host {
   private device: DeviceReport | null = null;
   private model: { source: ModelSource; loaded: LanguageModel } | null = null;
   private control: Control | null = null;
+  private experiment: Experiment | null = null;
+  /** Seconds of rest before every step. */
+  private pace = 0;
   /** The commands that compute, one after the other. */
   private queue: Promise<void> = Promise.resolve();
 
@@ -42,6 +47,12 @@ export class Host {
       case 'stop':
         this.control?.[command.type]();
         return;
+      case 'pace':
+        this.pace = command.seconds;
+        this.control?.pace(command.seconds);
+        return;
+      case 'change':
+        return void this.attempt(null, () => this.change(command.change));
       case 'generate':
         // During a run it is answered between two steps, not after the last.
         if (this.control) return void this.attempt(command.request, () => this.generate(command));
@@ -56,12 +67,20 @@ export class Host {
           return this.tell({ type: 'error', request: null, error: toPlainError(busy) });
         }
         this.control = new Control();
+        this.control.pace(this.pace);
+        this.experiment = command.experiment;
     }
     const request = 'request' in command ? command.request : null;
     this.queue = this.queue.then(() => this.attempt(request, () => this.compute(command)));
   }
 
-  private async attempt(request: number | null, action: () => Promise<void>): Promise<void> {
+  private change(change: SettingChange): void {
+    if (!this.control || !this.experiment) return;
+    checkChange(this.experiment, change);
+    this.control.change(change);
+  }
+
+  private async attempt(request: number | null, action: () => Promise<void> | void): Promise<void> {
     try {
       await action();
     } catch (error) {
@@ -124,14 +143,14 @@ export class Host {
     return loaded;
   }
 
-  private async start({ runId, experiment, resume }: Of<'start'>): Promise<void> {
+  private async start({ runId, experiment, resume, from }: Of<'start'>): Promise<void> {
     const control = this.control ?? new Control();
     const { tell } = this;
     try {
       const model = await this.load(experiment.model);
       const store = storeOf(runId);
       const device = this.opened();
-      const run = runExperiment({ experiment, model, device, store, readData, resume, control, tell });
+      const run = runExperiment({ experiment, model, device, store, readData, resume, from, control, tell });
       await run.catch(() => undefined); // It has told what went wrong.
     } catch (error) {
       tell({ type: 'run', state: 'failed' });
