@@ -29,7 +29,7 @@ const arrows = {
     'storage',
     'shared',
   ],
-  ui: ['worker', 'storage', 'shared'],
+  ui: ['worker', 'feedback', 'storage', 'shared'],
 };
 
 /** Packages that belong to some folders only: one place to look when a library changes. */
@@ -59,6 +59,10 @@ const folderRules = Object.entries(arrows).map(([folder, allowed]) => {
     patterns.push({
       regex: '/worker/(?!client$)',
       message: 'The page reaches the worker through its client.',
+    });
+    patterns.push({
+      regex: '/feedback/(?!human$)',
+      message: 'Of feedback the page has a person’s part only; the rest is the worker’s.',
     });
   }
   if (['train', 'reward', 'data', 'feedback'].includes(folder)) {

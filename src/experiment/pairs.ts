@@ -1,17 +1,19 @@
 // Preference pairs of the policy's own making: two completions of each prompt, the better one named by a labeller who
 // errs with a set probability. Pairs that the labeller cannot tell apart are dropped. A yield is one batch of prompts;
-// its pairs are handed over as lines of pairs.jsonl.
+// its pairs are handed over as lines of pairs.jsonl. `freshPairs` draws some for a person to judge in his place.
 
 import { batchIndices } from '../data/batches';
 import type { PromptExample } from '../data/examples';
 import { hash32, uniform } from '../engine/random';
-import { labellers } from '../feedback/labellers';
+import { type LabelFunction, labellers } from '../feedback/labellers';
 import { generate } from '../model/generate';
 import type { Adapter } from '../model/lora';
+import type { LanguageModel } from '../model/types';
 import { PlaygroundError } from '../shared/errors';
 import type { PairsStage } from '../shared/experiment';
-import type { MetricsRow } from '../shared/protocol';
+import type { Answer, AnswerPair, MetricsRow } from '../shared/protocol';
 import { metricsRow, type StageContext, type TrainState } from '../train/state';
+import { readPrompts, type Workshop } from './workshop';
 
 export interface PairsContext extends StageContext {
   policy: Adapter;
@@ -35,9 +37,8 @@ export async function* pairs(
   { count, temperature, max_new_tokens, labeller }: PairsStage,
   state: TrainState,
 ): AsyncGenerator<MetricsRow> {
-  const { tokenizer } = model;
-  const label = Object.hasOwn(labellers, labeller.name) ? labellers[labeller.name] : undefined;
-  if (!label || !tokenizer) {
+  const label = labelFunction(labeller.name);
+  if (!label || !model.tokenizer) {
     throw new PlaygroundError(
       'bad-experiment',
       label
@@ -51,39 +52,30 @@ export async function* pairs(
   while (state.scalars['pairs']! < count) {
     const step = state.step;
     const queries = batchIndices(prompts.length, PROMPTS, step, seed, name).map((row) => prompts[row]!);
-    const { tokens } = await generate(
-      model,
-      policy,
-      [...queries, ...queries].map(({ ids }) => ids),
-      {
-        maxNewTokens: max_new_tokens,
-        minNewTokens: 0,
-        temperature,
-        topK: 0,
-        topP: 1,
-        seed: hash32(seed, name, 'samples'),
-        streams: Array.from({ length: 2 * PROMPTS }, (_, i) => 2 * PROMPTS * step + i),
-      },
-    );
-    const texts = tokens.map((ids) => tokenizer.decode(ids, { skipSpecial: true }));
+    const answers = await twice(model, policy, queries, {
+      seed: hash32(seed, name, 'samples'),
+      from: 2 * PROMPTS * step,
+      temperature,
+      maxNewTokens: max_new_tokens,
+    });
     const rows: object[] = [];
     let ties = 0;
     let flips = 0;
     queries.forEach(({ text, ids }, i) => {
-      const [first, second] = [texts[i]!, texts[PROMPTS + i]!];
-      const difference = label(text, first) - label(text, second);
+      const [first, second] = answers[i]!;
+      const difference = label(text, first.text) - label(text, second.text);
       if (difference === 0) ties++;
       if (difference === 0 || state.scalars['pairs']! + rows.length === count) return;
       const flip = uniform(seed, name, 'noise', step, i) < labeller.noise;
       if (flip) flips++;
-      const [better, worse] = difference > 0 !== flip ? [i, PROMPTS + i] : [PROMPTS + i, i];
+      const [better, worse] = difference > 0 !== flip ? [first, second] : [second, first];
       rows.push({
         prompt: text,
-        chosen: texts[better],
-        rejected: texts[worse],
+        chosen: better.text,
+        rejected: worse.text,
         prompt_ids: ids,
-        chosen_ids: tokens[better],
-        rejected_ids: tokens[worse],
+        chosen_ids: better.ids,
+        rejected_ids: worse.ids,
         flipped: flip,
       });
     });
@@ -101,6 +93,7 @@ export async function* pairs(
         'Raise the temperature, or use a labeller and prompts that fit each other.',
       );
     }
+    const tokens = answers.flat().map(({ ids }) => ids);
     yield metricsRow(name, state.step, {
       pairs: scalars['pairs']!,
       tie_rate: ties / PROMPTS,
@@ -109,4 +102,77 @@ export async function* pairs(
       mean_length: tokens.reduce((sum, ids) => sum + ids.length, 0) / tokens.length,
     });
   }
+}
+
+/** What a person judges where the experiment has no pairs stage to say it. */
+const UNSAID = { temperature: 1, max_new_tokens: 40, labeller: null };
+
+/**
+ * Pairs of the writer called `name`, from its number `from` on, as the experiment's pairs stage would sample them; those
+ * of two equal texts are left out, nobody could choose. Pure in (experiment, name, number).
+ */
+export async function freshPairs(
+  workshop: Pick<Workshop, 'experiment' | 'model' | 'readData'>,
+  name: string,
+  policy: Adapter | null,
+  from: number,
+  count: number,
+): Promise<AnswerPair[]> {
+  const { seed, stages } = workshop.experiment;
+  const stage = stages.find((one): one is PairsStage => one.kind === 'pairs') ?? UNSAID;
+  const label = stage.labeller && labelFunction(stage.labeller.name);
+  const prompts = await readPrompts(workshop, 'prompts', stage.max_new_tokens);
+  const queries = batchIndices(prompts.length, from + count, 0, seed, `${name} judged`)
+    .slice(from)
+    .map((row) => prompts[row]!);
+  const answers = await twice(workshop.model, policy, queries, {
+    seed: hash32(seed, name, 'judged'),
+    from: 2 * from,
+    temperature: stage.temperature,
+    maxNewTokens: stage.max_new_tokens,
+  });
+  return queries.flatMap((prompt, i) => {
+    const [first, second] = answers[i]!;
+    if (first.text.trim() === second.text.trim()) return [];
+    const difference = label ? label(prompt.text, first.text) - label(prompt.text, second.text) : 0;
+    const labelled = difference === 0 ? null : difference > 0 ? 0 : 1;
+    return { id: `${name}:${from + i}`, prompt, answers: [first, second], labelled };
+  });
+}
+
+function labelFunction(name: string): LabelFunction | undefined {
+  return Object.hasOwn(labellers, name) ? labellers[name] : undefined;
+}
+
+/** Two completions of each query; the draws are numbered from `from`. */
+async function twice(
+  model: LanguageModel,
+  policy: Adapter | null,
+  queries: readonly PromptExample[],
+  {
+    seed,
+    from,
+    temperature,
+    maxNewTokens,
+  }: { seed: number; from: number; temperature: number; maxNewTokens: number },
+): Promise<[Answer, Answer][]> {
+  const { tokens } = await generate(
+    model,
+    policy,
+    [...queries, ...queries].map(({ ids }) => ids),
+    {
+      maxNewTokens,
+      minNewTokens: 0,
+      temperature,
+      topK: 0,
+      topP: 1,
+      seed,
+      streams: Array.from({ length: 2 * queries.length }, (_, i) => from + i),
+    },
+  );
+  const answer = (ids: number[]): Answer => ({
+    text: model.tokenizer?.decode(ids, { skipSpecial: true }) ?? '',
+    ids,
+  });
+  return queries.map((_, i) => [answer(tokens[i]!), answer(tokens[queries.length + i]!)]);
 }

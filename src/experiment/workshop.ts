@@ -88,7 +88,7 @@ export async function adoptAdapters({ experiment, store, readData }: Workshop): 
 }
 
 export async function readPrompts(
-  { experiment, model, readData }: Workshop,
+  { experiment, model, readData }: Pick<Workshop, 'experiment' | 'model' | 'readData'>,
   part: 'prompts' | 'eval_prompts',
   newTokens: number,
 ): Promise<PromptExample[]> {

@@ -57,6 +57,21 @@ export interface TokenColumns {
   advantage?: number[];
 }
 
+/** Two answers to one prompt, for a person to choose between. */
+export interface AnswerPair {
+  /** Where it comes from: `pairs:17`, the row of pairs.jsonl; `ppo:3`, the fourth fresh one of that adapter. */
+  id: string;
+  prompt: { text: string; ids: number[] };
+  answers: [Answer, Answer];
+  /** The answer that the synthetic labeller holds to be better; null where it sees no difference. */
+  labelled: 0 | 1 | null;
+}
+
+export interface Answer {
+  text: string;
+  ids: number[];
+}
+
 /** One evaluated or watched completion, a row of samples.jsonl. */
 export interface SampleRow {
   checkpoint: string;
@@ -127,6 +142,16 @@ export type Command =
       prompts: string[];
       options: GenerateOptions;
     }
+  /** Fresh pairs of an experiment's prompts, numbered from `from`, by the adapter of a finished stage. */
+  | {
+      type: 'samplePairs';
+      request: number;
+      runId: string | null;
+      adapter: string | null;
+      experiment: Experiment;
+      from: number;
+      count: number;
+    }
   | {
       type: 'score';
       request: number;
@@ -161,6 +186,7 @@ export type Event =
   | { type: 'changed'; change: ChangeRow }
   | { type: 'report'; report: Report }
   | { type: 'generated'; request: number; completions: string[] }
+  | { type: 'sampledPairs'; request: number; pairs: AnswerPair[] }
   /** JSONL lines, in the order of the input rows. */
   | { type: 'rows'; request: number; rows: string }
   | { type: 'goldenResult'; request: number; backend: BackendName; rows: GoldenRow[] }

@@ -1,7 +1,7 @@
 // Where the worker finds files by the names that commands give: models and data of the site, directories that the
 // command line lends under /files/, and the stores of runs.
 
-import type { DataSource } from '../data/sources';
+import type { ReadBytes } from '../data/sources';
 import { hubDirectory } from '../model/hub';
 import type { LoadProgress, ReadFile } from '../model/types';
 import { PlaygroundError } from '../shared/errors';
@@ -29,9 +29,12 @@ export function directoryOf(source: ModelSource, onProgress: LoadProgress = () =
   );
 }
 
-/** The bytes of a data file, null if there is none. */
-export function readData({ at, path }: DataSource): Promise<Uint8Array | null> {
-  return fetched(at === 'site' ? siteFile(path) : path);
+/** What reads the data files of a run: null where there is none. A run kept in this browser has its own beside its
+ *  experiment, as `preferences.jsonl` made of a person's judgements. */
+export function dataOf(runId: string | null): ReadBytes {
+  const own = runId === null || runId.startsWith(DIRECTORY) ? null : idbRunStore(runId);
+  return async ({ at, path }) =>
+    at === 'site' ? fetched(siteFile(path)) : ((await own?.read(path)) ?? fetched(path));
 }
 
 /** The files of a run: `dir:URL` for the command line's, else one kept in this browser. */

@@ -6,18 +6,19 @@ import { openDevice, onDeviceProblem } from '../engine/device';
 import { memoryInUse } from '../engine/memory';
 import { Control } from '../experiment/control';
 import { runGolden } from '../experiment/golden';
+import { freshPairs } from '../experiment/pairs';
 import { generateRows, scoreRows } from '../experiment/rows';
 import { runExperiment } from '../experiment/run';
 import { generate } from '../model/generate';
 import { disposeModel, loadModel } from '../model/load';
 import type { Adapter } from '../model/lora';
 import { readPeft } from '../model/peft';
-import type { LanguageModel, LoadProgress, ReadFile } from '../model/types';
+import type { LanguageModel, LoadProgress, ReadFile, Tokenizer } from '../model/types';
 import { checkChange } from '../shared/changes';
 import { PlaygroundError, toPlainError } from '../shared/errors';
 import type { Experiment } from '../shared/experiment';
 import type { Command, DeviceReport, Event, ModelSource, SettingChange } from '../shared/protocol';
-import { directoryOf, readData, storeOf } from './files';
+import { dataOf, directoryOf, storeOf } from './files';
 
 type Of<T extends Command['type']> = Extract<Command, { type: T }>;
 
@@ -54,8 +55,9 @@ export class Host {
       case 'change':
         return void this.attempt(null, () => this.change(command.change));
       case 'generate':
-        // During a run it is answered between two steps, not after the last.
-        if (this.control) return void this.attempt(command.request, () => this.generate(command));
+      case 'samplePairs':
+        // During a run they are answered between two steps, not after the last.
+        if (this.control) return void this.attempt(command.request, () => this.compute(command));
         break;
       case 'start':
         if (this.control) {
@@ -101,6 +103,8 @@ export class Host {
         return this.start(command);
       case 'generate':
         return this.generate(command);
+      case 'samplePairs':
+        return this.samplePairs(command);
       case 'score':
         return this.rows(command, (model, adapter) =>
           scoreRows(model, adapter, command.rows, command.source),
@@ -150,6 +154,7 @@ export class Host {
       const model = await this.load(experiment.model);
       const store = storeOf(runId);
       const device = this.opened();
+      const readData = dataOf(runId);
       const run = runExperiment({ experiment, model, device, store, readData, resume, from, control, tell });
       await run.catch(() => undefined); // It has told what went wrong.
     } catch (error) {
@@ -160,13 +165,32 @@ export class Host {
     }
   }
 
-  private async generate({
-    request,
-    runId,
-    adapter: stage,
-    prompts,
-    options,
-  }: Of<'generate'>): Promise<void> {
+  private generate({ request, runId, adapter: stage, prompts, options }: Of<'generate'>): Promise<void> {
+    return this.withAdapter(runId, stage, async (model, tokenizer, adapter) => {
+      const ids = prompts.map((prompt) => tokenizer.encode(prompt, { special: true }));
+      const { tokens } = await generate(model, adapter, ids, {
+        ...options,
+        streams: prompts.map((_, i) => i),
+      });
+      const completions = tokens.map((some) => tokenizer.decode(some, { skipSpecial: true }));
+      this.tell({ type: 'generated', request, completions });
+    });
+  }
+
+  private samplePairs({ request, runId, adapter: stage, experiment, from, count }: Of<'samplePairs'>) {
+    return this.withAdapter(runId, stage, async (model, _, adapter) => {
+      const workshop = { experiment, model, readData: dataOf(runId) };
+      const pairs = await freshPairs(workshop, stage ?? 'base', adapter, from, count);
+      this.tell({ type: 'sampledPairs', request, pairs });
+    });
+  }
+
+  /** Lends the loaded model with the adapter that a stage of a run left (`null`: the bare model). */
+  private async withAdapter(
+    runId: string | null,
+    stage: string | null,
+    use: (model: LanguageModel, tokenizer: Tokenizer, adapter: Adapter | null) => Promise<void>,
+  ): Promise<void> {
     const model = this.model?.loaded;
     if (!model?.tokenizer) {
       throw new PlaygroundError(
@@ -175,18 +199,11 @@ export class Host {
         'Load one first.',
       );
     }
-    const { tokenizer } = model;
     const store = runId === null ? null : storeOf(runId);
     const read: ReadFile = (path) => store?.read(`adapters/${stage}/${path}`) ?? Promise.resolve(null);
     const adapter = stage === null ? null : await readPeft(model, read, stage);
     try {
-      const ids = prompts.map((prompt) => tokenizer.encode(prompt, { special: true }));
-      const { tokens } = await generate(model, adapter, ids, {
-        ...options,
-        streams: prompts.map((_, i) => i),
-      });
-      const completions = tokens.map((some) => tokenizer.decode(some, { skipSpecial: true }));
-      this.tell({ type: 'generated', request, completions });
+      await use(model, model.tokenizer, adapter);
     } finally {
       adapter?.dispose();
     }
