@@ -15,6 +15,7 @@ import {
 } from './arguments.ts';
 import { golden } from './commands/golden.ts';
 import { makeModel, presetNames } from './commands/make-model.ts';
+import { record } from './commands/record.ts';
 import { rows } from './commands/rows.ts';
 import { readExperiment, run } from './commands/run.ts';
 import { backends, hosts } from './session.ts';
@@ -60,6 +61,16 @@ const commands = {
       ...computing,
     },
   },
+  record: {
+    positional: 'EXPERIMENT.json',
+    flags: {
+      out: optional('a directory'),
+      from: optional('the directory of a finished run'),
+      seed: number(null, seed),
+      resume: toggle,
+      ...computing,
+    },
+  },
   validate: { positional: 'FILE', flags: {} },
   schema: { positional: null, flags: {} },
   'make-model': {
@@ -98,6 +109,10 @@ const runners: Record<Name, (given: readonly string[]) => Promise<boolean>> = {
     const { positional, values } = parseArguments('run', commands.run, given);
     return run({ ...values, experiment: positional, killAt: values['kill-at'] });
   },
+  record: (given) => {
+    const { positional, values } = parseArguments('record', commands.record, given);
+    return record({ ...values, experiment: positional, out: values.out ?? 'recorded' });
+  },
   validate: async (given) => {
     const { positional } = parseArguments('validate', commands.validate, given);
     const experiment = readExperiment(positional);
@@ -125,6 +140,7 @@ const inputCodes: readonly ErrorCode[] = [
   'bad-tokenizer',
   'bad-adapter',
   'bad-weights',
+  'bad-recording',
   'too-long',
   'not-found',
 ];

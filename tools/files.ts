@@ -20,9 +20,9 @@ export function readInput(path: string): string {
 }
 
 /** Writes a result file as a whole, making its folder. */
-export function writeOutput(path: string, text: string): void {
+export function writeOutput(path: string, content: string | Uint8Array): void {
   mkdirSync(dirname(resolve(path)), { recursive: true });
-  writeFileSync(`${path}.partial`, text);
+  writeFileSync(`${path}.partial`, content);
   renameSync(`${path}.partial`, path);
 }
 

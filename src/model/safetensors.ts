@@ -135,15 +135,31 @@ function halfToFloat(bits: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
-/** A file of float32 tensors in the order of their names, marked as PyTorch's (`{"format": "pt"}`), as PEFT wants. */
+/** The bits of the nearest binary16 numbers, ties to even; beyond ±65504 infinite. */
+export function toHalves(values: Float32Array): Uint16Array {
+  const single = new Float32Array(1);
+  const bits = new Uint32Array(single.buffer);
+  return Uint16Array.from(values, (value) => {
+    const size = Math.abs(value);
+    // The distance of two neighbours: 10 fraction bits below the leading one, and never below 2⁻²⁴.
+    const unit = 2 ** Math.max(-24, Math.floor(Math.log2(size || 1)) - 10);
+    const rounded = (size / unit + 2 ** 52 - 2 ** 52) * unit; // doubles of that size are whole numbers
+    single[0] = rounded * 2 ** -112; // the exponents' biases differ by 112
+    const half = rounded < 65536 ? (bits[0] ?? 0) >> 13 : 0x7c00;
+    return half | (value < 0 ? 0x8000 : 0);
+  });
+}
+
+/** A file of tensors, float32 or the bits of float16, in the order of their names, marked as PyTorch's as PEFT wants. */
 export function writeSafetensors(
-  tensors: ReadonlyMap<string, { shape: readonly number[]; values: Float32Array }>,
+  tensors: ReadonlyMap<string, { shape: readonly number[]; values: Float32Array | Uint16Array }>,
 ): Uint8Array {
   const header: Record<string, unknown> = { __metadata__: { format: 'pt' } };
   const sorted = [...tensors].sort(([a], [b]) => (a < b ? -1 : 1));
   let end = 0;
   for (const [name, { shape, values }] of sorted) {
-    header[name] = { dtype: 'F32', shape, data_offsets: [end, (end += values.byteLength)] };
+    const dtype = values instanceof Uint16Array ? 'F16' : 'F32';
+    header[name] = { dtype, shape, data_offsets: [end, (end += values.byteLength)] };
   }
   const text = new TextEncoder().encode(JSON.stringify(header));
   const start = 8 + Math.ceil(text.length / 8) * 8;

@@ -10,6 +10,7 @@ export type ErrorCode =
   | 'bad-tokenizer'
   | 'bad-adapter'
   | 'bad-weights'
+  | 'bad-recording'
   | 'too-long'
   | 'not-finite'
   | 'not-found'

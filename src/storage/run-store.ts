@@ -16,7 +16,7 @@ export interface RunStore {
   remove(path: string): Promise<void>;
 }
 
-export async function readText(store: RunStore, path: string): Promise<string | null> {
+export async function readText(store: Pick<RunStore, 'read'>, path: string): Promise<string | null> {
   const bytes = await store.read(path);
   return bytes && new TextDecoder().decode(bytes);
 }
