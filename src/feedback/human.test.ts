@@ -44,7 +44,7 @@ describe('a judgement', () => {
       fc.property(fc.boolean(), fc.constantFrom<Verdict>('1', '2'), (turned, verdict) => {
         const order: [0, 1] | [1, 0] = turned ? [1, 0] : [0, 1];
         const row = judged(pair('a'), verdict, order);
-        const shown = order.map((at) => pair('a').answers[at]!.text);
+        const shown = order.map((at) => pair('a').answers[at].text);
         expect(row.chosen).toBe(shown[Number(verdict) - 1]);
         expect(row.rejected).toBe(shown[2 - Number(verdict)]);
         expect(row.labeller_agrees).toBe(row.chosen === 'kind a');
