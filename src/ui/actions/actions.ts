@@ -23,10 +23,16 @@ export interface Action {
   run: () => void;
 }
 
+/** Seconds of rest before every step, from none to slow enough to talk over. */
+const PACES = [0, 0.5, 1, 2, 5];
+
 const always = (): boolean => true;
 
 /** What can be done on every view. */
-export function pageActions(playground: Playground, openHelp: () => void): Action[] {
+export function pageActions(
+  playground: Playground,
+  open: Record<'help' | 'checkpoints', () => void>,
+): Action[] {
   const { session } = playground;
   const is = (...states: (typeof session.run)[]) => states.includes(session.run);
   return [
@@ -83,6 +89,33 @@ export function pageActions(playground: Playground, openHelp: () => void): Actio
       icon: 'stop',
       enabled: () => session.busy,
       run: () => playground.command('stop'),
+    },
+    {
+      id: 'go-back',
+      group: 'Run',
+      label: 'Go back to a checkpoint…',
+      keys: ['b'],
+      icon: 'undo',
+      enabled: () => session.runId !== null && !session.busy,
+      run: open.checkpoints,
+    },
+    {
+      id: 'slower',
+      group: 'Run',
+      label: 'Slower: rest longer before every step',
+      keys: ['-'],
+      icon: 'minus',
+      enabled: () => playground.pace < PACES[PACES.length - 1]!,
+      run: () => (playground.pace = PACES.find((pace) => pace > playground.pace) ?? playground.pace),
+    },
+    {
+      id: 'faster',
+      group: 'Run',
+      label: 'Faster: rest less',
+      keys: ['+'],
+      icon: 'plus',
+      enabled: () => playground.pace > 0,
+      run: () => (playground.pace = PACES.findLast((pace) => pace < playground.pace) ?? 0),
     },
     {
       id: 'undo',
@@ -145,7 +178,7 @@ export function pageActions(playground: Playground, openHelp: () => void): Actio
       keys: ['?'],
       icon: 'info',
       enabled: always,
-      run: openHelp,
+      run: open.help,
     },
   ];
 }

@@ -41,12 +41,14 @@ class Registry {
   readonly handle = (event: KeyboardEvent): void => {
     if (event.defaultPrevented || event.repeat || document.querySelector('dialog[open]')) return;
     const target = event.target instanceof Element ? event.target : null;
-    const writing = target?.closest(
+    const field = target?.closest<HTMLInputElement>(
       'input:not([type=radio], [type=checkbox]), textarea, select, [contenteditable]',
     );
+    // In the field of a setting that holds no half-typed value, undo means the setting.
+    const settled = (event.ctrlKey || event.metaKey) && field?.dataset['shown'] === field?.value;
     // Space presses the button or tab that has the focus.
     const own = event.key === ' ' && target?.closest('button, a, summary, input, [role=slider]');
-    if (writing || own) return;
+    if ((field && !settled) || own) return;
     const action = this.list.findLast(
       ({ keys, enabled }) =>
         keys.some((key) => (this.characters || !isCharacter(key)) && matches(key, event)) && enabled(),

@@ -1,17 +1,23 @@
 // What the person has before them: the experiment being edited, the station in focus, the run that can be continued,
 // and what the buttons do. Views read it; only its methods change it.
 
+import { changesBetween, liveSettings } from '../../shared/changes';
 import { contradictions, type Problem } from '../../shared/contradictions';
-import type { Experiment } from '../../shared/experiment';
+import { type Experiment, stageNames } from '../../shared/experiment';
 import { toPlainError } from '../../shared/errors';
 import type { Command } from '../../shared/protocol';
+import { checkpointId, type CheckpointPlace } from '../../storage/checkpoints';
 import type { Setting, SettingValue } from '../../shared/setting';
 import { readSetting, sameValue, settingsAt, writeSetting, type Place } from '../lib/draft';
 import { begin, record, redo, undo, type History } from '../lib/history';
 import { stationsOf, type Station } from '../lib/stations';
 import { Overlays } from './overlays.svelte';
-import { newRunId, rememberRun, type RunName, type SavedRun } from './saved';
+import { holdRun, isHeld, whenFree } from './locks';
+import { experimentOf, newRunId, rememberRun, type RunName, savedRun, type SavedRun } from './saved';
 import type { Session } from './session.svelte';
+
+/** Milliseconds between two looks at a run that another tab computes. */
+const WATCH_EVERY = 2000;
 
 export class Playground {
   /** Runs whose curves lie under this one's in the charts. */
@@ -21,6 +27,11 @@ export class Playground {
   /** The run at work, or the one that can be continued when it no longer is; see `canContinue`. */
   private unfinished = $state.raw<RunName | null>(null);
   private chosen = $state<string | null>(null);
+  private rest = $state(0);
+  /** Whether another tab computes the run on show, and this one only looks on. */
+  elsewhere = $state(false);
+  private watching: AbortController | null = null;
+  private letGo: (() => void) | null = null;
 
   constructor(
     readonly session: Session,
@@ -37,7 +48,18 @@ export class Playground {
 
   /** Every change can be undone. */
   set draft(next: Experiment) {
-    this.history = record(this.history, next);
+    this.move(record(this.history, next));
+  }
+
+  /** What a run at work can take up of the change, it does before its next step. */
+  private move(history: History<Experiment>): void {
+    const before = this.draft;
+    this.history = history;
+    if (this.session.busy) this.sendChanges(before);
+  }
+
+  private sendChanges(before: Experiment): void {
+    for (const change of changesBetween(before, this.draft)) this.send({ type: 'change', change });
   }
 
   get canUndo(): boolean {
@@ -49,11 +71,11 @@ export class Playground {
   }
 
   undo(): void {
-    this.history = undo(this.history);
+    this.move(undo(this.history));
   }
 
   redo(): void {
-    this.history = redo(this.history);
+    this.move(redo(this.history));
   }
 
   /** Whether anything differs from what is shipped. */
@@ -72,7 +94,7 @@ export class Playground {
 
   get canContinue(): boolean {
     const { run } = this.session;
-    return this.unfinished !== null && (run === 'stopped' || run === 'failed');
+    return this.unfinished !== null && !this.elsewhere && (run === 'stopped' || run === 'failed');
   }
 
   /** The station in focus: the one chosen, else where the run is. */
@@ -106,14 +128,23 @@ export class Playground {
     return readSetting(this.draft, place, setting);
   }
 
+  /** Of a stage that is not shipped, the table's default. */
   shippedValue(place: Place, setting: Setting): SettingValue | undefined {
-    return readSetting(this.shipped, place, setting);
+    if (typeof place !== 'number') return readSetting(this.shipped, place, setting);
+    const at = stageNames(this.shipped.stages).indexOf(this.stations[place + 2]?.name ?? '');
+    return at < 0 ? setting.default : readSetting(this.shipped, at, setting);
   }
 
-  /** Whether a run is at work with another value, so that a change waits for the next one. */
-  waits(place: Place, setting: Setting): boolean {
-    if (!this.session.busy || this.unfinished === null) return false;
-    return !sameValue(this.value(place, setting), readSetting(this.unfinished.experiment, place, setting));
+  /** When a value takes hold that the run at work does not have; '' where it has it, or none is at work. */
+  waits(place: Place, setting: Setting): '' | 'next step' | 'next run' {
+    const { busy, experiment } = this.session;
+    if (!busy || !experiment) return '';
+    const stage = typeof place === 'number' ? this.draft.stages[place] : undefined;
+    const same = stage === undefined || experiment.stages[place as number]?.kind === stage.kind;
+    if (same && sameValue(this.value(place, setting), readSetting(experiment, place, setting))) return '';
+    const name = this.stations[(place as number) + 2]?.name ?? '';
+    const live = stage && liveSettings(stage).some(({ key }) => key === setting.key);
+    return same && live && this.session.stage(name)?.state !== 'finished' ? 'next step' : 'next run';
   }
 
   change(place: Place, setting: Setting, value: SettingValue | undefined): void {
@@ -134,9 +165,47 @@ export class Playground {
 
   /** Takes up what the last visit left: a finished run is shown, an unfinished one is offered. */
   restore(saved: SavedRun): void {
-    this.history = begin(saved.experiment);
     this.session.restore(saved);
+    this.history = begin(this.session.experiment ?? saved.experiment);
     this.unfinished = saved.report ? null : saved;
+  }
+
+  /** Shows a run kept in this browser; one that another tab is at work on is followed as it goes. */
+  async open(runId: string): Promise<void> {
+    if (this.session.busy) return;
+    this.watching?.abort();
+    const saved = await savedRun(runId);
+    if (!saved) return;
+    this.restore(saved);
+    this.chosen = null;
+    this.send({ type: 'loadModel', model: saved.experiment.model });
+    if (!saved.report && (await isHeld(runId))) await this.watch(runId);
+  }
+
+  /** Reads the run again and again, until no tab is at work on it any more or this one turns to something else. */
+  private async watch(runId: string): Promise<void> {
+    const watching = (this.watching = new AbortController());
+    const { signal } = watching;
+    this.elsewhere = true;
+    const freed = whenFree(runId, signal).then(
+      () => true,
+      () => true,
+    );
+    const later = () => new Promise<false>((done) => setTimeout(() => done(false), WATCH_EVERY));
+    for (let free = false; !free && !signal.aborted;) {
+      free = await Promise.race([freed, later()]);
+      const saved = await savedRun(runId);
+      if (signal.aborted || !saved) break;
+      if (free) this.restore(saved);
+      else this.session.restore(saved);
+    }
+    if (this.watching === watching) this.elsewhere = false;
+  }
+
+  /** A run has ended: another tab may go on with it. */
+  release(): void {
+    this.letGo?.();
+    this.letGo = null;
   }
 
   /** Settings of a station that cannot go together, errors before warnings. */
@@ -160,24 +229,65 @@ export class Playground {
     await this.begin({ runId: newRunId(this.draft.name), experiment: this.draft }, false);
   }
 
-  /** Goes on with a run that was left, stopped or failed, from its last checkpoint and with its own settings. */
+  /** Starts a run made from another one; `prepare` writes what it begins with beside its experiment. */
+  async derive(experiment: Experiment, prepare: (runId: string) => Promise<void>): Promise<void> {
+    if (this.session.busy) return;
+    const runId = newRunId(experiment.name);
+    try {
+      await prepare(runId);
+    } catch (error) {
+      this.session.error = toPlainError(error);
+      return;
+    }
+    this.draft = experiment;
+    await this.begin({ runId, experiment }, false);
+  }
+
+  /** Goes on with a run that was left, stopped or failed, from its last checkpoint and with its own settings, but for
+   *  those that a run at work can take up. */
   async continue(): Promise<void> {
     if (!this.unfinished) return;
-    this.draft = this.unfinished.experiment;
+    const { experiment } = this.unfinished;
+    const kinds = (of: Experiment) => of.stages.map(({ kind }) => kind).join();
+    if (kinds(this.draft) !== kinds(experiment)) this.draft = experiment;
     await this.begin(this.unfinished, true);
+  }
+
+  /** Goes on with the run on show from a checkpoint that is not its last; what came after is forgotten. */
+  async goBack(place: CheckpointPlace): Promise<void> {
+    const { runId } = this.session;
+    const experiment = runId === null ? null : await experimentOf(runId);
+    if (runId === null || !experiment) return;
+    this.session.goBack(place);
+    await this.begin({ runId, experiment }, true, checkpointId(place));
+  }
+
+  /** Slow motion: seconds of rest before every step. */
+  get pace(): number {
+    return this.rest;
+  }
+
+  set pace(seconds: number) {
+    this.rest = seconds;
+    this.send({ type: 'pace', seconds });
   }
 
   command(type: 'pause' | 'resume' | 'step' | 'stop'): void {
     this.send({ type });
   }
 
-  private async begin(run: RunName, resume: boolean): Promise<void> {
+  private async begin(run: RunName, resume: boolean, from?: string): Promise<void> {
     const { session } = this;
     this.chosen = null;
-    this.unfinished = run;
+    this.watching?.abort();
+    this.elsewhere = false;
     try {
+      this.letGo = await holdRun(run.runId);
+      if (!this.letGo) return await this.open(run.runId);
+      this.unfinished = run;
       await rememberRun(run);
-      session.start(run.runId, run.experiment, resume);
+      session.start(run.runId, run.experiment, resume, from);
+      if (resume && session.experiment) this.sendChanges(session.experiment);
     } catch (error) {
       session.error = toPlainError(error);
     }

@@ -2,7 +2,7 @@
 // if it did not. The worker writes a run's files; the page adds only the experiment it was started with.
 
 import type { Experiment } from '../../shared/experiment';
-import type { MetricsRow, Report, SampleRow } from '../../shared/protocol';
+import type { ChangeRow, MetricsRow, Report, SampleRow } from '../../shared/protocol';
 import { parseExperiment } from '../../shared/validate';
 import { idbRunStore, listRuns } from '../../storage/idb-store';
 import { readText, writeText } from '../../storage/run-store';
@@ -16,6 +16,8 @@ export interface RunName {
 export interface SavedRun extends RunName {
   metrics: MetricsRow[];
   samples: SampleRow[];
+  /** Settings that were changed while it was at work. */
+  changes: ChangeRow[];
   /** Null if the run has not finished. */
   report: Report | null;
 }
@@ -35,27 +37,42 @@ export async function rememberRun({ runId, experiment }: RunName): Promise<void>
 /** The newest run, or null if this browser has none that can be read. */
 export async function lastRun(): Promise<SavedRun | null> {
   for (const runId of (await listRuns()).reverse()) {
-    const store = idbRunStore(runId);
-    const text = await readText(store, EXPERIMENT_FILE);
-    if (text === null) continue;
-    const experiment = parsed(text);
-    if (experiment === null) continue;
-    const report = await readText(store, 'report.json');
-    return {
-      runId,
-      experiment,
-      metrics: parseLines<MetricsRow>(await readText(store, 'metrics.jsonl')),
-      samples: await samplesOf(runId),
-      report: report === null ? null : (JSON.parse(report) as Report),
-    };
+    const saved = await savedRun(runId);
+    if (saved) return saved;
   }
   return null;
 }
 
-/** Null for a run of another version of the playground, which this one could not go on with. */
-function parsed(text: string): Experiment | null {
+/** What a run has written so far, or null if it cannot be read. */
+export async function savedRun(runId: string): Promise<SavedRun | null> {
+  const experiment = await experimentOf(runId);
+  if (experiment === null) return null;
+  const store = idbRunStore(runId);
+  return {
+    runId,
+    experiment,
+    metrics: await metricsOf(runId),
+    samples: await samplesOf(runId),
+    changes: parseLines<ChangeRow>(await readText(store, 'changes.jsonl')),
+    report: await reportOf(runId),
+  };
+}
+
+export async function metricsOf(runId: string): Promise<MetricsRow[]> {
+  return parseLines<MetricsRow>(await readText(idbRunStore(runId), 'metrics.jsonl'));
+}
+
+/** Null of a run that has not finished. */
+export async function reportOf(runId: string): Promise<Report | null> {
+  const text = await readText(idbRunStore(runId), 'report.json');
+  return text === null ? null : (JSON.parse(text) as Report);
+}
+
+/** What a run was started with; null for one of another version of the playground, which this could not go on with. */
+export async function experimentOf(runId: string): Promise<Experiment | null> {
+  const text = await readText(idbRunStore(runId), EXPERIMENT_FILE);
   try {
-    return parseExperiment(text, EXPERIMENT_FILE).experiment;
+    return text === null ? null : parseExperiment(text, EXPERIMENT_FILE).experiment;
   } catch {
     return null;
   }

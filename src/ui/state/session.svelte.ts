@@ -1,9 +1,11 @@
 // What the worker has told so far: its device, its model, and the run with its stages, metrics, samples and report.
 // Metrics and samples are kept in plain classes; `shown` is set at most ten times a second and is what views watch.
 
+import { withChanges } from '../../shared/changes';
 import type { PlainError } from '../../shared/errors';
 import { stageNames, type Experiment, type Stage } from '../../shared/experiment';
 import type {
+  AnswerPair,
   Command,
   DeviceReport,
   Event,
@@ -14,6 +16,8 @@ import type {
   SampleRow,
   StageState,
 } from '../../shared/protocol';
+import type { RecordedRun } from '../../shared/recording';
+import type { CheckpointPlace } from '../../storage/checkpoints';
 import { plannedSteps, runShare, secondsLeft, stageWork, type StageProgress } from '../lib/progress';
 import { Redraw, redrawInterval } from '../lib/redraw';
 import { SampleBook } from '../lib/samples';
@@ -48,15 +52,18 @@ export class Session {
   model = $state.raw<ModelReport | null>(null);
   run = $state<StageState>('waiting');
   runId = $state<string | null>(null);
-  /** What the run on show was started with. */
+  /** What the run on show was started with, and changed to since. */
   experiment = $state.raw<Experiment | null>(null);
   report = $state.raw<Report | null>(null);
   error = $state.raw<PlainError | null>(null);
   /** The point in time that the timeline looks at; null while it is the present. Charts and samples follow it. */
   moment = $state.raw<PointInTime | null>(null);
+  /** The recording that is on show instead of a run of this machine. */
+  recorded = $state.raw<RecordedRun | null>(null);
 
   private readonly redraw = new Redraw(() => this.show(), redrawInterval);
   private readonly answers = new Requests<string[]>();
+  private readonly pairs = new Requests<AnswerPair[]>();
   private told: Told = { metrics: new MetricsBook(), samples: new SampleBook(), stages: [] };
   private shown = $state.raw<Told>(this.told);
   private ownSecondsLeft: number | null = null;
@@ -67,8 +74,9 @@ export class Session {
     return this.shown.stages;
   }
 
+  /** A run is at work; one that is only played is not. */
   get busy(): boolean {
-    return this.run === 'running' || this.run === 'paused';
+    return this.recorded === null && (this.run === 'running' || this.run === 'paused');
   }
 
   /** Share of the run that is done, in [0, 1]. */
@@ -107,11 +115,11 @@ export class Session {
   }
 
   /** Starts a run, or goes on with one from its checkpoint. */
-  start(runId: string, experiment: Experiment, resume: boolean): void {
+  start(runId: string, experiment: Experiment, resume: boolean, from?: string): void {
     if (!resume || runId !== this.runId) this.reset(runId, experiment);
     this.error = null;
     this.run = 'running';
-    this.send({ type: 'start', runId, experiment, resume });
+    this.send({ type: 'start', runId, experiment, resume, ...(from !== undefined && { from }) });
   }
 
   /** Forgets the last run and lists the stages of the next, so that what a run told can be shown again. */
@@ -132,6 +140,29 @@ export class Session {
     this.run = 'waiting';
     this.report = null;
     this.error = null;
+    this.moment = null;
+    this.recorded = null;
+    this.show();
+  }
+
+  /** Makes ready for a recording, which is told as it is played. */
+  showRecorded(runId: string | null, run: RecordedRun): void {
+    this.reset(runId, withChanges(run.experiment, run.changes));
+    this.recorded = run;
+    this.model ??= run.model;
+  }
+
+  /** Forgets what the run told after a checkpoint. */
+  goBack({ stage, step }: CheckpointPlace): void {
+    const { metrics, samples, stages } = this.told;
+    if (!this.experiment) return;
+    this.reset(this.runId, this.experiment);
+    this.told.samples = samples;
+    for (const { name } of stages.slice(0, stage + 1)) {
+      const all = name !== stages[stage]?.name;
+      for (const row of metrics.of(name).rows) if (all || row.step <= step) this.file(row);
+      if (all) this.change(name, { state: 'finished' });
+    }
     this.show();
   }
 
@@ -143,9 +174,22 @@ export class Session {
     );
   }
 
+  /** Pairs of answers to the experiment's prompts, numbered from `from`, by the adapter of a stage. */
+  samplePairs(
+    experiment: Experiment,
+    adapter: string | null,
+    from: number,
+    count: number,
+  ): Promise<AnswerPair[]> {
+    const { runId } = this;
+    return this.pairs.ask((request) =>
+      this.send({ type: 'samplePairs', request, runId, adapter, experiment, from, count }),
+    );
+  }
+
   /** Shows a run that an earlier visit left behind. */
-  restore({ runId, experiment, metrics, samples, report }: SavedRun): void {
-    this.reset(runId, experiment);
+  restore({ runId, experiment, metrics, samples, report, changes }: SavedRun): void {
+    this.reset(runId, withChanges(experiment, changes));
     for (const row of metrics) this.file(row);
     this.addSamples(samples);
     this.report = report;
@@ -193,8 +237,14 @@ export class Session {
       case 'report':
         this.report = event.report;
         break;
+      case 'changed':
+        this.experiment &&= withChanges(this.experiment, [event.change]);
+        break;
       case 'generated':
         this.answers.answer(event.request, event.completions);
+        break;
+      case 'sampledPairs':
+        this.pairs.answer(event.request, event.pairs);
         break;
       case 'error':
         this.fail(event);
@@ -233,7 +283,7 @@ export class Session {
   }
 
   private fail({ request, error }: Extract<Event, { type: 'error' }>): void {
-    if (request !== null && this.answers.fail(request, error)) return;
+    if (request !== null && [this.answers, this.pairs].some((asked) => asked.fail(request, error))) return;
     this.error = error;
     this.loading = null;
   }
