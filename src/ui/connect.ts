@@ -7,6 +7,7 @@ import type { Command, Event } from '../shared/protocol';
 import { parseExperiment } from '../shared/validate';
 import { startWorker, type WorkerClient } from '../worker/client';
 import { Playground } from './state/playground.svelte';
+import { isHeld } from './state/locks';
 import { lastRun, samplesOf } from './state/saved';
 import { Session } from './state/session.svelte';
 
@@ -53,6 +54,7 @@ export function connect(address: URLSearchParams): { playground: Playground; wak
 
   const hear = (event: Event): void => {
     session.receive(event);
+    if (event.type === 'run' && !session.busy) playground.release();
     const { runId } = session;
     if (event.type !== 'report' || runId === null) return;
     samplesOf(runId).then(
@@ -64,7 +66,10 @@ export function connect(address: URLSearchParams): { playground: Playground; wak
   const wake = async (): Promise<void> => {
     try {
       const saved = await lastRun();
-      if (saved && !session.busy) playground.restore(saved);
+      if (saved && !session.busy) {
+        playground.restore(saved);
+        if (!saved.report && (await isHeld(saved.runId))) void playground.open(saved.runId);
+      }
     } catch (error) {
       session.error = toPlainError(error);
     }

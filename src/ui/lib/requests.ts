@@ -7,13 +7,15 @@ interface Waiting<T> {
   reject: (error: PlainError) => void;
 }
 
+/** Numbers are never used twice on a page, whoever asks. */
+let last = 0;
+
 export class Requests<T> {
   private readonly waiting = new Map<number, Waiting<T>>();
-  private last = 0;
 
   /** Numbers a question, asks it, and resolves with its answer; a PlainError rejects it. */
   ask(question: (request: number) => void): Promise<T> {
-    const request = ++this.last;
+    const request = ++last;
     return new Promise((resolve, reject) => {
       this.waiting.set(request, { resolve, reject });
       question(request);
