@@ -4,10 +4,14 @@ import { mount } from 'svelte';
 import App from './ui/App.svelte';
 import './ui/app.css';
 import { connect } from './ui/connect';
+import { isolate } from './ui/isolate';
 
 const target = document.getElementById('app');
 if (target) {
   const { playground, wake } = connect(new URL(location.href).searchParams);
   mount(App, { target, props: { playground } });
-  requestAnimationFrame(() => setTimeout(() => void wake()));
+  const begin = async (): Promise<void> => {
+    if (!(await isolate())) await wake();
+  };
+  requestAnimationFrame(() => setTimeout(() => void begin()));
 }
