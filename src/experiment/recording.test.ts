@@ -39,6 +39,7 @@ const sample = (checkpoint: string, prompt: string, more: object = {}): SampleRo
   ...more,
 });
 
+const change = { stage: 'ppo', step: 1, key: 'kl_coef', value: 0.1 };
 const values = new Float32Array([0.1, -0.2, 1 / 3, 1e-7, 0, 65504, -3.14159, 2 ** -24]);
 
 function finishedRun(samples: SampleRow[], metrics: object[]): MemoryStore {
@@ -48,6 +49,7 @@ function finishedRun(samples: SampleRow[], metrics: object[]): MemoryStore {
   const lines = (rows: object[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
   write('metrics.jsonl', lines(metrics));
   write('samples.jsonl', lines(samples));
+  write('changes.jsonl', lines([change]));
   write('report.json', JSON.stringify(report));
   write('pairs.jsonl', '{"not":"kept"}\n');
   for (const stage of ['sft', 'ppo']) {
@@ -71,7 +73,7 @@ const packed = () => packRun(finishedRun(watched, METRICS), experiment, model);
 describe('a packed run', () => {
   it('comes back with its experiment, report, model, samples and token columns', async () => {
     const { run } = readRecording(await packed(), 'x');
-    expect(run).toMatchObject({ experiment, report, model, samples: watched });
+    expect(run).toMatchObject({ experiment, report, model, samples: watched, changes: [change] });
   });
 
   it('keeps metrics to five digits and whole numbers whole', async () => {
@@ -187,6 +189,7 @@ describe('reading', () => {
       'adapters[0].path is "dpo/adapter',
       (head) => (head['adapters'] = [{ path: 'dpo/adapter_config.json', length: 0 }]),
     ],
+    ['changes[0].value is "x"', (head) => (head['changes'] = [{ ...change, value: 'x' }])],
     ['model.parameters is "many"', (head) => (head['model'] = { ...model, parameters: 'many' })],
     ['seed', (head) => Object.assign(head['experiment'] as object, { seed: 'x' })],
   ])('says what is wrong: %s', async (message, change) => {

@@ -4,7 +4,7 @@
 import { floats, parseSafetensors, toHalves, writeSafetensors } from '../model/safetensors';
 import { PlaygroundError } from '../shared/errors';
 import type { Experiment } from '../shared/experiment';
-import type { MetricsRow, ModelReport, Report, SampleRow } from '../shared/protocol';
+import type { ChangeRow, MetricsRow, ModelReport, Report, SampleRow } from '../shared/protocol';
 import { type Recording, writeRecording } from '../shared/recording';
 import { readText, type RunStore } from '../storage/run-store';
 
@@ -45,6 +45,7 @@ export async function packRun(
     model,
     metrics: metrics.map(rounded),
     samples: worthKeeping(samples),
+    changes: await rows<ChangeRow>(store, 'changes.jsonl'),
     report: report === null ? null : (JSON.parse(report) as Report),
   };
   return writeRecording({ run, adapters });

@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'bad-adapter'
   | 'bad-weights'
   | 'bad-recording'
+  | 'bad-link'
   | 'too-long'
   | 'not-finite'
   | 'not-found'
@@ -19,6 +20,7 @@ export type ErrorCode =
   | 'device-lost'
   | 'out-of-memory'
   | 'storage-failed'
+  | 'cancelled'
   | 'bug';
 
 /** What crosses the worker boundary: structured-cloneable. */

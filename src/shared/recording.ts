@@ -4,7 +4,15 @@
 
 import { PlaygroundError } from './errors';
 import { stageNames, type Experiment } from './experiment';
-import type { Interval, MetricsRow, ModelReport, Report, SampleRow, TokenColumns } from './protocol';
+import type {
+  ChangeRow,
+  Interval,
+  MetricsRow,
+  ModelReport,
+  Report,
+  SampleRow,
+  TokenColumns,
+} from './protocol';
 import { parseExperiment } from './validate';
 
 /** What a replay shows. */
@@ -14,6 +22,8 @@ export interface RecordedRun {
   model: ModelReport | null;
   metrics: MetricsRow[];
   samples: SampleRow[];
+  /** Settings that were changed while it was at work. */
+  changes: ChangeRow[];
   /** Null of a run that has not finished. */
   report: Report | null;
 }
@@ -138,13 +148,22 @@ class Reader {
     optional('report', this.report);
     this.list(head['metrics'], 'metrics', this.row);
     this.list(head['samples'], 'samples', this.sample);
+    this.list(head['changes'], 'changes', (value, path) => {
+      const change = this.object(value, path);
+      for (const key of ['stage', 'key']) this.text(change[key], `${path}.${key}`);
+      this.count(change['step'], `${path}.step`);
+      if (change['value'] !== null) this.number(change['value'], `${path}.value`);
+    });
     this.list(head['adapters'], 'adapters', (value, path) => {
       const { path: name, length } = this.object(value, path);
       this.text(name, `${path}.path`);
       this.count(length, `${path}.length`);
     });
-    const { experiment, model, metrics, samples, report, adapters } = head;
-    return { fields: { experiment, model, metrics, samples, report }, files: adapters as StoredFile[] };
+    const { experiment, model, metrics, samples, changes, report, adapters } = head;
+    return {
+      fields: { experiment, model, metrics, samples, changes, report },
+      files: adapters as StoredFile[],
+    };
   }
 
   private readonly model: Check = (value, path) => {
