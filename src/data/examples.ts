@@ -8,7 +8,7 @@ import type { Sequence } from './batches';
 import type { CompletionRow, Part, PreferenceRow, PromptRow } from './records';
 
 /** What of a language model the data must fit. */
-interface Reader extends Pick<LanguageModel, 'tokenizer'> {
+export interface Reader extends Pick<LanguageModel, 'tokenizer'> {
   config: Pick<ModelConfig, 'vocabulary' | 'context' | 'eosId'>;
 }
 

@@ -30,25 +30,39 @@ export interface LabelledRow extends CompletionRow {
   label: boolean;
 }
 
-/** TRL's names of the types of data set. */
+/** TRL's names of the types of data set; `any-preference`, for who can use both, is a file of either. */
 export interface RowTypes {
   'prompt-only': PromptRow;
   'prompt-completion': CompletionRow;
   preference: PreferenceRow;
   'unpaired-preference': LabelledRow;
+  'any-preference': PreferenceRow | LabelledRow;
 }
 
 /** Reads a data file. `source` names it in messages. Throws PlaygroundError('bad-data'). */
 export function parseRows<T extends keyof RowTypes>(text: string, source: string, type: T): RowTypes[T][] {
-  const raw = source.toLowerCase().endsWith('.csv') ? parseCsv(text, source) : parseJsonl(text, source);
-  if (raw.length === 0) {
-    throw new PlaygroundError(
-      'bad-data',
-      `${source} has no rows.`,
-      'Give a file with one JSON object a line.',
-    );
+  return rawRows(text, source).map((row) => readRow(row, source, type));
+}
+
+/** The rows as they stand. `guard` is given each line to read, and may catch what it throws, which leaves the line out. */
+export function rawRows(
+  text: string,
+  source: string,
+  guard: (line: number, read: () => RawRow) => RawRow | null = (_, read) => read(),
+): RawRow[] {
+  const isCsv = source.toLowerCase().endsWith('.csv');
+  const lines = isCsv ? [] : jsonLines(text);
+  if (!isCsv && lines.length > 0) {
+    return lines.flatMap((content, i) => guard(i + 1, () => jsonRow(content, source, i + 1)) ?? []);
   }
-  return raw.map((row) => READERS[type](new FieldReader(row, source)));
+  const rows = isCsv ? parseCsv(text, source) : [];
+  if (rows.length > 0) return rows;
+  throw new PlaygroundError('bad-data', `${source} has no rows.`, 'Give a file with one JSON object a line.');
+}
+
+/** One row as its type. Throws PlaygroundError('bad-data') naming line and field. */
+export function readRow<T extends keyof RowTypes>(row: RawRow, source: string, type: T): RowTypes[T] {
+  return READERS[type](new FieldReader(row, source));
 }
 
 const READERS: { [T in keyof RowTypes]: (row: FieldReader) => RowTypes[T] } = {
@@ -63,32 +77,36 @@ const READERS: { [T in keyof RowTypes]: (row: FieldReader) => RowTypes[T] } = {
     completion: row.completion('completion'),
     label: row.label(),
   }),
+  'any-preference': (row) =>
+    READERS[row.has('label') || row.has('completion') ? 'unpaired-preference' : 'preference'](row),
 };
 
-interface RawRow {
+export interface RawRow {
   line: number;
   fields: Record<string, unknown>;
 }
 
-/** One JSON object a line; a line break may end the last. */
-function parseJsonl(text: string, source: string): RawRow[] {
+/** A line break may end the last. */
+function jsonLines(text: string): string[] {
   const lines = text.replace(/^\uFEFF/, '').split('\n');
   if (lines[lines.length - 1]?.trim() === '') lines.pop();
-  return lines.map((content, i) => {
-    const line = i + 1;
-    if (content.trim() === '') {
-      throw new PlaygroundError('bad-data', `${source}, line ${line} is empty.`, 'Remove the line.');
-    }
-    const value = parseLine(content, source, line);
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      throw new PlaygroundError(
-        'bad-data',
-        `${source}, line ${line} is ${show(value)}, not an object.`,
-        'Write each row as one object on one line, like {"prompt": "…", "completion": "…"}.',
-      );
-    }
-    return { line, fields: value as Record<string, unknown> };
-  });
+  return lines;
+}
+
+/** One JSON object. */
+function jsonRow(content: string, source: string, line: number): RawRow {
+  if (content.trim() === '') {
+    throw new PlaygroundError('bad-data', `${source}, line ${line} is empty.`, 'Remove the line.');
+  }
+  const value = parseLine(content, source, line);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new PlaygroundError(
+      'bad-data',
+      `${source}, line ${line} is ${show(value)}, not an object.`,
+      'Write each row as one object on one line, like {"prompt": "…", "completion": "…"}.',
+    );
+  }
+  return { line, fields: value as Record<string, unknown> };
 }
 
 /** The quick parser first; ours, which says what is wrong and where, only when it fails. */

@@ -3,20 +3,42 @@
 
 import { PlaygroundError } from '../shared/errors';
 import { BUILTIN } from '../shared/experiment';
+import { OWN } from '../shared/look';
 import { parseRows, type RowTypes } from './records';
 
-/** `site`: a path below the site's root. `file`: as written in the experiment, relative to its own file. */
-export type DataSource = { at: 'site' | 'file'; path: string };
+/** `site`: a path below the site's root. `file`: as written in the experiment, relative to its own file. `own`: the
+ *  name of what a person brought into the page, and for a file of an adapter its path below. */
+export type DataSource = { at: 'site' | 'file' | 'own'; path: string };
 
 /** The file's bytes, or null when there is none. */
 export type ReadBytes = (source: DataSource) => Promise<Uint8Array | null>;
 
 /** The file of an entry of rows, or the directory of an adapter. */
 export function resolveSource(name: string): DataSource {
+  const own = OWN.exec(name)?.groups?.['name'];
+  if (own !== undefined) return { at: 'own', path: own };
   const builtin = BUILTIN.exec(name)?.groups;
   if (!builtin) return { at: 'file', path: name };
   const ending = builtin['adapter'] === undefined ? '.jsonl' : '';
   return { at: 'site', path: `experiments/${builtin['set']}/${builtin['part']}${ending}` };
+}
+
+const WHERE: Record<DataSource['at'], (name: string) => string> = {
+  site: (name) => `The playground ships no data set "${name}".`,
+  file: (name) => `There is no file "${name}".`,
+  own: (name) => `Rows called "${name}" are not kept here.`,
+};
+
+/** The file of an entry of `data`. Throws `not-found`. */
+export async function readSource(name: string, read: ReadBytes): Promise<string> {
+  const source = resolveSource(name);
+  const bytes = await read(source);
+  if (bytes) return new TextDecoder().decode(bytes);
+  throw new PlaygroundError(
+    'not-found',
+    WHERE[source.at](name),
+    'Correct the name under "data"; paths are relative to the experiment file.',
+  );
 }
 
 /** The rows of an entry of `data`. Throws `not-found` or `bad-data`. */
@@ -25,14 +47,5 @@ export async function readRows<T extends keyof RowTypes>(
   type: T,
   read: ReadBytes,
 ): Promise<RowTypes[T][]> {
-  const source = resolveSource(name);
-  const bytes = await read(source);
-  if (bytes === null) {
-    throw new PlaygroundError(
-      'not-found',
-      source.at === 'site' ? `The playground ships no data set "${name}".` : `There is no file "${name}".`,
-      'Correct the name under "data"; paths are relative to the experiment file.',
-    );
-  }
-  return parseRows(new TextDecoder().decode(bytes), name, type);
+  return parseRows(await readSource(name, read), name, type);
 }

@@ -3,6 +3,7 @@
 // values travel: no tensors, no functions. One worker holds one device, one model and at most one run.
 
 import type { Experiment } from './experiment';
+import type { DataPart, DataRow, Fit, Looked, MaskedText } from './look';
 import type { PlainError } from './errors';
 import type { StageKind } from './methods';
 
@@ -123,6 +124,8 @@ export type ModelSource = string;
 export type Command =
   | { type: 'open'; backend: BackendName | 'auto' }
   | { type: 'loadModel'; model: ModelSource }
+  /** Stops the download under way; what has come is kept and the next one goes on from there. */
+  | { type: 'cancelLoading' }
   /** `resume` goes on from the last checkpoint, or from the one that `from` names (storage/checkpoints.ts). */
   | { type: 'start'; runId: string; experiment: Experiment; resume: boolean; from?: string }
   | { type: 'pause' }
@@ -170,6 +173,13 @@ export type Command =
       n: number;
       options: GenerateOptions;
     }
+  /** Rows of a part of `data`: of `text`, as they stand in `source`, or where it is null of the source itself. */
+  | { type: 'lookAtRows'; request: number; part: DataPart; source: string; text: string | null }
+  /** How those rows fit the loaded model. */
+  | { type: 'fitRows'; request: number; part: DataPart; source: string; text: string | null }
+  | { type: 'maskRow'; request: number; part: DataPart; source: string; row: DataRow }
+  /** The recorded experiment of a run kept in this browser, finished or not. */
+  | { type: 'export'; request: number; runId: string; experiment: Experiment }
   | { type: 'golden'; request: number; directory: string };
 
 export type StageState = 'waiting' | 'running' | 'paused' | 'finished' | 'stopped' | 'failed';
@@ -187,6 +197,10 @@ export type Event =
   | { type: 'report'; report: Report }
   | { type: 'generated'; request: number; completions: string[] }
   | { type: 'sampledPairs'; request: number; pairs: AnswerPair[] }
+  | { type: 'rowsLookedAt'; request: number; looked: Looked }
+  | { type: 'rowsFit'; request: number; fit: Fit }
+  | { type: 'rowMasked'; request: number; texts: MaskedText[] }
+  | { type: 'exported'; request: number; bytes: Uint8Array }
   /** JSONL lines, in the order of the input rows. */
   | { type: 'rows'; request: number; rows: string }
   | { type: 'goldenResult'; request: number; backend: BackendName; rows: GoldenRow[] }

@@ -1,45 +1,15 @@
 // Runs in the page's IndexedDB: one record a file, keyed by [run, path], so that reading, replacing and listing are
 // single transactions and a closed tab leaves whole files behind.
 
-import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
-import { PlaygroundError } from '../shared/errors';
+import type { DBSchema } from 'idb';
+import { database } from './database';
 import type { RunStore } from './run-store';
 
 interface RunSchema extends DBSchema {
   files: { key: [run: string, path: string]; value: Uint8Array };
 }
 
-let connection: Promise<IDBPDatabase<RunSchema>> | null = null;
-
-function database(): Promise<IDBPDatabase<RunSchema>> {
-  connection ??= openDB<RunSchema>('rlhf-playground-runs', 1, {
-    upgrade: (db) => void db.createObjectStore('files'),
-    // Another tab wants to change the database, or the browser closed it: the next call opens it anew.
-    blocking: () => void close(),
-    terminated: () => (connection = null),
-  });
-  return connection;
-}
-
-async function close(): Promise<void> {
-  const open = connection;
-  connection = null;
-  (await open)?.close();
-}
-
-async function guarded<T>(doing: string, action: (db: IDBPDatabase<RunSchema>) => Promise<T>): Promise<T> {
-  try {
-    return await action(await database());
-  } catch (error) {
-    connection = null;
-    const reason = error instanceof Error ? error.message || error.name : String(error);
-    throw new PlaygroundError(
-      'storage-failed',
-      `The browser’s storage failed while ${doing}: ${reason}`,
-      'Free some disk space or allow this site to store data, then resume the run.',
-    );
-  }
-}
+const guarded = database<RunSchema>('rlhf-playground-runs', 'files');
 
 /** A high character that sorts after every path. */
 const END = '￿';

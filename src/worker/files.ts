@@ -9,19 +9,26 @@ import type { ModelSource } from '../shared/protocol';
 import { siteFile } from '../shared/site';
 import { httpRunStore } from '../storage/http-store';
 import { idbRunStore } from '../storage/idb-store';
+import { readOwn, ROWS } from '../storage/own-store';
 import type { RunStore } from '../storage/run-store';
 
 const DIRECTORY = 'dir:';
 const BUNDLED = 'bundled:';
 const HUB = 'hf:';
+const OWN = 'own:';
 
-/** The files of a model or adapter: `bundled:NAME`, `dir:URL`, or `hf:OWNER/NAME`, whose progress is told. */
-export function directoryOf(source: ModelSource, onProgress: LoadProgress = () => {}): ReadFile {
-  if (source.startsWith(HUB)) return hubDirectory(source, { onProgress });
+/** The files of a model or adapter: `bundled:NAME`, `dir:URL`, `own:NAME`, or `hf:OWNER/NAME`, whose progress is told. */
+export function directoryOf(
+  source: ModelSource,
+  onProgress: LoadProgress = () => {},
+  signal?: AbortSignal,
+): ReadFile {
+  if (source.startsWith(HUB)) return hubDirectory(source, { onProgress, ...(signal && { signal }) });
   if (source.startsWith(DIRECTORY)) return (path) => fetched(`${source.slice(DIRECTORY.length)}/${path}`);
   if (source.startsWith(BUNDLED)) {
     return (path) => fetched(siteFile(`models/${source.slice(BUNDLED.length)}/${path}`));
   }
+  if (source.startsWith(OWN)) return (path) => readOwn('model', source.slice(OWN.length), path);
   throw new PlaygroundError(
     'not-found',
     `There is no model "${source}".`,
@@ -33,8 +40,23 @@ export function directoryOf(source: ModelSource, onProgress: LoadProgress = () =
  *  experiment, as `preferences.jsonl` made of a person's judgements. */
 export function dataOf(runId: string | null): ReadBytes {
   const own = runId === null || runId.startsWith(DIRECTORY) ? null : idbRunStore(runId);
-  return async ({ at, path }) =>
-    at === 'site' ? fetched(siteFile(path)) : ((await own?.read(path)) ?? fetched(path));
+  return async ({ at, path }) => {
+    if (at === 'own') return broughtAlong(path, own);
+    return at === 'site' ? fetched(siteFile(path)) : ((await own?.read(path)) ?? fetched(path));
+  };
+}
+
+/** What a person brought along (`NAME`, or `NAME/FILE` of an adapter). A run keeps the rows as they were when it first
+ *  read them, so that it goes on with the same ones wherever it is opened again. */
+async function broughtAlong(path: string, run: RunStore | null): Promise<Uint8Array | null> {
+  const [name = '', file] = path.split('/');
+  if (file !== undefined) return readOwn('adapter', name, file);
+  const copy = `own/${name}.jsonl`;
+  const kept = await run?.read(copy);
+  if (kept) return kept;
+  const bytes = await readOwn('data', name, ROWS);
+  if (bytes) await run?.write(copy, bytes);
+  return bytes;
 }
 
 /** The files of a run: `dir:URL` for the command line's, else one kept in this browser. */

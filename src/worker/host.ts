@@ -8,6 +8,7 @@ import { Control } from '../experiment/control';
 import { runGolden } from '../experiment/golden';
 import { freshPairs } from '../experiment/pairs';
 import { generateRows, scoreRows } from '../experiment/rows';
+import { packRun } from '../experiment/recording';
 import { runExperiment } from '../experiment/run';
 import { generate } from '../model/generate';
 import { disposeModel, loadModel } from '../model/load';
@@ -17,8 +18,10 @@ import type { LanguageModel, LoadProgress, ReadFile, Tokenizer } from '../model/
 import { checkChange } from '../shared/changes';
 import { PlaygroundError, toPlainError } from '../shared/errors';
 import type { Experiment } from '../shared/experiment';
-import type { Command, DeviceReport, Event, ModelSource, SettingChange } from '../shared/protocol';
+import type { Command, DeviceReport, Event, ModelReport, ModelSource, SettingChange } from '../shared/protocol';
 import { dataOf, directoryOf, storeOf } from './files';
+import { look } from './look';
+import { chooseKernels } from './tuning';
 
 type Of<T extends Command['type']> = Extract<Command, { type: T }>;
 
@@ -27,6 +30,8 @@ export class Host {
   private model: { source: ModelSource; loaded: LanguageModel } | null = null;
   private control: Control | null = null;
   private experiment: Experiment | null = null;
+  /** What the model being loaded can be stopped with. */
+  private loading: AbortController | null = null;
   /** Seconds of rest before every step. */
   private pace = 0;
   /** The commands that compute, one after the other. */
@@ -54,6 +59,23 @@ export class Host {
         return;
       case 'change':
         return void this.attempt(null, () => this.change(command.change));
+      case 'cancelLoading':
+        this.loading?.abort(
+          new PlaygroundError(
+            'cancelled',
+            'The download was cancelled.',
+            'Start it again: it goes on where it was.',
+          ),
+        );
+        return;
+      case 'lookAtRows':
+      case 'fitRows':
+      case 'maskRow':
+        return void this.attempt(command.request, async () =>
+          this.tell(await look(command, this.model?.loaded ?? null)),
+        );
+      case 'export':
+        return void this.attempt(command.request, () => this.export(command));
       case 'generate':
       case 'samplePairs':
         // During a run they are answered between two steps, not after the last.
@@ -133,18 +155,18 @@ export class Host {
     this.model = null;
     const progress: LoadProgress = (what, loadedBytes, totalBytes) =>
       this.tell({ type: 'loading', what, loadedBytes, totalBytes });
-    const loaded = await loadModel(source, directoryOf(source, progress), progress);
+    this.loading = new AbortController();
+    const { signal } = this.loading;
+    const loaded = await loadModel(source, directoryOf(source, progress, signal), progress);
     this.model = { source, loaded };
-    const { name, parameters, config } = loaded;
-    const model = {
-      name: name.slice(name.indexOf(':') + 1),
-      architecture: config.architecture,
-      parameters,
-      vocabulary: config.vocabulary,
-      context: config.context,
-    };
-    this.tell({ type: 'model', model });
+    this.tell({ type: 'model', model: inFigures(loaded) });
     return loaded;
+  }
+
+  private async export({ request, runId, experiment }: Of<'export'>): Promise<void> {
+    const loaded = this.model?.source === experiment.model ? this.model.loaded : null;
+    const bytes = await packRun(storeOf(runId), experiment, loaded && inFigures(loaded));
+    this.tell({ type: 'exported', request, bytes });
   }
 
   private async start({ runId, experiment, resume, from }: Of<'start'>): Promise<void> {
@@ -154,6 +176,7 @@ export class Host {
       const model = await this.load(experiment.model);
       const store = storeOf(runId);
       const device = this.opened();
+      await chooseKernels(device);
       const readData = dataOf(runId);
       const run = runExperiment({ experiment, model, device, store, readData, resume, from, control, tell });
       await run.catch(() => undefined); // It has told what went wrong.
@@ -221,4 +244,14 @@ export class Host {
       adapter?.dispose();
     }
   }
+}
+
+function inFigures({ name, parameters, config }: LanguageModel): ModelReport {
+  return {
+    name: name.slice(name.indexOf(':') + 1),
+    architecture: config.architecture,
+    parameters,
+    vocabulary: config.vocabulary,
+    context: config.context,
+  };
 }
