@@ -1,6 +1,6 @@
 // Holds this engine, on the backend in use, to numbers computed by another: a golden directory has a model, adapters,
 // inputs and the results (logits, losses, gradients, updated weights) of PyTorch in float64. What a directory leaves
-// out is not checked; golden-cases.ts says what each case is.
+// out is not checked; golden-cases.ts says what each case is, golden-texts.ts what a golden.json beside a model is.
 
 import { parseObject } from '../model/json';
 import { disposeModel, loadModel } from '../model/load';
@@ -10,10 +10,14 @@ import { floats, parseSafetensors } from '../model/safetensors';
 import type { ReadFile } from '../model/types';
 import { PlaygroundError } from '../shared/errors';
 import type { GoldenRow } from '../shared/protocol';
-import { type Cases, CHECKS, type Golden } from './golden-cases';
+import { CHECKS } from './golden-cases';
+import { checkTexts, type GoldenText } from './golden-texts';
+import type { Cases, Golden } from './golden-tools';
 
 /** Every case of the directory; an error of Infinity marks a tensor that we lack or that is not finite. */
 export async function runGolden(read: ReadFile): Promise<GoldenRow[]> {
+  const texts = await read('golden.json');
+  if (texts) return runTexts(read, JSON.parse(new TextDecoder().decode(texts)) as GoldenText[]);
   const json = parseObject(await need(read, 'cases.json')) as Cases | null;
   if (!json?.batch) {
     throw new PlaygroundError('bad-data', 'cases.json holds no "batch"', 'Name a golden directory.');
@@ -40,6 +44,19 @@ export async function runGolden(read: ReadFile): Promise<GoldenRow[]> {
     for (const check of CHECKS) await check(golden);
   } finally {
     for (const adapter of adapters.values()) adapter.dispose();
+    disposeModel(model);
+  }
+  return rows;
+}
+
+async function runTexts(read: ReadFile, texts: readonly GoldenText[]): Promise<GoldenRow[]> {
+  const rows: GoldenRow[] = [];
+  const model = await loadModel('model', read);
+  try {
+    await checkTexts(model, texts, (kase, tensor, actual, expected) =>
+      rows.push({ case: kase, tensor, error: relativeError(actual, expected) }),
+    );
+  } finally {
     disposeModel(model);
   }
   return rows;

@@ -30,7 +30,7 @@ export function hiddenStates(
   return model.architecture.forward(model, {
     adapter,
     ids: tf.tensor1d(ids, 'int32'),
-    positions: tf.tensor1d(positions(mask, batch, length), 'int32'),
+    positions: positions(mask, batch, length),
     attend: (_layer, q, k, v, call) => attention(q, k, v, keyMask, { batch, ...call }),
     dropout,
   });
@@ -43,7 +43,7 @@ export function logits(model: LanguageModel, hidden: tf.Tensor2D): tf.Tensor2D {
 
 /** The output matrix [V, C]. */
 export function headMatrix(model: LanguageModel): tf.Tensor2D {
-  return model.weights.get(model.architecture.head) as tf.Tensor2D;
+  return model.weights.get(model.architecture.head(model.config)) as tf.Tensor2D;
 }
 
 /** The number of real tokens before each, 0 under padding; as `cumsum(mask) − 1`. Row-major [B, T]. */

@@ -126,7 +126,7 @@ class Decoder {
     prompts: readonly number[][],
     maxNewTokens: number,
   ) {
-    const { context, layers, width } = model.config;
+    const { context, layers, heads, headDim } = model.config;
     const longest = Math.max(...prompts.map(({ length }) => length));
     this.#model = model;
     this.#adapter = adapter;
@@ -139,7 +139,7 @@ class Decoder {
     this.#mask = tf.tensor2d(mask, [this.#batch, slots], 'int32');
     const empty = (): tf.Variable[] =>
       Array.from({ length: layers }, () =>
-        tf.tidy(() => tf.variable(tf.zeros([this.#batch, slots, width]), false)),
+        tf.tidy(() => tf.variable(tf.zeros([this.#batch, slots, heads * headDim]), false)),
       );
     this.#keys = empty();
     this.#values = empty();
@@ -182,7 +182,7 @@ class Decoder {
       const hidden = this.#model.architecture.forward(this.#model, {
         adapter: this.#adapter,
         ids: tf.tensor1d(ids, 'int32'),
-        positions: tf.tensor1d(places, 'int32'),
+        positions: places,
         attend,
         dropout: null,
       }); // [B·t, C]

@@ -71,12 +71,15 @@ describe('loadModel', () => {
       width: 32,
       layers: 4,
       heads: 4,
+      headDim: 8,
+      kvHeads: 4,
       inner: 128,
       context: 64,
       vocabulary: 97,
       epsilon: 1e-5,
       eosId: 0,
       windows: [0, 4, 0, 4],
+      tied: true,
     });
     expect(model.parameters).toBe(55_648);
     expect(progress).toEqual([1]);

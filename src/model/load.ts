@@ -3,13 +3,11 @@
 
 import { tf } from '../engine/tf';
 import { PlaygroundError } from '../shared/errors';
-import { gptNeo } from './architectures/gpt-neo';
+import { ARCHITECTURES } from './architectures';
 import { isObject, parseObject, show } from './json';
 import { floats, parseSafetensors, type Safetensors } from './safetensors';
 import { createTokenizer } from './tokenizer';
 import type { Architecture, LanguageModel, LoadProgress, ModelConfig, ReadFile, Tokenizer } from './types';
-
-const ARCHITECTURES: ReadonlyMap<string, Architecture> = new Map([['gpt_neo', gptNeo]]);
 
 /**
  * Weights in F32, F16 or BF16, in one file or in shards. `onProgress` counts bytes on the device; `source` is the name shown in messages. Throws `bad-model`,

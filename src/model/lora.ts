@@ -113,9 +113,10 @@ export function adaptedLinear(
   x: tf.Tensor2D,
   dropout: number | null,
 ): tf.Tensor2D {
-  const weight = model.weights.get(`${name}.weight`) as tf.Tensor2D; // [out, in]
+  const weight = model.weights.get(`${name}.weight`) as tf.Tensor2D; // [out, in], or [in, out] in GPT-2
   const bias = model.weights.get(`${name}.bias`); // [out]
-  const base = matmul(x, weight, bias ? { transposeB: true, add: bias } : { transposeB: true }); // [N, out]
+  const transposeB = model.architecture.fanInFanOut !== true;
+  const base = matmul(x, weight, bias ? { transposeB, add: bias } : { transposeB }); // [N, out]
   const A = adapter?.variables.get(`${name}.lora_A.weight`) as tf.Tensor2D | undefined; // [r, in]
   const B = adapter?.variables.get(`${name}.lora_B.weight`) as tf.Tensor2D | undefined; // [out, r]
   if (!adapter || !A || !B) return base;

@@ -35,7 +35,7 @@ function peftConfig(model: LanguageModel, { settings, variables }: Adapter): Rec
     base_model_name_or_path: model.name.replace(/^\w+:/, ''),
     bias: 'none',
     exclude_modules: null,
-    fan_in_fan_out: false,
+    fan_in_fan_out: model.architecture.fanInFanOut ?? false,
     inference_mode: true,
     init_lora_weights: true,
     layer_replication: null,

@@ -25,6 +25,10 @@ export interface ModelConfig {
   width: number;
   layers: number;
   heads: number;
+  /** Numbers of one head; heads · headDim need not be the width. */
+  headDim: number;
+  /** Heads of keys and values: each serves heads / kvHeads queries. */
+  kvHeads: number;
   /** Width inside the MLP. */
   inner: number;
   /** Most positions of one sequence. */
@@ -34,6 +38,8 @@ export interface ModelConfig {
   eosId: number | null;
   /** Per layer: how many positions back attention sees, itself included; 0 = all. */
   windows: number[];
+  /** The output matrix is the token embedding. */
+  tied: boolean;
 }
 
 /** A linear layer that LoRA can adapt: weight [outputs, inputs] at `${name}.weight`. */
@@ -49,7 +55,7 @@ export interface AttentionCall {
   scale: number;
 }
 
-/** How queries meet keys: over the whole sequence (training), or over a cache (generation). All [N, C]. */
+/** How queries meet keys: over the whole sequence (training), or over a cache (generation). All [N, heads · headDim]. */
 export type Attend = (
   layer: number,
   q: tf.Tensor2D,
@@ -66,17 +72,20 @@ export interface Architecture {
   ignored(name: string): boolean;
   /** Prefix that checkpoints saved without their head lack. */
   prefix: string;
-  /** The output matrix [V, C], tied or not. */
-  head: string;
+  /** Name of the output matrix [V, C], tied or not. */
+  head(config: ModelConfig): string;
   linears(config: ModelConfig): LinearLayer[];
-  /** ids, positions int32 [N] → hidden states after the final norm [N, C]. */
+  /** GPT-2's linear layers keep their weight as [inputs, outputs]; PEFT calls that fan_in_fan_out. */
+  fanInFanOut?: true;
+  /** ids [N] → hidden states after the final norm [N, C]. */
   forward(model: LanguageModel, input: ForwardInput): tf.Tensor2D;
 }
 
 export interface ForwardInput {
   adapter: Adapter | null;
   ids: tf.Tensor1D;
-  positions: tf.Tensor1D;
+  /** [N], on the host: rotary angles are computed there. */
+  positions: Int32Array;
   attend: Attend;
   /** Seed of this pass's LoRA dropout; null = off. */
   dropout: number | null;

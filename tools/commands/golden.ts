@@ -1,4 +1,6 @@
 // `golden DIR`: holds every tensor of a golden directory against ours, on both backends unless one is named.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { BackendName, GoldenRow } from '../../src/shared/protocol.ts';
 import { lendDirectory } from '../files.ts';
 import { tellProgress } from '../progress.ts';
@@ -30,7 +32,8 @@ export function table({ backend, rows }: Result): string {
 
 /** Prints the tables, of both backends unless one is named; true if every tensor of every backend holds. */
 export async function golden(directory: string, place: Place): Promise<boolean> {
-  const mount = lendDirectory(directory, 'cases.json', 'golden directory');
+  const kind = existsSync(join(directory, 'golden.json')) ? 'golden.json' : 'cases.json';
+  const mount = lendDirectory(directory, kind, 'golden directory');
   let misses = 0;
   const named: Place['backend'][] = place.backend === 'auto' ? ['wasm', 'webgpu'] : [place.backend];
   for (const backend of named) {

@@ -1,4 +1,5 @@
-// GELU in the tanh form that GPT-Neo and GPT-2 call gelu_new (Hendrycks & Gimpel 2016, §2).
+// GELU (Hendrycks & Gimpel 2016, §2): in the tanh form that GPT-Neo and GPT-2 call gelu_new, and exact as GPT-NeoX
+// has it.
 
 import { hasKernel, runKernel, tf } from '../tf';
 
@@ -14,6 +15,11 @@ export function geluReference(x: tf.Tensor2D): tf.Tensor2D {
   const cube = tf.mul(tf.mul(tf.mul(x, x), x), 0.044715);
   const t = tf.tanh(tf.mul(tf.add(x, cube), SQRT_2_OVER_PI));
   return tf.mul<tf.Tensor2D>(tf.mul(x, 0.5), tf.add(t, 1));
+}
+
+/** ½x(1 + erf(x/√2)), elementwise. */
+export function geluExact(x: tf.Tensor2D): tf.Tensor2D {
+  return tf.mul<tf.Tensor2D>(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1));
 }
 
 tf.registerGradient({

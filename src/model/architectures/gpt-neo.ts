@@ -10,7 +10,7 @@ import { adaptedLinear } from '../lora';
 import type { Architecture, ForwardInput, LanguageModel, LinearLayer, ModelConfig } from '../types';
 import { configReader } from './config';
 
-/** ids, positions int32 [N] → [N, C]. */
+/** ids int32 [N] → [N, C]. */
 function forward(
   model: LanguageModel,
   { adapter, ids, positions, attend, dropout }: ForwardInput,
@@ -34,7 +34,7 @@ function forward(
   };
 
   const words = gatherRows(weight('wte.weight') as tf.Tensor2D, ids); // [N, C]
-  const places = gatherRows(weight('wpe.weight') as tf.Tensor2D, positions); // [N, C]
+  const places = gatherRows(weight('wpe.weight') as tf.Tensor2D, tf.tensor1d(positions, 'int32')); // [N, C]
   let x = tf.add<tf.Tensor2D>(words, places); // [N, C]
   // Each block in a tidy of its own: what no gradient needs is freed there rather than at the end of the pass.
   for (let i = 0; i < layers; i++) x = tf.tidy(() => block(i, x)); // [N, C]
@@ -56,13 +56,15 @@ function parseConfig(json: Record<string, unknown>, file: string): ModelConfig {
     width,
     layers,
     heads,
-    inner:
-      (json['intermediate_size'] ?? null) === null ? 4 * width : config.count('intermediate_size', 2 ** 20),
+    headDim: width / heads,
+    kvHeads: heads,
+    inner: config.count('intermediate_size', 2 ** 20, 4 * width),
     context: config.count('max_position_embeddings', 2 ** 24),
     vocabulary: config.count('vocab_size', 2 ** 24),
     epsilon: config.positive('layer_norm_epsilon'),
     eosId: config.eosId(),
     windows: attentionKinds(json, layers, config.bad).map((kind) => (kind === 'local' ? local : 0)),
+    tied: true,
   };
 }
 
@@ -128,7 +130,7 @@ export const gptNeo: Architecture = {
   // Mask buffers of old checkpoints, and the tied head that some repeat.
   ignored: (name) => /\.attn\.attention\.(masked_)?bias$|^lm_head\.weight$/.test(name),
   prefix: 'transformer.',
-  head: 'transformer.wte.weight',
+  head: () => 'transformer.wte.weight',
   linears,
   forward,
 };
