@@ -6,6 +6,7 @@ import {
   type Judgement,
   judgementOf,
   mixPreferences,
+  pairOf,
   pairsToJudge,
   parseJudgements,
   preferencesOf,
@@ -47,7 +48,7 @@ describe('a judgement', () => {
         const shown = order.map((at) => pair('a').answers[at].text);
         expect(row.chosen).toBe(shown[Number(verdict) - 1]);
         expect(row.rejected).toBe(shown[2 - Number(verdict)]);
-        expect(row.labeller_agrees).toBe(row.chosen === 'kind a');
+        expect(tally([row]).agreed).toBe(row.chosen === 'kind a' ? 1 : 0);
       }),
     );
   });
@@ -58,6 +59,20 @@ describe('a judgement', () => {
     expect(rest).toEqual([]);
     expect(row).toMatchObject({ prompt: [1, 2], chosen: [4, 5], rejected: [3] });
     expect(row!.fields).toMatchObject({ judge: 'human', time: '1970-01-01T00:00:00.000Z', order: [0, 1] });
+  });
+
+  it('gives its pair back, to be judged again', () => {
+    fc.assert(
+      fc.property(
+        fc.boolean(),
+        fc.constantFrom<Verdict>('1', '2', 'tie', 'skip'),
+        fc.constantFrom<0 | 1 | null>(0, 1, null),
+        (turned, verdict, labelled) => {
+          const of = pair('a', labelled);
+          expect(pairOf(judged(of, verdict, turned ? [1, 0] : [0, 1]))).toEqual(of);
+        },
+      ),
+    );
   });
 
   it('is read back, and a torn last line is not', () => {

@@ -19,8 +19,8 @@ export interface Judgement {
   verdict: Verdict;
   /** The pair's answers (0, 1) in the order in which they were shown. */
   order: Order;
-  /** Whether the synthetic labeller would have chosen alike; null where one of the two did not choose. */
-  labeller_agrees: boolean | null;
+  /** The pair's answer (0, 1) that the synthetic labeller holds to be better, null where it sees no difference. */
+  labelled: 0 | 1 | null;
   judge: string;
   /** ISO 8601. */
   time: string;
@@ -45,7 +45,6 @@ export function judgementOf(
   const better = verdict === '2' ? 1 : 0;
   const chosen = pair.answers[order[better]];
   const rejected = pair.answers[order[1 - better]!];
-  const decided = verdict === '1' || verdict === '2';
   return {
     prompt: pair.prompt.text,
     chosen: chosen.text,
@@ -55,11 +54,21 @@ export function judgementOf(
     rejected_ids: rejected.ids,
     verdict,
     order,
-    labeller_agrees: decided && pair.labelled !== null ? pair.labelled === order[better] : null,
+    labelled: pair.labelled,
     judge,
     time: time.toISOString(),
     pair: pair.id,
   };
+}
+
+/** The pair a judgement was about, to be judged again. */
+export function pairOf(judgement: Judgement): AnswerPair {
+  const { pair: id, prompt, prompt_ids, verdict, order, labelled } = judgement;
+  const chosen = { text: judgement.chosen, ids: judgement.chosen_ids };
+  const rejected = { text: judgement.rejected, ids: judgement.rejected_ids };
+  const shown = verdict === '2' ? [rejected, chosen] : [chosen, rejected];
+  const answers: AnswerPair['answers'] = [shown[order.indexOf(0)]!, shown[order.indexOf(1)]!];
+  return { id, prompt: { text: prompt, ids: prompt_ids }, answers, labelled };
 }
 
 /** The judgements of a file; a last line that a closing tab cut short is left out. */
@@ -87,12 +96,14 @@ export interface Tally {
 export function tally(judgements: readonly Judgement[]): Tally {
   const decided = preferencesOf(judgements);
   const count = (test: (judgement: Judgement) => boolean): number => judgements.filter(test).length;
+  const compared = decided.filter(({ labelled }) => labelled !== null);
+  const agrees = ({ labelled, order, verdict }: Judgement) => labelled === order[verdict === '2' ? 1 : 0];
   return {
     decided: decided.length,
     ties: count(({ verdict }) => verdict === 'tie'),
     skips: count(({ verdict }) => verdict === 'skip'),
-    compared: count(({ labeller_agrees }) => labeller_agrees !== null),
-    agreed: count(({ labeller_agrees }) => labeller_agrees === true),
+    compared: compared.length,
+    agreed: compared.filter(agrees).length,
     first: decided.length === 0 ? 0.5 : count(({ verdict }) => verdict === '1') / decided.length,
   };
 }

@@ -1,10 +1,16 @@
 // Questions to the worker that wait for an answer, by their number.
 
-import type { PlainError } from '../../shared/errors';
+import { type PlainError, toPlainError } from '../../shared/errors';
 
 interface Waiting<T> {
   resolve: (answer: T) => void;
   reject: (error: PlainError) => void;
+}
+
+/** What a question failed with: the worker's own words, or ours for what was thrown on the way. */
+export function failureOf(thrown: unknown): PlainError {
+  const told = typeof thrown === 'object' && thrown !== null && 'fix' in thrown && !(thrown instanceof Error);
+  return told ? (thrown as PlainError) : toPlainError(thrown);
 }
 
 /** Numbers are never used twice on a page, whoever asks. */

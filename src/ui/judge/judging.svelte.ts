@@ -1,0 +1,156 @@
+// One sitting of judging: which pair is next, what was said of those before, and the file beside the run that holds it.
+// Every judgement is written before the next pair is shown to count; undoing takes the last line off again.
+
+import {
+  type Judgement,
+  judgementOf,
+  pairOf,
+  pairsToJudge,
+  parseJudgements,
+  shownOrder,
+  type Verdict,
+} from '../../feedback/human';
+import type { PlainError } from '../../shared/errors';
+import { type Experiment, stageNames } from '../../shared/experiment';
+import type { AnswerPair } from '../../shared/protocol';
+import { idbRunStore } from '../../storage/idb-store';
+import { readText, type RunStore, truncateLines } from '../../storage/run-store';
+import { failureOf } from '../lib/requests';
+import { PREFERENCES } from './derive';
+
+/** The pairs that the run collected, or fresh ones of an adapter (`null`: the bare model). */
+export type PairSource = { kind: 'run' } | { kind: 'fresh'; adapter: string | null };
+
+/** Fresh pairs asked for at once, and how few are left when more are asked for. */
+const DRAWN = 8;
+const FEW = 3;
+
+const FILE = 'judgements.jsonl';
+
+type Sample = (adapter: string | null, from: number, count: number) => Promise<AnswerPair[]>;
+
+export class Judging {
+  judgements = $state.raw<Judgement[]>([]);
+  source = $state.raw<PairSource>({ kind: 'run' });
+  /** Pairs the run has collected, and as JSONL what a reward model would learn from without the person. */
+  collected = $state(0);
+  labelled = $state.raw<string | null>(null);
+  opened = $state(false);
+  drawing = $state(false);
+  error = $state.raw<PlainError | null>(null);
+
+  private readonly store: RunStore;
+  private waiting = $state.raw<AnswerPair[]>([]);
+  private pairsText = '';
+  /** Number of the next fresh pair, by adapter. */
+  private readonly next = new Map<string, number>();
+  private saving: Promise<void> = Promise.resolve();
+
+  constructor(
+    runId: string,
+    private readonly experiment: Experiment,
+    private readonly sample: Sample,
+  ) {
+    this.store = idbRunStore(runId);
+  }
+
+  /** The pair to be judged now, its answers in the order shown. */
+  get shown() {
+    const [pair] = this.waiting;
+    if (!pair) return null;
+    const order = shownOrder(pair, this.experiment.seed);
+    return { pair, order, first: pair.answers[order[0]], second: pair.answers[order[1]] };
+  }
+
+  /** Reads what there is; `newest` writes the fresh pairs where the run has collected none. */
+  async open(newest: string | null): Promise<void> {
+    await this.guard(async () => {
+      await this.readPairs();
+      this.judgements = parseJudgements((await readText(this.store, FILE)) ?? '');
+      this.labelled = (await readText(this.store, PREFERENCES)) ?? (this.pairsText || null);
+      if (this.collected === 0) this.source = { kind: 'fresh', adapter: newest };
+    });
+    this.opened = true;
+    await this.refill();
+  }
+
+  async choose(source: PairSource): Promise<void> {
+    this.source = source;
+    this.waiting = [];
+    await this.refill();
+  }
+
+  judge(verdict: Verdict): void {
+    const { shown } = this;
+    if (!shown) return;
+    const judgement = judgementOf(shown.pair, shown.order, verdict, 'human', new Date());
+    this.judgements = [...this.judgements, judgement];
+    this.waiting = this.waiting.slice(1);
+    this.save(() => this.store.append(FILE, `${JSON.stringify(judgement)}\n`));
+    void this.refill();
+  }
+
+  undo(): void {
+    const last = this.judgements.at(-1);
+    if (!last) return;
+    this.judgements = this.judgements.slice(0, -1);
+    this.waiting = [pairOf(last), ...this.waiting];
+    const { length } = this.judgements;
+    this.save(() => truncateLines(this.store, FILE, length));
+  }
+
+  /** Resolves when all judgements are on disk. */
+  async saved(): Promise<void> {
+    await this.saving;
+  }
+
+  private save(write: () => Promise<void>): void {
+    this.saving = this.saving.then(() => this.guard(write));
+  }
+
+  private stage(): string | undefined {
+    const { stages } = this.experiment;
+    return stageNames(stages).findLast((_, i) => stages[i]!.kind === 'pairs');
+  }
+
+  private async readPairs(): Promise<void> {
+    const stage = this.stage();
+    this.pairsText = (stage && (await readText(this.store, `${stage}.jsonl`))) ?? '';
+    this.collected = this.pairsText.split('\n').length - 1;
+  }
+
+  private async refill(): Promise<void> {
+    const { source } = this;
+    const known = new Set([...this.judgements.map(({ pair }) => pair), ...this.waiting.map(({ id }) => id)]);
+    if (source.kind === 'run') {
+      if (this.waiting.length > 0) return;
+      await this.guard(() => this.readPairs());
+      const pairs = pairsToJudge(this.pairsText, this.stage() ?? '', this.experiment.seed);
+      this.waiting = pairs.filter(({ id }) => !known.has(id));
+      return;
+    }
+    if (this.drawing || this.waiting.length > FEW) return;
+    this.drawing = true;
+    await this.guard(async () => {
+      const { adapter } = source;
+      const writer = adapter ?? 'base';
+      const numbers = [...known]
+        .filter((id) => id.startsWith(`${writer}:`))
+        .map((id) => Number(id.split(':')[1]));
+      const from = this.next.get(writer) ?? Math.max(-1, ...numbers) + 1;
+      const drawn = await this.sample(adapter, from, DRAWN);
+      this.next.set(writer, from + DRAWN);
+      if (this.source === source) this.waiting = [...this.waiting, ...drawn];
+    });
+    this.drawing = false;
+  }
+
+  private async guard(action: () => Promise<void>): Promise<void> {
+    try {
+      await action();
+      this.error = null;
+    } catch (thrown) {
+      this.error = failureOf(thrown);
+    }
+  }
+}
