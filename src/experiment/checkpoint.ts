@@ -5,6 +5,7 @@
 // with its own state, to go back to.
 
 import { tf } from '../engine/tf';
+import { type KernelChoice, kernelChoice, useKernels } from '../engine/webgpu/tiles';
 import { floats, parseSafetensors, writeSafetensors } from '../model/safetensors';
 import { PlaygroundError } from '../shared/errors';
 import type { Experiment } from '../shared/experiment';
@@ -33,6 +34,8 @@ interface StoredState extends Progress {
   format: 1;
   experiment: Experiment;
   backend: BackendName;
+  /** Chosen for the device; null where there is nothing to choose. */
+  kernels: KernelChoice | null;
   /** Null between stages. */
   state: {
     step: number;
@@ -56,7 +59,8 @@ export async function saveCheckpoint(
   progress: Progress,
   state: TrainState | null,
 ): Promise<void> {
-  const stored: StoredState = { format: 1, experiment, backend, ...progress, state: null };
+  const kernels = backend === 'webgpu' ? kernelChoice() : null;
+  const stored: StoredState = { format: 1, experiment, backend, kernels, ...progress, state: null };
   const id = checkpointId({ stage: progress.stage, step: state?.step ?? 0 });
   if (state) {
     const { step, scalars, optimizers } = state;
@@ -99,7 +103,8 @@ async function goBack(store: RunStore, from: string, text: string): Promise<void
 }
 
 /** The current checkpoint, null if there is none, or the one that `from` names, which is made the current one. Throws
- *  `bad-experiment` if it belongs to another experiment, `not-found` if there is none of that name. */
+ *  `bad-experiment` if it belongs to another experiment, `not-found` if there is none of that name. The kernels in use
+ *  become those it was computed with. */
 export async function loadCheckpoint(
   store: RunStore,
   experiment: Experiment,
@@ -130,7 +135,8 @@ export async function loadCheckpoint(
       `Choose the device "${savedBackend}", or start a new run.`,
     );
   }
-  const { stage, seconds, lines, found } = progress;
+  const { stage, seconds, lines, found, kernels } = progress;
+  if (kernels) useKernels(kernels);
   if (from !== undefined) await goBack(store, from, text);
   return {
     progress: { stage, seconds, lines, found },

@@ -1,11 +1,12 @@
-// The matrix product in every transposition. The tile is chosen by shape alone, so that the same shapes give the same
-// bits; nothing is added atomically.
+// The matrix product in every transposition. How K is cut depends on the shape alone and nothing is added atomically, so
+// that the same shapes give the same bits, whatever tile suits the device.
 
 import reduceSource from '../ops/matmul-reduce.wgsl?raw';
 import source from '../ops/matmul.wgsl?raw';
-import tile from '../ops/tile.wgsl?raw';
+import tileSource from '../ops/tile.wgsl?raw';
 import type { tf } from '../tf';
 import { dispatch, line, output, release, type Part } from './dispatch';
+import { DEFAULT_CHOICE, kernelChoice, sizeClass, TILES } from './tiles';
 
 /** scale · op(a) · op(b) + add → [M, N]. */
 export function matmulKernel(
@@ -34,9 +35,10 @@ interface Product {
 export function multiply(product: Product): tf.TensorInfo {
   const { a, b, add, M, N, K, transposeA = false, transposeB = false, scale = 1 } = product;
   const result = output([M, N]);
-  const shape = tileShape(M, N, K, transposeA, transposeB);
+  const tile = kernelChoice()[sizeClass(M, N)];
+  const shape = tileShape(M, N, K, transposeA, transposeB, tile);
   const [x, y] = shape.groups;
-  const slice = Math.ceil(K / sliceCount(M * N, K, x * y * 64) / 4) * 4;
+  const slice = Math.ceil(K / sliceCount(M, N, K) / 4) * 4;
   const slices = Math.max(1, Math.ceil(K / slice)); // none empty
   const addRow = add?.shape.length === 1;
   const parts = slices > 1 ? output([slices, M, N]) : result;
@@ -77,18 +79,25 @@ function dimensions({ shape }: tf.TensorInfo, transposed: boolean): [outer: numb
   return transposed ? [second, first] : [first, second];
 }
 
-/** Tile values of tile.wgsl and the workgroups that cover [M, N]. */
-export function tileShape(M: number, N: number, K: number, transposeA: boolean, transposeB: boolean) {
+/** Tile values of tile.wgsl and the workgroups that cover [M, N]. Where results are summed up over tiles, the tile must
+ *  be the default one: another would add in another order. */
+export function tileShape(
+  M: number,
+  N: number,
+  K: number,
+  transposeA: boolean,
+  transposeB: boolean,
+  tile = DEFAULT_CHOICE[sizeClass(M, N)],
+) {
   const aligned = (transposeA ? M : K) % 4 === 0 && (transposeB ? K : N) % 4 === 0;
-  // 8 × 8 results an invocation need half the loads of 4 × 4; small results want more invocations instead.
-  const R = M > 4 && M * N >= 65536 ? 2 : 1;
-  const J = N > 4 && M * N >= 65536 ? 2 : 1;
+  const R = M > 4 ? TILES[tile][0] : 1;
+  const J = N > 4 ? TILES[tile][1] : 1;
   const across = Math.ceil(N / (4 * J));
   const WX = across >= 8 ? 8 : 2 ** Math.ceil(Math.log2(across));
   const WY = 64 / WX;
   return {
     values: {
-      TILE: tile,
+      TILE: tileSource,
       ALIGNED: aligned,
       RAGGED_K: transposeA && !transposeB,
       TRANSPOSE_A: transposeA,
@@ -104,7 +113,10 @@ export function tileShape(M: number, N: number, K: number, transposeA: boolean, 
 }
 
 /** Slices of K: more than one where the invocations would be too few to fill a GPU. */
-function sliceCount(results: number, K: number, invocations: number): number {
+function sliceCount(M: number, N: number, K: number): number {
+  const results = M * N;
+  const [x, y] = tileShape(M, N, K, false, false).groups;
+  const invocations = x * y * 64;
   const wanted = Math.floor(4096 / invocations);
   const longest = Math.floor(K / 128); // a slice shorter than 128 costs more than it brings
   const fitting = Math.floor((1 << 22) / results); // 16 MB of partial products
