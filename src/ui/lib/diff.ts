@@ -13,7 +13,7 @@ export function diffWords(before: string, after: string): { before: Piece[]; aft
   const right = wordsOf(after);
   const common = commonLengths(left, right);
   const marks = { before: new Array<boolean>(left.length).fill(false), after: right.map(() => false) };
-  for (let i = 0, j = 0; i < left.length && j < right.length; ) {
+  for (let i = 0, j = 0; i < left.length && j < right.length;) {
     if (bare(left[i]) === bare(right[j])) {
       marks.before[i++] = true;
       marks.after[j++] = true;
@@ -49,7 +49,7 @@ function commonLengths(left: readonly string[], right: readonly string[]): numbe
 function piecesOf(words: readonly string[], same: readonly boolean[]): Piece[] {
   const pieces: Piece[] = [];
   words.forEach((text, i) => {
-    const last = pieces.at(-1);
+    const last = pieces[pieces.length - 1];
     if (last?.same === same[i]) last.text += text;
     else pieces.push({ text, same: same[i] ?? false });
   });

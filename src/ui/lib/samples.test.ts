@@ -1,7 +1,7 @@
 // Before and after may only be compared on the same prompt and the same seed.
 
 import { describe, expect, it } from 'vitest';
-import { momentAt, momentLabel, pickSamples, SampleBook } from './samples';
+import { factsOf, momentAt, momentLabel, pickSamples, SampleBook } from './samples';
 
 function row(checkpoint: string, prompt: string, seed: number, completion: string) {
   return { checkpoint, prompt, completion, token_ids: [], seed };
@@ -73,5 +73,25 @@ describe('pickSamples', () => {
   it('leaves out a line that was cut short', () => {
     expect(pickSamples(`${lines[0]}\n{"checkpoint":"sft","pro`, 2)).toHaveLength(1);
     expect(pickSamples('', 2)).toEqual([]);
+  });
+});
+
+describe('factsOf', () => {
+  const bare = { checkpoint: 'ppo@5', completion: 'so', token_ids: [] };
+  const tokens = { text: [' so', '<|endoftext|>'], logprob: [-1, -0.5], ref_logprob: [-1.5, -0.25] };
+
+  it('claims nothing of which it was told nothing', () => {
+    expect(factsOf(bare)).toEqual({ happy: null, finished: null, reward: null, kl: null });
+  });
+
+  it('reads the end and the KL off the tokens', () => {
+    expect(factsOf({ ...bare, tokens })).toEqual({ happy: null, finished: true, reward: null, kl: 0.25 });
+    expect(factsOf({ ...bare, tokens: { ...tokens, text: [' so', ' on'] } }).finished).toBe(false);
+    expect(factsOf({ ...bare, checkpoint: 'base', tokens }).kl).toBeNull();
+  });
+
+  it('believes the evaluation before all', () => {
+    const told = { happy: false, finished: false, reward: 1.5, kl: 3 };
+    expect(factsOf({ ...bare, tokens, ...told })).toEqual(told);
   });
 });

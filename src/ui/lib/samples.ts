@@ -3,11 +3,9 @@
 
 import { methodNamed } from '../../shared/methods';
 import type { SampleRow } from '../../shared/protocol';
+import { isSpecial } from './tokens';
 
-export interface Moment {
-  checkpoint: string;
-  completion: string;
-}
+export type Moment = Omit<SampleRow, 'prompt' | 'seed'>;
 
 export interface Watched {
   prompt: string;
@@ -22,7 +20,7 @@ export class SampleBook {
   private readonly entries = new Map<string, Watched>();
 
   /** Files a sample; the same checkpoint told twice (a resumed run) replaces the first. */
-  add({ prompt, seed, checkpoint, completion }: SampleRow): void {
+  add({ prompt, seed, ...told }: SampleRow): void {
     const key = `${seed}\u0000${prompt}`;
     let entry = this.entries.get(key);
     if (!entry) {
@@ -30,9 +28,9 @@ export class SampleBook {
       entry = { prompt, seed, moments: [] };
       this.entries.set(key, entry);
     }
-    const moment = entry.moments.find((other) => other.checkpoint === checkpoint);
-    if (moment) moment.completion = completion;
-    else entry.moments.push({ checkpoint, completion });
+    const at = entry.moments.findIndex(({ checkpoint }) => checkpoint === told.checkpoint);
+    if (at >= 0) entry.moments[at] = told;
+    else entry.moments.push(told);
   }
 
   /** Entries in the order in which they came, those seen by the most stages first: they show the longest way. */
@@ -48,12 +46,33 @@ function stagesOf({ moments }: Watched): number {
 }
 
 /** The moment of this checkpoint; `fallback` counts from the start (0) or from the end (-1) when it is absent. */
-export function momentAt(
-  moments: readonly Moment[],
+export function momentAt<M extends Pick<Moment, 'checkpoint'>>(
+  moments: readonly M[],
   checkpoint: string | null,
   fallback: number,
-): Moment | null {
+): M | null {
   return moments.find((moment) => moment.checkpoint === checkpoint) ?? moments.at(fallback) ?? null;
+}
+
+/** What is really known of an ending: null where nobody has looked. */
+export interface Facts {
+  happy: boolean | null;
+  finished: boolean | null;
+  reward: number | null;
+  kl: number | null;
+}
+
+/** The facts as they were told, else as they follow from the numbers behind the tokens. */
+export function factsOf({ happy, finished, reward, kl, tokens, checkpoint }: Moment): Facts {
+  const last = tokens?.text.at(-1);
+  const moved = tokens?.logprob.reduce((sum, own, t) => sum + own - (tokens.ref_logprob[t] ?? own), 0);
+  return {
+    happy: happy ?? null,
+    finished: finished ?? (last === undefined ? null : isSpecial(last)),
+    reward: reward ?? null,
+    // The bare model is held to nothing, so its 0 would say nothing.
+    kl: kl ?? (checkpoint === 'base' ? null : (moved ?? null)),
+  };
 }
 
 /** "base" → "Base", "sft@25" → "SFT, step 25", "ppo@10" → "PPO, update 10". */

@@ -1,6 +1,14 @@
 import { expect, test } from 'vitest';
 import type { TokenColumns } from '../../shared/protocol';
-import { formatSigned, measuresOf, shadeColour, tokenName, tokenShade, tokenText, tokenValues } from './tokens';
+import {
+  formatSigned,
+  measuresOf,
+  shadeColour,
+  tokenName,
+  tokenShade,
+  tokenText,
+  tokenValues,
+} from './tokens';
 
 const sft: TokenColumns = { text: [' She', ' cried'], logprob: [-0.5, -2], ref_logprob: [-0.5, -1.25] };
 const ppo: TokenColumns = { ...sft, reward: [-0.1, 1.3], value: [0.4, 0.2], advantage: [0.1, 1.1] };

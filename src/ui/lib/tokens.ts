@@ -60,14 +60,19 @@ export function formatSigned(value: number): string {
   return value > 0 ? `+${formatNumber(value)}` : formatNumber(value);
 }
 
+/** A token that ends or frames a text and is none of it. */
+export function isSpecial(text: string): boolean {
+  return /^<\|.*\|>$|^<\/?s>$/.test(text);
+}
+
 /** How a token is shown where its text alone would not be seen: the end of a text, a line break. */
 export function tokenText(text: string): string {
-  if (/^<\|.*\|>$|^<\/?s>$/.test(text)) return '\u00a0∎';
+  if (isSpecial(text)) return '\u00a0∎';
   return text.replaceAll('\n', '↵\n');
 }
 
 /** A token by name, for someone who listens or looks at it alone. */
 export function tokenName(text: string): string {
-  if (/^<\|.*\|>$|^<\/?s>$/.test(text)) return 'end of text';
+  if (isSpecial(text)) return 'end of text';
   return text.trim() === '' ? (text.includes('\n') ? 'line break' : 'space') : `“${text.trim()}”`;
 }
