@@ -53,12 +53,12 @@ export async function makeModel(input: {
   seed: number;
 }): Promise<void> {
   const { ARCHITECTURES } = await import('../../src/model/architectures/index.ts');
-  const config = {
+  const config: Record<string, unknown> = {
     ...presets[input.preset],
     initializer_range: deviation,
     torch_dtype: 'float32',
   };
-  const architecture = ARCHITECTURES.get(config.model_type as string)!;
+  const architecture = ARCHITECTURES.get(config['model_type'] as string)!;
   const parsed = architecture.parseConfig(config, 'config.json');
   mkdirSync(input.out, { recursive: true });
   const weights = createWriteStream(join(input.out, 'model.safetensors'));
