@@ -128,6 +128,11 @@ export async function writeAdapter(
     await store.write(`adapters/${name}/${path}`, bytes);
 }
 
+/** The best adapter of a stage that watched for it, else the last. */
+export function trained({ adapters }: TrainState, name: string): Adapter {
+  return adapters['best'] ?? adapters[name]!;
+}
+
 const PEFT_FILES = ['adapter_config.json', 'adapter_model.safetensors'];
 
 /** Beside the reward adapter: PEFT has no place for the gain and bias of its scores. */

@@ -13,6 +13,8 @@ export interface Method {
   about: string;
   /** The file that computes it. */
   code: string;
+  /** Methods of one family share settings and metrics. */
+  family?: 'preference';
   /** The adapter it leaves behind: a policy that later stages start from, watched and evaluated; a reward model. */
   leaves?: 'policy' | 'reward';
   /** What it cannot run without, and what for. Pairs come from data.preferences or a pairs stage before it. */
@@ -66,6 +68,47 @@ export const METHODS = {
     needs: [PROMPTS],
     klPrice: 'kl_coef',
   },
+  dpo: {
+    label: 'DPO',
+    purpose: 'The pairs teach the policy itself, which is its own reward model: no sampling, no critic.',
+    about:
+      'Direct preference optimisation turns PPO’s problem inside out: the policy that is best under a reward and a price of KL determines that reward, so the policy can be fitted to the pairs as a reward model would be. The loss only looks at how much more the chosen completion gained over the reference than the rejected one; both may become less likely while the gap grows, which is common and to be watched.',
+    code: 'src/train/dpo.ts',
+    family: 'preference',
+    leaves: 'policy',
+    needs: [PAIRS],
+  },
+  kto: {
+    label: 'KTO',
+    purpose: 'Each completion is just good or bad, no pairs: good ones are to gain, bad ones to lose.',
+    about:
+      'Kahneman–Tversky optimisation needs no pairs: every completion is labelled good or bad by itself, which is how thumbs up and down come in. What counts is whether a completion gained more over the reference than completions do on average (the KL, measured on mismatched prompts), and as in people’s sense of gain and loss the effect levels off far from that point.',
+    code: 'src/train/kto.ts',
+    family: 'preference',
+    leaves: 'policy',
+    needs: [PAIRS],
+  },
+  orpo: {
+    label: 'ORPO',
+    purpose:
+      'Imitation of the chosen endings and preference over the rejected ones, in one stage and one loss.',
+    about:
+      'Odds-ratio preference optimisation does supervised fine-tuning and preference in one go: the chosen completions are imitated, and a second term raises their odds above those of the rejected ones. There is no reference model to hold on to, so it is light, and it can start from the base model with no SFT before it.',
+    code: 'src/train/orpo.ts',
+    family: 'preference',
+    leaves: 'policy',
+    needs: [PAIRS],
+  },
+  simpo: {
+    label: 'SimPO',
+    purpose: 'As DPO without a reference: the likelier ending a token is the better one, by a margin.',
+    about:
+      'Simple preference optimisation takes the log-probability a token itself for the reward, which is what decides when text is sampled, and asks the chosen completion to lead by a margin. Dividing by length takes away the pull towards long completions, and doing without a reference halves the work. Nothing but a small rate keeps the policy near where it began.',
+    code: 'src/train/simpo.ts',
+    family: 'preference',
+    leaves: 'policy',
+    needs: [PAIRS],
+  },
   evaluate: {
     label: 'Compare',
     purpose:
@@ -80,6 +123,15 @@ export const METHODS = {
 export type StageKind = keyof typeof METHODS;
 
 export const STAGE_KINDS = Object.keys(METHODS) as StageKind[];
+
+type Family = NonNullable<Method['family']>;
+type InFamily<F extends Family> = {
+  [K in StageKind]: (typeof METHODS)[K] extends { family: F } ? K : never;
+}[StageKind];
+
+/** The methods of a family. */
+export const family = <F extends Family>(name: F): InFamily<F>[] =>
+  STAGE_KINDS.filter((kind) => methodOf(kind).family === name) as InFamily<F>[];
 
 /** A row of the list, where only what all of them have is asked for. */
 export const methodOf = (kind: StageKind): Method => METHODS[kind];

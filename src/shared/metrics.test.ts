@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import type { StageKind } from './methods';
+import { family, METHODS, STAGE_KINDS, type StageKind } from './methods';
 import { metricOf, METRICS } from './metrics';
 import { SETTINGS } from './settings';
 
@@ -66,17 +66,20 @@ describe('the table and what is logged', () => {
     expect(names('ppo')).toEqual(expect.arrayContaining(logged));
   });
 
-  test.each<[StageKind, string[]]>([
-    ['sft', ['train/sft.ts']],
-    ['pairs', ['experiment/pairs.ts']],
-    ['reward', ['train/reward.ts']],
-    ['ppo', ['train/ppo.ts']],
-    ['evaluate', ['evaluate/measures.ts']],
-  ])('every metric that the table has of %s is written down where it is logged', (stage, files) => {
-    const text = files.map(source).join('\n');
-    const missing = names(stage).filter((name) => !new RegExp(`\\b${name}'?(:|,| \\})`).test(text));
-    expect(missing).toEqual([]);
-  });
+  /** Beside the method's own file. */
+  const more: Partial<Record<StageKind, string[]>> = {
+    evaluate: ['evaluate/measures.ts'],
+    ...Object.fromEntries(family('preference').map((kind) => [kind, ['train/preference.ts']])),
+  };
+  test.each(STAGE_KINDS)(
+    'every metric that the table has of %s is written down where it is logged',
+    (stage) => {
+      const files = [METHODS[stage].code.replace('src/', ''), ...(more[stage] ?? [])];
+      const text = files.map(source).join('\n');
+      const missing = names(stage).filter((name) => !new RegExp(`\\b${name}'?(:|,| \\})`).test(text));
+      expect(missing).toEqual([]);
+    },
+  );
 });
 
 test('a metric is found by the name of its stage, a second one of its kind included', () => {

@@ -1,9 +1,10 @@
 // ONE table of every metric that is logged or reported: tooltips, charts, health checks and documentation read it.
 // Names are TRL's where TRL logs the same thing; `trl` says where ours is computed differently, and why.
 
-import type { StageKind } from './methods';
+import { family, type StageKind } from './methods';
 import { EVALUATION_METRICS } from './metrics-evaluation';
 import { PPO_METRICS } from './metrics-ppo';
+import { PREFERENCE_METRICS } from './metrics-preference';
 import type { SettingKey } from './settings';
 
 export interface Metric {
@@ -220,7 +221,7 @@ const SUPERVISED_METRICS: readonly Metric[] = [
     name: 'learning_rate',
     label: 'Learning rate',
     unit: '',
-    stages: ['sft', 'reward'],
+    stages: ['sft', 'reward', ...family('preference')],
     tells: 'The rate of this update: warm-up and schedule at work.',
     bad: 'It only ever follows the schedule.',
     try: ['learning_rate', 'lr_scheduler_type', 'warmup_steps'],
@@ -230,7 +231,7 @@ const SUPERVISED_METRICS: readonly Metric[] = [
     name: 'grad_norm',
     label: 'Gradient norm',
     unit: '',
-    stages: ['sft', 'reward', 'ppo'],
+    stages: ['sft', 'reward', 'ppo', ...family('preference')],
     tells: 'Length of the gradient before clipping: how hard the batch pulls.',
     bad: 'Spikes: odd rows or too high a rate. Exactly 0: nothing is trained.',
     try: ['max_grad_norm', 'learning_rate', 'warmup_steps'],
@@ -240,7 +241,7 @@ const SUPERVISED_METRICS: readonly Metric[] = [
     name: 'num_tokens',
     label: 'Tokens seen',
     unit: 'tokens',
-    stages: ['sft', 'reward'],
+    stages: ['sft', 'reward', ...family('preference')],
     tells: 'Tokens read so far, padding not counted.',
     bad: 'It only grows.',
     try: [],
@@ -250,7 +251,7 @@ const SUPERVISED_METRICS: readonly Metric[] = [
     name: 'epoch',
     label: 'Epoch',
     unit: '',
-    stages: ['sft', 'reward'],
+    stages: ['sft', 'reward', ...family('preference')],
     tells: 'How often every row has been seen.',
     healthy: { max: 10 },
     bad: 'Many epochs over few rows are learning by heart.',
@@ -259,7 +260,12 @@ const SUPERVISED_METRICS: readonly Metric[] = [
   },
 ];
 
-export const METRICS: readonly Metric[] = [...SUPERVISED_METRICS, ...PPO_METRICS, ...EVALUATION_METRICS];
+export const METRICS: readonly Metric[] = [
+  ...SUPERVISED_METRICS,
+  ...PREFERENCE_METRICS,
+  ...PPO_METRICS,
+  ...EVALUATION_METRICS,
+];
 
 /** The metric as logged by a stage (`ppo`, or by name `ppo-2`), undefined when the table has none. */
 export function metricOf(stage: string, name: string): Metric | undefined {

@@ -76,7 +76,7 @@ describe('the schema and the validation agree', () => {
     ['another format', { ...base, format: 2, stages }, false],
     ['no stages', base, false],
     ['an empty list of stages', { ...base, stages: [] }, false],
-    ['an unknown stage', one({ kind: 'dpo' }), false],
+    ['an unknown stage', one({ kind: 'dpoo' }), false],
     ['an unknown key', one({ kind: 'sft', beta: 0.1 }), false],
     ['a key of another stage', one({ kind: 'sft', kl_coef: 0.1 }), false],
     ['an unknown key at the top', { ...base, stages, notes: 'x' }, false],

@@ -35,9 +35,14 @@ interface RowBase {
 export type Row = RowBase &
   (
     | { type: 'number' | 'integer'; range: Range }
-    | { type: 'choice'; choices: readonly string[] }
+    | { type: 'choice'; choices: readonly string[] | { readonly [S in Scope]?: readonly string[] } }
     | { type: 'boolean' | 'text' | 'texts' | 'labeller' | 'reward' }
   );
+
+/** The same defaults in each of some scopes. */
+export function each<S extends Scope, const D extends Defaults>(scopes: readonly S[], defaults: D) {
+  return Object.fromEntries(scopes.map((scope) => [scope, defaults])) as { [K in S]: D };
+}
 
 /** A row of the table as it stands in one scope: what a form field, a tooltip or a validator needs. */
 export interface Setting {

@@ -8,6 +8,8 @@
 import type { Labeller, RewardSource } from './experiment';
 import type { Row, Scope, Setting } from './setting';
 import { PPO_SETTINGS } from './settings-ppo';
+import { PREFERENCE_SETTINGS } from './settings-preference';
+import { TRAINING_SETTINGS } from './settings-training';
 
 export const SETTINGS = {
   name: {
@@ -112,158 +114,7 @@ export const SETTINGS = {
     in: { data: [] },
   },
 
-  max_steps: {
-    label: 'Steps',
-    doc: 'How many times the weights are updated, unless the stage stops early.',
-    type: 'integer',
-    range: { min: 1, max: 1000000, scale: 'log' },
-    in: { sft: [150, -1], reward: [150, -1] },
-  },
-  total_episodes: {
-    label: 'Episodes',
-    doc: 'How many completions PPO samples in all; divided by the batch it gives the number of updates.',
-    type: 'integer',
-    range: { min: 1, max: 10000000, scale: 'log' },
-    in: { ppo: [960, null] },
-  },
-  per_device_train_batch_size: {
-    label: 'Batch size',
-    doc: 'Rows (or, in PPO, sampled completions) that go through the model at once.',
-    type: 'integer',
-    range: { min: 1, max: 1024, scale: 'log' },
-    in: { sft: [16, 8], reward: [16, 8], ppo: [32, 8] },
-  },
-  gradient_accumulation_steps: {
-    label: 'Gradient accumulation',
-    doc: 'Batches summed before one update: a larger batch in effect, at no more memory.',
-    type: 'integer',
-    range: { min: 1, max: 1024, scale: 'log' },
-    advanced: true,
-    in: { sft: [1, 1], reward: [1, 1], ppo: [1, 1] },
-  },
-  learning_rate: {
-    label: 'Learning rate',
-    doc: 'How far each update moves the weights: too high and training falls apart, too low and nothing happens.',
-    type: 'number',
-    range: { above: 0, max: 1, scale: 'log' },
-    now: true,
-    in: { sft: [2e-3, 2e-5], reward: [1e-3, 1e-4], ppo: [1e-3, 3e-6] },
-  },
-  lr_scheduler_type: {
-    label: 'Schedule',
-    doc: 'How the learning rate falls after the warm-up: not at all, in a line to zero, or along a cosine to zero.',
-    type: 'choice',
-    choices: ['constant', 'linear', 'cosine'],
-    advanced: true,
-    in: { sft: ['cosine', 'linear'], reward: ['cosine', 'linear'], ppo: ['linear', 'linear'] },
-  },
-  warmup_steps: {
-    label: 'Warm-up',
-    doc: 'Updates over which the learning rate rises from zero, so that the first ones do no harm.',
-    type: 'integer',
-    range: { min: 0, max: 100000 },
-    advanced: true,
-    in: { sft: [10, 0], reward: [10, 0], ppo: [0, 0] },
-  },
-  adam_beta1: {
-    label: 'Adam β₁',
-    doc: 'How much of the gradients’ running mean is kept at each update.',
-    type: 'number',
-    range: { min: 0, below: 1 },
-    advanced: true,
-    in: { sft: [0.9, 0.9], reward: [0.9, 0.9], ppo: [0.9, 0.9] },
-  },
-  adam_beta2: {
-    label: 'Adam β₂',
-    doc: 'How much of the squared gradients’ running mean is kept at each update.',
-    type: 'number',
-    range: { min: 0, below: 1 },
-    advanced: true,
-    in: { sft: [0.999, 0.999], reward: [0.999, 0.999], ppo: [0.999, 0.999] },
-  },
-  adam_epsilon: {
-    label: 'Adam ε',
-    doc: 'A small number that keeps Adam from dividing by zero; larger makes early updates gentler.',
-    type: 'number',
-    range: { above: 0, max: 1, scale: 'log' },
-    advanced: true,
-    in: { sft: [1e-8, 1e-8], reward: [1e-8, 1e-8], ppo: [1e-8, 1e-8] },
-  },
-  weight_decay: {
-    label: 'Weight decay',
-    doc: 'Pulls the adapter’s weights towards zero at each update, in proportion to their size.',
-    type: 'number',
-    range: { min: 0, max: 1 },
-    advanced: true,
-    in: { sft: [0, 0], reward: [0, 0], ppo: [0, 0] },
-  },
-  max_grad_norm: {
-    label: 'Gradient clipping',
-    doc: 'Gradients longer than this are shortened to it, so that one odd batch cannot wreck the model.',
-    type: 'number',
-    range: { above: 0, max: 1000, scale: 'log' },
-    advanced: true,
-    now: true,
-    nullable: true,
-    in: { sft: [1, 1], reward: [1, 1], ppo: [1, null] },
-  },
-  eval_fraction: {
-    label: 'Held out',
-    doc: 'Share of the prompts kept out of training, to see whether what is learnt holds for text never seen.',
-    type: 'number',
-    range: { min: 0, max: 0.5 },
-    advanced: true,
-    in: { sft: [0.1], reward: [0.1] },
-  },
-  eval_steps: {
-    label: 'Evaluate every',
-    doc: 'Updates between two looks at the held-out rows.',
-    type: 'integer',
-    range: { min: 1, max: 100000, scale: 'log' },
-    advanced: true,
-    in: { sft: [25, null], reward: [25, null] },
-  },
-  early_stopping_patience: {
-    label: 'Patience',
-    doc: 'Looks at the held-out rows without improvement before the stage stops early.',
-    type: 'integer',
-    range: { min: 1, max: 1000 },
-    advanced: true,
-    nullable: true,
-    in: { sft: [3, null], reward: [null, null] },
-  },
-  metric_for_best_model: {
-    label: 'Judge progress by',
-    doc: 'What early stopping watches: the held-out loss, or how many samples end by themselves.',
-    type: 'choice',
-    choices: ['eval_loss', 'finish_rate'],
-    advanced: true,
-    in: { sft: ['eval_loss', null] },
-  },
-  group_by_length: {
-    label: 'Group by length',
-    doc: 'Batches rows of similar length: less time spent on padding, a little less mixing.',
-    type: 'boolean',
-    advanced: true,
-    in: { sft: [false, false], reward: [false, false] },
-  },
-  center_rewards_coefficient: {
-    label: 'Centre rewards',
-    doc: 'Pulls the two rewards of a pair towards a sum of zero; only their difference is learnt otherwise.',
-    type: 'number',
-    range: { above: 0, max: 10, scale: 'log' },
-    advanced: true,
-    nullable: true,
-    in: { reward: [null, null] },
-  },
-  save_steps: {
-    label: 'Save every',
-    doc: 'Updates between two checkpoints from which a run can be resumed.',
-    type: 'integer',
-    range: { min: 1, max: 100000, scale: 'log' },
-    advanced: true,
-    in: { sft: [25, 500], reward: [25, 500], ppo: [5, 500] },
-  },
+  ...TRAINING_SETTINGS,
 
   count: {
     label: 'Pairs',
@@ -308,6 +159,7 @@ export const SETTINGS = {
   },
 
   ...PPO_SETTINGS,
+  ...PREFERENCE_SETTINGS,
 } as const satisfies Record<string, Row>;
 
 export type SettingKey = keyof typeof SETTINGS;
@@ -322,17 +174,19 @@ interface Values {
   labeller: Labeller;
   reward: RewardSource;
 }
-type ValueOf<R> =
+type ValueOf<R, S extends Scope> =
   | (R extends { choices: readonly (infer C)[] }
       ? C
-      : R extends { type: keyof Values }
-        ? Values[R['type']]
-        : never)
+      : R extends { choices: Record<S, readonly (infer C)[]> }
+        ? C
+        : R extends { type: keyof Values }
+          ? Values[R['type']]
+          : never)
   | (R extends { nullable: true } ? null : never);
 
 /** What an object of a scope holds. */
 export type FieldsOf<S extends Scope> = {
-  -readonly [K in keyof Table as Table[K]['in'] extends Record<S, unknown> ? K : never]: ValueOf<Table[K]>;
+  -readonly [K in keyof Table as Table[K]['in'] extends Record<S, unknown> ? K : never]: ValueOf<Table[K], S>;
 };
 
 /** The settings of one scope, in the table's order, as a form shows them. */
@@ -355,7 +209,13 @@ export function settingsOf(scope: Scope): Setting[] {
       trl: defaults[1],
       range,
       scale: range.scale ?? 'linear',
-      choices: 'choices' in row ? row.choices : [],
+      choices: choicesOf(row, scope),
     } satisfies Setting;
   });
+}
+
+function choicesOf(row: Row, scope: Scope): readonly string[] {
+  if (!('choices' in row)) return [];
+  const isList = (choices: typeof row.choices): choices is readonly string[] => Array.isArray(choices);
+  return isList(row.choices) ? row.choices : (row.choices[scope] ?? []);
 }

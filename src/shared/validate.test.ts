@@ -7,6 +7,8 @@ import { settingsOf } from './settings';
 import { defaultStage, parseExperiment } from './validate';
 import { STAGE_KINDS } from './methods';
 
+const KINDS = STAGE_KINDS.map((kind) => JSON.stringify(kind)).join(', ');
+
 /** The example of the interface page. */
 const EXAMPLE = `{ "format": 1, "name": "kind-endings", "model": "bundled:stories-neo", "seed": 1,
   "lora": { "r": 8, "lora_alpha": 16, "lora_dropout": 0, "target_modules": ["q_proj", "v_proj"], "use_rslora": false },
@@ -115,12 +117,12 @@ describe('a fault is named with file, line, place, value and what it may be', ()
     [
       '{"format": 1, "stages": [\n{}]}',
       'a.json, line 2: stages[0].kind is missing.',
-      'Add "kind", one of "sft", "pairs", "reward", "ppo", "evaluate".',
+      `Add "kind", one of ${KINDS}.`,
     ],
     [
       '{"format": 1, "stages": [{"kind": "ppos"}]}',
       'a.json, line 1: stages[0].kind is "ppos".',
-      'It may be one of "sft", "pairs", "reward", "ppo", "evaluate". Did you mean "ppo"?',
+      `It may be one of ${KINDS}. Did you mean "ppo"?`,
     ],
     [
       withStages('{"kind": "sft",\n"learnig_rate": 1}'),

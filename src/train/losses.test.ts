@@ -1,24 +1,13 @@
 // Golden scalars of the method reference (float64 PyTorch) and the exactness of micro-batching.
 import { beforeAll, expect, it } from 'vitest';
 import { tf } from '../engine/tf';
-import { bradleyTerryLoss, dpoSigmoidLoss, ppoPolicyLoss, ppoValueLoss, sftLoss } from './losses';
+import { bradleyTerryLoss, ppoPolicyLoss, ppoValueLoss, sftLoss } from './losses';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
 });
 
 const value = (scalar: tf.Tensor) => scalar.dataSync()[0]!;
-
-it('DPO: the sigmoid loss of a worked pair', () => {
-  const loss = dpoSigmoidLoss(
-    tf.tensor1d([-10]),
-    tf.tensor1d([-12]),
-    tf.tensor1d([-11]),
-    tf.tensor1d([-11.5]),
-    0.1,
-  );
-  expect(value(loss)).toBeCloseTo(0.620957, 6);
-});
 
 it('Bradley–Terry: plain, with a margin, and centred', () => {
   const [chosen, rejected] = [tf.tensor1d([1.2]), tf.tensor1d([0.4])];

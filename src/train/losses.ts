@@ -10,21 +10,7 @@ export function sftLoss(logprobs: tf.Tensor, tokens: number): tf.Scalar {
 }
 
 /** -log σ(x) = softplus(-x). tf.logSigmoid's gradient reads an x that a training step has disposed by then. */
-const minusLogSigmoid = (x: tf.Tensor): tf.Tensor => tf.softplus(tf.neg(x));
-
-/** DPO, sigmoid (Rafailov et al. 2023, eq. 7): -log σ(β ((π_c - ref_c) - (π_r - ref_r))), the mean over pairs.
- *  All are sums of log-probabilities over a completion. [P] */
-export function dpoSigmoidLoss(
-  chosen: tf.Tensor1D,
-  rejected: tf.Tensor1D,
-  refChosen: tf.Tensor1D,
-  refRejected: tf.Tensor1D,
-  beta: number,
-  pairs = chosen.size,
-): tf.Scalar {
-  const delta = tf.sub(tf.sub(chosen, refChosen), tf.sub(rejected, refRejected)); // [P]
-  return tf.div(tf.sum(minusLogSigmoid(tf.mul(delta, beta))), pairs);
-}
+export const minusLogSigmoid = (x: tf.Tensor): tf.Tensor => tf.softplus(tf.neg(x));
 
 /** Bradley–Terry: -log σ(r_c - r_r - margin), plus coefficient · (r_c + r_r)² to keep rewards near 0 (Eisenstein
  *  et al. 2023); the mean over pairs. `chosen`, `rejected`, `margin` [P] */

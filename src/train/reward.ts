@@ -14,6 +14,7 @@ import type { RewardStage } from '../shared/experiment';
 import type { MetricsRow } from '../shared/protocol';
 import { bradleyTerryLoss } from './losses';
 import { accumulateGradients, AdamW } from './optimizer';
+import type { PreferenceContext } from './preference';
 import { learningRateAt } from './schedule';
 import {
   deviation,
@@ -27,17 +28,6 @@ import {
   type TrainState,
 } from './state';
 
-/** Two completions of one prompt, each a whole sequence, the better one named. */
-export interface Preference {
-  chosen: Sequence;
-  rejected: Sequence;
-}
-
-export interface RewardContext extends StageContext {
-  train: readonly Preference[];
-  heldOut: readonly Preference[];
-}
-
 /** The policy's adapter with a new head, N(0, 1/(C + 1)). */
 export function startReward({ model, name, seed }: StageContext, start: Adapter): TrainState {
   const reward = start.clone('reward', initialHead(model, hash32(seed, name)).values);
@@ -45,7 +35,7 @@ export function startReward({ model, name, seed }: StageContext, start: Adapter)
 }
 
 export async function* reward(
-  context: RewardContext,
+  context: PreferenceContext,
   stage: RewardStage,
   state: TrainState,
 ): AsyncGenerator<MetricsRow> {
@@ -125,7 +115,7 @@ async function scoreMetrics(scores: { chosen: tf.Tensor; rejected: tf.Tensor }[]
 }
 
 /** How much higher the chosen completion of each held-out pair scores than the rejected one. */
-export async function scorePairs({ model, heldOut }: RewardContext, adapter: Adapter): Promise<number[]> {
+export async function scorePairs({ model, heldOut }: PreferenceContext, adapter: Adapter): Promise<number[]> {
   const sequences = heldOut.flatMap(({ chosen, rejected }) => [chosen, rejected]);
   const scores = await rawScores(model, adapter, sequences);
   return heldOut.map((_, i) => scores[2 * i]! - scores[2 * i + 1]!);
@@ -156,7 +146,7 @@ const NORMALISING = 256;
 /** The trained model with gain and bias such that one completion of `policy` for each of up to 256 training prompts
  *  scores mean 0 and deviation 1. */
 export async function normalise(
-  { model, name, seed, train }: RewardContext,
+  { model, name, seed, train }: PreferenceContext,
   adapter: Adapter,
   policy: Adapter,
 ): Promise<RewardModel> {

@@ -60,6 +60,10 @@ const LINE: Partial<Record<Station['kind'], string>> = {
   sft: 'loss',
   reward: 'accuracy',
   ppo: 'objective/scores',
+  dpo: 'rewards/margins',
+  kto: 'rewards/margins',
+  orpo: 'rewards/margins',
+  simpo: 'rewards/margins',
 };
 
 /** The course of a station's main metric as points of an SVG polyline, 48 wide and 12 high; empty if too short. */

@@ -71,6 +71,23 @@ function pair(title: string, key: string, role: Role): ChartPlan {
 const FINISHED = chart('Finished endings', { key: 'finish_rate', label: 'of all', role: 'policy' });
 const GRADIENT = chart('Gradient norm', { key: 'grad_norm', label: 'norm', role: 'policy' });
 
+const ORDER = pair('Right order', 'rewards/accuracies', 'reward');
+const PREFERENCE = [
+  pair('Loss', 'loss', 'policy'),
+  pair('Margin', 'rewards/margins', 'reward'),
+  chart(
+    'Implicit rewards',
+    { key: 'rewards/chosen', label: 'chosen', role: 'reward' },
+    { key: 'rewards/rejected', label: 'rejected', role: 'reference', dashed: true },
+  ),
+  chart(
+    'Log-probabilities',
+    { key: 'logps/chosen', label: 'chosen', role: 'policy' },
+    { key: 'logps/rejected', label: 'rejected', role: 'reference', dashed: true },
+  ),
+  GRADIENT,
+];
+
 /** Charts by station, the most telling first. A metric that a run does not report leaves its chart out. */
 export const CHARTS: Record<StageKind, ChartPlan[]> = {
   sft: [
@@ -102,5 +119,9 @@ export const CHARTS: Record<StageKind, ChartPlan[]> = {
     FINISHED,
     chart('Length', { key: 'mean_length', label: 'tokens', role: 'policy' }),
   ],
+  dpo: [ORDER, ...PREFERENCE],
+  kto: [...PREFERENCE, chart('KL, mismatched', { key: 'kl', label: 'nats', role: 'kl' })],
+  orpo: [ORDER, ...PREFERENCE, chart('Imitation loss', { key: 'nll_loss', label: 'loss', role: 'policy' })],
+  simpo: [ORDER, ...PREFERENCE],
   evaluate: [],
 };
