@@ -18,7 +18,9 @@ describe('inspectRows', () => {
   it('lists every problem with its line, and every row that can be read', () => {
     const text =
       '{"prompt": "a", "completion": "b"}\n\n{"prompt": "a"}\n{"prompt": 7, "completion": "b"}\n[1]\nx';
-    const { rows, problems } = inspectRows(text, 'own.jsonl', 'sft');
+    const { rows, total, problems, good } = inspectRows(text, 'own.jsonl', 'sft');
+    expect(total).toBe(3);
+    expect(good).toBe('{"prompt":"a","completion":"b"}\n');
     expect(rows.map(({ line }) => line)).toEqual([1, 3, 4]);
     expect(problems.map(({ line, message }) => [line, message])).toEqual([
       [2, 'own.jsonl, line 2 is empty.'],

@@ -2,7 +2,15 @@
 // the model, and of a single row each token with whether it is learnt.
 
 import { PlaygroundError } from '../shared/errors';
-import type { DataPart, DataRow, Fit, MaskedText, RowProblem } from '../shared/look';
+import {
+  type DataPart,
+  type DataRow,
+  type Fit,
+  type Looked,
+  type MaskedText,
+  MOST_ROWS,
+  type RowProblem,
+} from '../shared/look';
 import { encodeCompletions, encodePreferences, encodePrompts, type Reader } from './examples';
 import { parseRows, rawRows, readRow, type RowTypes } from './records';
 
@@ -14,12 +22,8 @@ const TYPES = {
   preferences: 'any-preference',
 } as const satisfies Record<DataPart, keyof RowTypes>;
 
-/** All rows of a file, also those that have problems. */
-export function inspectRows(
-  text: string,
-  source: string,
-  part: DataPart,
-): { rows: DataRow[]; problems: RowProblem[] } {
+/** The rows of a file, also those that have problems. */
+export function inspectRows(text: string, source: string, part: DataPart): Looked {
   const problems: RowProblem[] = [];
   const attempt = <T>(line: number | null, action: () => T): T | null => {
     try {
@@ -31,9 +35,14 @@ export function inspectRows(
     }
   };
   const rows = attempt(null, () => rawRows(text, source, (line, read) => attempt(line, read))) ?? [];
-  for (const row of rows) attempt(row.line, () => readRow(row, source, TYPES[part]));
+  const good = rows.filter((row) => attempt(row.line, () => readRow(row, source, TYPES[part])) !== null);
   problems.sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
-  return { rows, problems };
+  return {
+    rows: rows.slice(0, MOST_ROWS),
+    total: rows.length,
+    problems,
+    good: good.map(({ fields }) => `${JSON.stringify(fields)}\n`).join(''),
+  };
 }
 
 /** How the rows of a file without problems fit the model. Throws what encoding them would throw. */

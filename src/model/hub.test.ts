@@ -16,6 +16,7 @@ function memoryCache() {
       entries.set(url as string, response);
       return Promise.resolve();
     },
+    delete: (url: RequestInfo | URL) => Promise.resolve(entries.delete(url as string)),
   };
 }
 
@@ -109,6 +110,10 @@ describe('against a server', () => {
   let host: string;
   /** Requests yet to be cut off half-way. */
   let cuts = 0;
+  /** Whether the server can go on from the middle of a file, which version it has, and what it was asked for. */
+  let ranges = false;
+  let etag = '"1"';
+  const asked: string[] = [];
 
   beforeAll(async () => {
     await tf.setBackend('cpu');
@@ -118,13 +123,17 @@ describe('against a server', () => {
         const path = /^\/tiny\/neo\/resolve\/main\/([\w.]+)$/.exec(request.url ?? '')?.[1];
         const bytes = path ? await files(path) : null;
         if (!bytes) return response.writeHead(404).end();
-        response.writeHead(200, { 'content-length': bytes.length });
+        const from = ranges ? Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0) : 0;
+        if (path === 'model.safetensors') asked.push(`from ${from}`);
+        if (from >= bytes.length) return response.writeHead(416).end();
+        const left = bytes.subarray(from);
+        response.writeHead(from > 0 ? 206 : 200, { 'content-length': left.length, etag });
         if (path === 'model.safetensors' && cuts > 0) {
           cuts -= 1;
-          response.write(bytes.subarray(0, bytes.length / 2), () => setTimeout(() => response.destroy(), 20));
+          response.write(left.subarray(0, left.length / 2), () => setTimeout(() => response.destroy(), 20));
           return;
         }
-        response.end(bytes);
+        response.end(left);
       })();
     });
     await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
@@ -136,7 +145,7 @@ describe('against a server', () => {
     server.close();
   });
 
-  it('loads a model after a broken download, of which nothing was kept', async () => {
+  it('loads a model after a broken download that the server cannot go on with', async () => {
     const cache = memoryCache();
     const read = hubDirectory('hf:tiny/neo', { host, cache });
     cuts = 1;
@@ -153,6 +162,40 @@ describe('against a server', () => {
     expect(model.parameters).toBe(55_648);
     disposeModel(model);
     expect([...cache.entries.keys()].filter((url) => url.endsWith('.safetensors'))).toHaveLength(1);
+  });
+
+  describe('that can go on from the middle', () => {
+    const path = 'model.safetensors';
+    const whole = () => nodeDirectory('tests/fixtures/gpt-neo-tiny/model')(path);
+
+    it('asks only for what is missing, as often as it breaks off', async () => {
+      const cache = memoryCache();
+      const read = hubDirectory('hf:tiny/neo', { host, cache });
+      [ranges, cuts] = [true, 2];
+      asked.length = 0;
+      await expect(read(path)).rejects.toMatchObject({ code: 'download-failed' });
+      await expect(read(path)).rejects.toMatchObject({ code: 'download-failed' });
+      const expected = await whole();
+      expect(await read(path)).toEqual(expected);
+      const half = Math.floor(expected!.length / 2);
+      expect(asked).toEqual([
+        'from 0',
+        `from ${half}`,
+        `from ${half + Math.floor((expected!.length - half) / 2)}`,
+      ]);
+      expect([...cache.entries.keys()].map((url) => url.replace(/.*\//, ''))).toEqual([path]);
+    });
+
+    it('begins anew when the file has changed meanwhile', async () => {
+      const read = hubDirectory('hf:tiny/neo', { host, cache: memoryCache() });
+      [ranges, cuts] = [true, 1];
+      await expect(read(path)).rejects.toMatchObject({ code: 'download-failed' });
+      etag = '"2"';
+      await expect(read(path)).rejects.toThrow('changed meanwhile');
+      asked.length = 0;
+      expect(await read(path)).toEqual(await whole());
+      expect(asked).toEqual(['from 0']);
+    });
   });
 
   it('stops when asked to', async () => {

@@ -44,9 +44,17 @@ export class PlaygroundError extends Error {
   }
 }
 
+/** What came from the worker as an error, and may be thrown again. */
+function isPlainError(error: unknown): error is PlainError {
+  return (
+    typeof error === 'object' && error !== null && 'code' in error && 'message' in error && 'fix' in error
+  );
+}
+
 /** Any thrown value as something that can be shown and sent: unknown errors become the code `bug`. */
 export function toPlainError(error: unknown): PlainError {
   if (error instanceof PlaygroundError) return { code: error.code, message: error.message, fix: error.fix };
+  if (isPlainError(error)) return error;
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return {
     code: 'bug',

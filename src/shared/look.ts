@@ -27,9 +27,17 @@ export interface RowProblem {
 }
 
 export interface Looked {
+  /** The first of them, as many as a person will look at. */
   rows: DataRow[];
+  /** How many there are. */
+  total: number;
   problems: RowProblem[];
+  /** All rows without a problem, as JSONL. */
+  good: string;
 }
+
+/** Rows that are shown, and can be edited, at most. */
+export const MOST_ROWS = 5000;
 
 /** Lengths in tokens. */
 export interface Fit {

@@ -21,6 +21,7 @@ import type { CheckpointPlace } from '../../storage/checkpoints';
 import { plannedSteps, runShare, secondsLeft, stageWork, type StageProgress } from '../lib/progress';
 import { Redraw, redrawInterval } from '../lib/redraw';
 import { SampleBook } from '../lib/samples';
+import { Lookups } from '../lib/lookups';
 import { Requests } from '../lib/requests';
 import { type MetricColumns, MetricsBook } from '../lib/series';
 import type { SavedRun } from './saved';
@@ -63,6 +64,8 @@ export class Session {
 
   private readonly redraw = new Redraw(() => this.show(), redrawInterval);
   private readonly answers = new Requests<string[]>();
+  /** Looks at data. */
+  readonly lookups = new Lookups((command) => this.send(command));
   private readonly pairs = new Requests<AnswerPair[]>();
   private told: Told = { metrics: new MetricsBook(), samples: new SampleBook(), stages: [] };
   private shown = $state.raw<Told>(this.told);
@@ -246,6 +249,11 @@ export class Session {
       case 'sampledPairs':
         this.pairs.answer(event.request, event.pairs);
         break;
+      case 'rowsLookedAt':
+      case 'rowsFit':
+      case 'rowMasked':
+        this.lookups.hear(event);
+        break;
       case 'error':
         this.fail(event);
         break;
@@ -283,7 +291,8 @@ export class Session {
   }
 
   private fail({ request, error }: Extract<Event, { type: 'error' }>): void {
-    if (request !== null && [this.answers, this.pairs].some((asked) => asked.fail(request, error))) return;
+    if (request !== null && [this.answers, this.pairs, this.lookups].some((asked) => asked.fail(request, error)))
+      return;
     this.error = error;
     this.loading = null;
   }

@@ -1,0 +1,164 @@
+// The data a person has before them: one part of the experiment's data with its rows, what is wrong with them and how
+// they fit the model. What ships with the playground is looked at; what a person brought along can be edited too.
+
+import { type PlainError, toPlainError } from '../../shared/errors';
+import {
+  type DataPart,
+  type DataRow,
+  type Fit,
+  type Looked,
+  type MaskedText,
+  MOST_ROWS,
+  OWN,
+} from '../../shared/look';
+import type { Setting } from '../../shared/setting';
+import { settingsOf } from '../../shared/settings';
+import { listOwn, removeOwn, ROWS, writeOwn } from '../../storage/own-store';
+import { asLines, freeName, sourceOf } from '../lib/bring';
+import type { Playground } from '../state/playground.svelte';
+
+const NONE: Looked = { rows: [], total: 0, problems: [], good: '' };
+
+export class Desk {
+  part = $state<DataPart>('sft');
+  looked = $state.raw<Looked>(NONE);
+  fit = $state.raw<Fit | null>(null);
+  error = $state.raw<PlainError | null>(null);
+  /** Names of the rows kept in this browser. */
+  kept = $state.raw<string[]>([]);
+  /** Place in `looked.rows` of the row that is read token by token. */
+  chosen = $state<number | null>(null);
+
+  constructor(private readonly playground: Playground) {}
+
+  get setting(): Setting {
+    return settingsOf('data').find(({ key }) => key === this.part)!;
+  }
+
+  /** As the experiment names it, null where it names none. */
+  get source(): string | null {
+    return this.playground.draft.data[this.part] ?? null;
+  }
+
+  /** The name of rows that are a person's own, null for others. */
+  get ownName(): string | null {
+    return OWN.exec(this.source ?? '')?.groups?.['name'] ?? null;
+  }
+
+  get editable(): boolean {
+    return this.ownName !== null && this.looked.total <= MOST_ROWS;
+  }
+
+  /** Reads the rows again. */
+  async look(): Promise<void> {
+    const { part, source } = this;
+    this.kept = (await listOwn('data').catch(() => [])).map(({ name }) => name);
+    const looked = source === null ? NONE : await this.guarded(() => this.lookups.rows(part, source));
+    if (part !== this.part || source !== this.source) return;
+    this.looked = looked ?? NONE;
+    if (this.chosen !== null && this.chosen >= this.looked.rows.length) this.chosen = null;
+    await this.measure();
+  }
+
+  /** How the rows fit the loaded model; nothing while there is none, or while rows have problems. */
+  async measure(): Promise<void> {
+    const { part, source, looked } = this;
+    this.fit = null;
+    if (source === null || looked.problems.length > 0 || !this.playground.session.model) return;
+    const fit = await this.guarded(() => this.lookups.fit(part, source));
+    if (part === this.part && source === this.source) this.fit = fit;
+  }
+
+  choose(part: DataPart): void {
+    this.part = part;
+    this.chosen = null;
+    this.error = null;
+    this.looked = NONE;
+    this.fit = null;
+  }
+
+  /** Takes other rows for this part; null takes none. */
+  use(source: string | null): void {
+    this.chosen = null;
+    this.playground.change('data', this.setting, source ?? undefined);
+  }
+
+  /** Looks at a text that may become rows. Throws a PlainError. */
+  read(name: string, text: string): Promise<Looked> {
+    const lines = asLines(text);
+    return this.lookups.rows(this.part, sourceOf(name, lines), lines);
+  }
+
+  /** The texts that training makes of a row, token by token. Throws a PlainError. */
+  mask(row: DataRow): Promise<MaskedText[]> {
+    return this.lookups.mask(this.part, this.source ?? this.part, row);
+  }
+
+  /** Keeps rows under a name that is free, and takes them for this part. */
+  async keep(wanted: string, jsonl: string): Promise<void> {
+    const name = freeName(wanted, this.kept);
+    await this.write(name, jsonl);
+    this.use(`own:${name}`);
+  }
+
+  /** A copy of what ships with the playground, to be edited. */
+  async copy(): Promise<void> {
+    const name = (this.source ?? 'rows').replace(/^\w+:/, '');
+    await this.keep(`${name} copy`, this.looked.good);
+  }
+
+  /** Adds rows after those that are there. */
+  async add(jsonl: string): Promise<void> {
+    await this.save(this.jsonl() + jsonl);
+  }
+
+  async change(at: number, row: DataRow | null): Promise<void> {
+    const rows = this.looked.rows.flatMap((old, i) => (i === at ? (row ?? []) : old));
+    await this.save(rows.map(({ fields }) => `${JSON.stringify(fields)}\n`).join(''));
+  }
+
+  /** A row with nothing in it yet, chosen to be filled in. */
+  async addRow(): Promise<void> {
+    const fields = { sft: ['prompt', 'completion'], preferences: ['prompt', 'chosen', 'rejected'] };
+    const names = this.part in fields ? fields[this.part as keyof typeof fields] : ['prompt'];
+    await this.add(`${JSON.stringify(Object.fromEntries(names.map((name) => [name, ''])))}\n`);
+    this.chosen = this.looked.rows.length - 1;
+  }
+
+  /** Forgets a person's own rows. */
+  async remove(): Promise<void> {
+    const { ownName } = this;
+    if (ownName === null) return;
+    await this.guarded(() => removeOwn('data', ownName));
+    const shipped = this.playground.shipped.data[this.part];
+    this.use(shipped ?? null);
+  }
+
+  jsonl(): string {
+    return this.looked.rows.map(({ fields }) => `${JSON.stringify(fields)}\n`).join('');
+  }
+
+  private async save(jsonl: string): Promise<void> {
+    if (this.ownName === null) return;
+    await this.write(this.ownName, jsonl);
+    await this.look();
+  }
+
+  private async write(name: string, jsonl: string): Promise<void> {
+    await this.guarded(() => writeOwn('data', name, new Map([[ROWS, new Blob([jsonl])]])));
+  }
+
+  private get lookups() {
+    return this.playground.session.lookups;
+  }
+
+  private async guarded<T>(action: () => Promise<T>): Promise<T | null> {
+    try {
+      this.error = null;
+      return await action();
+    } catch (error) {
+      this.error = toPlainError(error);
+      return null;
+    }
+  }
+}
