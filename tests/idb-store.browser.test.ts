@@ -1,6 +1,6 @@
 // The store of the page: files of one run, apart from those of others.
 import { beforeEach, expect, it } from 'vitest';
-import { deleteRun, idbRunStore, listRuns } from '../src/storage/idb-store';
+import { deleteRun, idbRunStore, listRuns, runSizes } from '../src/storage/idb-store';
 import { readText, truncateLines, writeText } from '../src/storage/run-store';
 
 beforeEach(async () => {
@@ -27,6 +27,11 @@ it('keeps runs apart and forgets one at a time', async () => {
   await writeText(idbRunStore('a'), 'file', 'of a');
   await writeText(idbRunStore('b'), 'file', 'of b');
   expect(await listRuns()).toEqual(['a', 'b']);
+  await idbRunStore('b').write('adapters/x', new Uint8Array(1000));
+  expect([...(await runSizes())]).toEqual([
+    ['a', 4],
+    ['b', 1004],
+  ]);
   await deleteRun('a');
   expect(await listRuns()).toEqual(['b']);
   expect(await readText(idbRunStore('b'), 'file')).toBe('of b');

@@ -50,6 +50,19 @@ export function listRuns(): Promise<string[]> {
   ]);
 }
 
+/** Bytes of each run's files. */
+export function runSizes(): Promise<Map<string, number>> {
+  return guarded('measuring runs', async (db) => {
+    const sizes = new Map<string, number>();
+    // One file at a time: all of them at once may be more than fits in memory.
+    for (let at = await db.transaction('files').store.openCursor(); at; at = await at.continue()) {
+      const [runId] = at.key;
+      sizes.set(runId, (sizes.get(runId) ?? 0) + at.value.length);
+    }
+    return sizes;
+  });
+}
+
 /** Forgets a run with all its files. */
 export function deleteRun(runId: string): Promise<void> {
   return guarded('deleting a run', (db) => db.delete('files', filesOf(runId)));

@@ -31,7 +31,7 @@ const always = (): boolean => true;
 /** What can be done on every view. */
 export function pageActions(
   playground: Playground,
-  open: Record<'help' | 'checkpoints', () => void>,
+  open: Record<'help' | 'checkpoints' | 'runs', () => void>,
 ): Action[] {
   const { session } = playground;
   const is = (...states: (typeof session.run)[]) => states.includes(session.run);
@@ -98,6 +98,15 @@ export function pageActions(
       icon: 'undo',
       enabled: () => session.runId !== null && !session.busy,
       run: open.checkpoints,
+    },
+    {
+      id: 'runs',
+      group: 'Run',
+      label: 'Runs kept in this browser…',
+      keys: ['l'],
+      icon: 'list',
+      enabled: always,
+      run: open.runs,
     },
     {
       id: 'slower',
