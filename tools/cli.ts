@@ -13,6 +13,7 @@ import {
   usage,
   type Command,
 } from './arguments.ts';
+import { generateOptions } from './commands/generate.ts';
 import { golden } from './commands/golden.ts';
 import { makeModel, presetNames } from './commands/make-model.ts';
 import { record } from './commands/record.ts';
@@ -90,14 +91,7 @@ const runners: Record<Name, (given: readonly string[]) => Promise<boolean>> = {
   },
   generate: async (given) => {
     const { values } = parseArguments('generate', commands.generate, given);
-    const options = {
-      maxNewTokens: values['max-new-tokens'],
-      minNewTokens: values['min-new-tokens'],
-      temperature: values.temperature,
-      topK: values['top-k'],
-      topP: values['top-p'],
-      seed: values.seed,
-    };
+    const options = generateOptions(values);
     await rows(values, (common) => ({ type: 'generateRows', ...common, n: values.n, options }));
     return true;
   },

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { lendAdapter, lendModel } from '../files.ts';
+import { generateOptions } from './generate.ts';
 import { table } from './golden.ts';
 import { lendExperiment, parseKillAt, readExperiment } from './run.ts';
 
@@ -71,4 +72,17 @@ test('the golden table marks what is above the tolerance, or not a number', () =
     'entropy',
     'loss',
   ]);
+});
+
+test('generate refuses a least length above the greatest', () => {
+  const values = {
+    'max-new-tokens': 8,
+    'min-new-tokens': 8,
+    temperature: 1,
+    'top-k': 0,
+    'top-p': 1,
+    seed: 0,
+  };
+  expect(generateOptions(values)).toMatchObject({ maxNewTokens: 8, minNewTokens: 8 });
+  expect(() => generateOptions({ ...values, 'min-new-tokens': 9 })).toThrow('--min-new-tokens is 9');
 });
