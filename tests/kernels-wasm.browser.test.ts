@@ -6,6 +6,7 @@ import { memoryInUse } from '../src/engine/memory';
 import { adamw, adamwReference } from '../src/engine/ops/adamw';
 import { attention, attentionReference } from '../src/engine/ops/attention';
 import { cacheWrite, cachedAttention, cachedAttentionReference } from '../src/engine/ops/cached-attention';
+import { dropout, dropoutReference } from '../src/engine/ops/dropout';
 import { gatherRows, scatterRows, scatterRowsReference } from '../src/engine/ops/gather-rows';
 import { gelu, geluReference } from '../src/engine/ops/gelu';
 import { layerNorm, layerNormReference } from '../src/engine/ops/layer-norm';
@@ -301,6 +302,19 @@ test('AdamW and the sum of squares', async () => {
     );
     tf.dispose([...got, ...wanted]);
   }
+});
+
+test.each([1, 3, 4, 5, 16_384, 40_001])('Dropout of %i numbers, with its gradient', async (size) => {
+  const key = hash32(size);
+  const x = random([size], 'dropout');
+  await agree(
+    (input) => dropout(input, 0.3, key),
+    (input) => dropoutReference(input, 0.3, key),
+    [x],
+    1e-7,
+  );
+  const kept = (await dropout(tf.ones([size]), 0.3, key).data()).filter((value) => value !== 0).length;
+  expect(Math.abs(kept - 0.7 * size)).toBeLessThanOrEqual(4 * Math.sqrt(0.21 * size));
 });
 
 /** One of everything that is shared among threads: a digest of all values and gradients. */

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { memoryInUse } from '../src/engine/memory';
 import { adamw } from '../src/engine/ops/adamw';
 import { cacheWrite } from '../src/engine/ops/cached-attention';
+import { dropout } from '../src/engine/ops/dropout';
 import { gatherRows, scatterRows } from '../src/engine/ops/gather-rows';
 import { gelu, geluReference } from '../src/engine/ops/gelu';
 import { layerNorm, layerNormReference } from '../src/engine/ops/layer-norm';
@@ -12,7 +13,7 @@ import { matmul } from '../src/engine/ops/matmul';
 import { sample, sampleReference } from '../src/engine/ops/sample';
 import { sumOfSquares } from '../src/engine/ops/sum-of-squares';
 import { tokenLogprobs } from '../src/engine/ops/token-logprobs';
-import { normals, uniforms } from '../src/engine/random';
+import { hash32, normals, uniforms } from '../src/engine/random';
 import { tf } from '../src/engine/tf';
 import {
   difference,
@@ -146,6 +147,12 @@ test('LayerNorm with gradients', async () => {
 test('Gelu with gradient, large arguments too', async () => {
   await hold(() => withGradients((x) => gelu(x as tf.Tensor2D), [tf.mul(random([33, 7], 'x'), 3)]));
   await hold(() => withGradients((x) => gelu(x), [tf.tensor2d([[-1e4, -60, -0, 0, 60, 1e4]])]));
+});
+
+test('Dropout drops what the reference drops, with its gradient', async () => {
+  for (const size of [1, 63, 4097]) {
+    await hold(() => withGradients((x) => dropout(x, 0.3, hash32(size)), [random([size], 'x')]), 1e-7);
+  }
 });
 
 test('more than 65,535 workgroups', async () => {

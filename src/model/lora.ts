@@ -1,8 +1,9 @@
 // LoRA (Hu et al. 2021): a low-rank change beside frozen linear layers, y = x·Wᵀ + b + s·(x·Aᵀ)·Bᵀ. Policy, reference,
 // reward model and critic are Adapters over one base and are never merged into it: whoever is passed speaks.
 
+import { dropout } from '../engine/ops/dropout';
 import { matmul } from '../engine/ops/matmul';
-import { normals, uniforms } from '../engine/random';
+import { hash32, normals, uniforms } from '../engine/random';
 import { tf } from '../engine/tf';
 import { PlaygroundError } from '../shared/errors';
 import type { LoraSettings } from '../shared/experiment';
@@ -105,13 +106,13 @@ export function initialHead(
   return { shape: [1, width], values: normals(width, seed, 'head').map((z) => z * deviation) };
 }
 
-/** The linear layer `name` as `adapter` sees it: x [N, in] → [N, out]. */
+/** The linear layer `name` as `adapter` sees it: x [N, in] → [N, out]. `seed` of its dropout, null for none. */
 export function adaptedLinear(
   model: LanguageModel,
   adapter: Adapter | null,
   name: string,
   x: tf.Tensor2D,
-  dropout: number | null,
+  seed: number | null,
 ): tf.Tensor2D {
   const weight = model.weights.get(`${name}.weight`) as tf.Tensor2D; // [out, in], or [in, out] in GPT-2
   const bias = model.weights.get(`${name}.bias`); // [out]
@@ -121,19 +122,9 @@ export function adaptedLinear(
   const B = adapter?.variables.get(`${name}.lora_B.weight`) as tf.Tensor2D | undefined; // [out, r]
   if (!adapter || !A || !B) return base;
   const p = adapter.settings.lora_dropout;
-  const kept =
-    dropout === null || p === 0 ? x : tf.mul<tf.Tensor2D>(x, dropoutMask(x.shape, p, dropout, name));
+  const kept = seed === null || p === 0 ? x : dropout(x, p, hash32(seed, 'dropout', name));
   const low = matmul(kept, A, { transposeB: true }); // [N, r]
   return matmul(low, B, { transposeB: true, scale: adapter.scaling, add: base }); // [N, out]
-}
-
-/** 0 with probability p, else 1/(1 − p). */
-function dropoutMask(shape: [number, number], p: number, seed: number, name: string): tf.Tensor2D {
-  const draws = uniforms(shape[0] * shape[1], 0, 1, seed, 'dropout', name);
-  return tf.tensor2d(
-    draws.map((u) => (u < p ? 0 : 1 / (1 - p))),
-    shape,
-  );
 }
 
 export function loraShapes({ name, inputs, outputs }: LinearLayer, r: number): [string, [number, number]][] {

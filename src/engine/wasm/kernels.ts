@@ -272,6 +272,19 @@ function sumOfSquares(machine: Machine, inputs: Inputs): tf.TensorInfo {
   return out;
 }
 
+/** `threshold` of 2²⁴ is all. */
+function dropout(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo {
+  const out = output(input(inputs, 'x').shape);
+  const size = elements(inputs, 'x');
+  machine.run({
+    kernel: Kernel.Dropout,
+    floats: attributes(attrs, 'scale'),
+    integers: [...addresses(inputs, 'x'), address(out), size, ...attributes(attrs, 'key', 'threshold')],
+    units: Math.ceil(size / ELEMENTS),
+  });
+  return out;
+}
+
 const table: Record<string, KernelFunction> = {
   MatMul: matMul,
   LayerNorm: rowwise(Kernel.LayerNorm, ['x', 'gamma', 'beta']),
@@ -289,6 +302,7 @@ const table: Record<string, KernelFunction> = {
   ScatterRows: scatterRows,
   AdamW: adamw,
   SumOfSquares: sumOfSquares,
+  Dropout: dropout,
 };
 
 /** Registers every kernel as `Rlhf<Name>` for the wasm backend, to run on the machine current at the call. */

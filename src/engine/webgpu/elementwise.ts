@@ -1,8 +1,9 @@
-// The small kernels: AdamW, GELU, LayerNorm, the cache write, the deterministic scatter and the sum of squares.
+// The small kernels: AdamW, dropout, GELU, LayerNorm, the cache write, the deterministic scatter and the sum of squares.
 
 import adamwSource from '../ops/adamw.wgsl?raw';
 import type { AdamwOptions } from '../ops/adamw';
 import cacheWriteSource from '../ops/cache-write.wgsl?raw';
+import dropoutSource from '../ops/dropout.wgsl?raw';
 import geluSource from '../ops/gelu.wgsl?raw';
 import layerNormSource from '../ops/layer-norm.wgsl?raw';
 import scatterLinksSource from '../ops/scatter-links.wgsl?raw';
@@ -127,6 +128,25 @@ export function sumOfSquaresKernel({ x }: Inputs<'x'>): tf.TensorInfo {
 /** Elementwise, any shape. */
 export function geluKernel({ x }: Inputs<'x'>): tf.TensorInfo {
   return elementwise({ name: 'gelu', source: geluSource, values: { GRAD: false } }, [x]);
+}
+
+/** Any shape; `threshold` of 2²⁴ is all. */
+export function dropoutKernel(
+  { x }: Inputs<'x'>,
+  { key, threshold, scale }: { key: number; threshold: number; scale: number },
+): tf.TensorInfo {
+  const result = output(x.shape);
+  const elements = size(result);
+  dispatch({
+    name: 'dropout',
+    source: dropoutSource,
+    writes: [result],
+    reads: [x],
+    integers: [elements, key, threshold],
+    floats: [scale],
+    groups: each(elements),
+  });
+  return result;
 }
 
 export function geluGradKernel({ x, dy }: Inputs<'x' | 'dy'>): tf.TensorInfo {

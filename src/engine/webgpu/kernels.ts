@@ -6,6 +6,7 @@ import { attentionGradKernel, attentionKernel, cachedAttentionKernel } from './a
 import {
   adamwKernel,
   cacheWriteKernel,
+  dropoutKernel,
   geluGradKernel,
   geluKernel,
   layerNormGradKernel,
@@ -31,6 +32,7 @@ export function installWebGPUKernels(): void {
   register('Sample', sampleKernel);
   register('ScatterRows', scatterRowsKernel);
   register('CacheWrite', cacheWriteKernel);
+  register('Dropout', dropoutKernel);
   register('LayerNorm', layerNormKernel);
   register('LayerNormGrad', layerNormGradKernel);
   register('Gelu', geluKernel);

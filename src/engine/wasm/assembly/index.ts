@@ -3,6 +3,7 @@
 // tables): it would be laid over tfjs's memory.
 
 import { attention, attentionGrad } from './attention';
+import { dropout } from './dropout';
 import { gelu, geluGrad } from './elementwise';
 import { GEMM_SCRATCH, matMul } from './gemm';
 import { Kernel } from './kernels';
@@ -49,5 +50,7 @@ export function run(kernel: i32, args: usize, begin: usize, end: usize, scratch:
       return adamw(args, begin, end);
     case Kernel.SumOfSquares:
       return sumOfSquares(args);
+    case Kernel.Dropout:
+      return dropout(args, begin, end);
   }
 }

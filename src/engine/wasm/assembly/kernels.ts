@@ -16,4 +16,5 @@ export enum Kernel {
   CacheWrite,
   AdamW,
   SumOfSquares,
+  Dropout,
 }
