@@ -83,6 +83,22 @@ export async function samplesOf(runId: string): Promise<SampleRow[]> {
   return pickSamples((await readText(idbRunStore(runId), 'samples.jsonl')) ?? '', 12);
 }
 
+/** Every ending that a run's evaluation looked at, by checkpoint. */
+export async function endingsOf(runId: string): Promise<Map<string, string[]>> {
+  const endings = new Map<string, string[]>();
+  for (const line of ((await readText(idbRunStore(runId), 'samples.jsonl')) ?? '').split('\n').slice(0, -1)) {
+    const checkpoint = /"checkpoint":"([^"]*)"/.exec(line.slice(0, 200))?.[1];
+    // Watched samples have a step in their checkpoint's name, or no KL; opponents of best-of-n are no choice to compare.
+    if (!checkpoint || checkpoint.includes('@') || checkpoint.endsWith('-opponent')) continue;
+    const { completion, kl } = JSON.parse(line) as SampleRow;
+    if (kl === undefined) continue;
+    const list = endings.get(checkpoint) ?? [];
+    endings.set(checkpoint, list);
+    list.push(completion);
+  }
+  return endings;
+}
+
 /** Rows of our own JSONL; a last line that a closing tab cut short is left out. */
 function parseLines<T>(text: string | null): T[] {
   const end = text?.lastIndexOf('\n') ?? -1;
