@@ -1,27 +1,44 @@
 // Every error a person can meet is a PlaygroundError: a code from the table below, what happened (with file, line
 // and field where there is one) and what to do about it. Anything else that is thrown is a bug and says so.
 
-/** Codes are stable names for tests and for the buttons the page puts beside a message. */
-export type ErrorCode =
-  | 'bad-arguments'
-  | 'bad-experiment'
-  | 'bad-data'
-  | 'bad-model'
-  | 'bad-tokenizer'
-  | 'bad-adapter'
-  | 'bad-weights'
-  | 'bad-recording'
-  | 'bad-link'
-  | 'too-long'
-  | 'not-finite'
-  | 'not-found'
-  | 'download-failed'
-  | 'device-unavailable'
-  | 'device-lost'
-  | 'out-of-memory'
-  | 'storage-failed'
-  | 'cancelled'
-  | 'bug';
+/** What the button beside a message does; the page knows how (ui/actions/remedies.ts). */
+export type Remedy =
+  | 'continue'
+  | 'gentler'
+  | 'smaller-batch'
+  | 'use-cpu'
+  | 'look-at-data'
+  | 'choose-model'
+  | 'fetch-model'
+  | 'retry'
+  | 'free-space'
+  | 'reload';
+
+/** By code, which is a stable name for tests and pages: what happened in a few words, and what may help. */
+export const ERRORS = {
+  'bad-arguments': { title: 'That cannot be done', remedy: null },
+  'bad-experiment': { title: 'The experiment does not hold together', remedy: null },
+  'bad-data': { title: 'The data has a fault', remedy: 'look-at-data' },
+  'bad-model': { title: 'This model cannot be used', remedy: 'choose-model' },
+  'bad-tokenizer': { title: 'The tokenizer cannot be used', remedy: 'choose-model' },
+  'bad-adapter': { title: 'The adapter does not fit', remedy: 'choose-model' },
+  'bad-weights': { title: 'The weights cannot be used', remedy: 'choose-model' },
+  'bad-recording': { title: 'The recording cannot be read', remedy: null },
+  'bad-link': { title: 'The link cannot be read', remedy: null },
+  'too-long': { title: 'A text is too long for the model', remedy: 'look-at-data' },
+  'not-finite': { title: 'Training fell apart', remedy: 'gentler' },
+  'not-found': { title: 'Something is missing', remedy: null },
+  'download-failed': { title: 'The download failed', remedy: 'retry' },
+  'not-fetched': { title: 'The model is not here yet', remedy: 'fetch-model' },
+  'device-unavailable': { title: 'The device did not start', remedy: 'use-cpu' },
+  'device-lost': { title: 'The graphics device was lost', remedy: 'continue' },
+  'out-of-memory': { title: 'The device has no memory left', remedy: 'smaller-batch' },
+  'storage-failed': { title: 'The browser did not keep something', remedy: 'free-space' },
+  cancelled: { title: 'Cancelled', remedy: null },
+  bug: { title: 'A fault of the playground', remedy: 'reload' },
+} as const satisfies Record<string, { title: string; remedy: Remedy | null }>;
+
+export type ErrorCode = keyof typeof ERRORS;
 
 /** What crosses the worker boundary: structured-cloneable. */
 export interface PlainError {

@@ -17,6 +17,7 @@ const SHIPPED = import.meta.glob<string>('../../experiments/*.json', {
   eager: true,
 });
 const DEFAULT = 'kind-endings';
+const MINUTE = 60_000;
 
 /** The experiment shipped under a name. Throws PlaygroundError('not-found') naming those there are. */
 function shippedExperiment(name: string): Experiment {
@@ -52,8 +53,36 @@ export function connect(address: URLSearchParams): { playground: Playground; wak
   const playground = new Playground(session, experiment, send);
   session.reset(null, experiment);
 
+  /** When the device was last lost. */
+  let lost = -Infinity;
+
+  /** All that the worker held is gone with its device: a new one takes its place, and a run at work goes on from its
+   *  last checkpoint. Twice in a minute is once too often. */
+  async function replaceWorker(): Promise<void> {
+    const again = performance.now() - lost < MINUTE;
+    lost = performance.now();
+    const wasBusy = session.busy;
+    worker?.close();
+    start();
+    if (again) session.receive({ type: 'run', state: 'failed' });
+    else if (wasBusy) await playground.recover();
+  }
+
+  function start(): void {
+    worker = startWorker(hear);
+    const backend = address.get('backend');
+    worker.send({
+      type: 'open',
+      backend: backend === 'webgpu' || backend === 'wasm' ? backend : 'auto',
+    });
+    void playground.models.loadIfHere(playground.draft.model);
+  }
+
   const hear = (event: Event): void => {
     session.receive(event);
+    if (event.type === 'error' && event.error.code === 'device-lost') {
+      void replaceWorker().catch((error: unknown) => (session.error = toPlainError(error)));
+    }
     if (event.type === 'run' && !session.busy) playground.release();
     const { runId } = session;
     if (event.type !== 'report' || runId === null) return;
@@ -73,14 +102,8 @@ export function connect(address: URLSearchParams): { playground: Playground; wak
     } catch (error) {
       session.error = toPlainError(error);
     }
-    worker = startWorker(hear);
-    const backend = address.get('backend');
-    worker.send({
-      type: 'open',
-      backend: backend === 'webgpu' || backend === 'wasm' ? backend : 'auto',
-    });
-    worker.send({ type: 'loadModel', model: playground.draft.model });
-    for (const command of waiting.splice(0)) worker.send(command);
+    start();
+    for (const command of waiting.splice(0)) send(command);
   };
   return { playground, wake };
 }

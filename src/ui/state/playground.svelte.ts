@@ -4,13 +4,15 @@
 import { changesBetween, liveSettings } from '../../shared/changes';
 import { contradictions, type Problem } from '../../shared/contradictions';
 import { type Experiment, stageNames } from '../../shared/experiment';
-import { toPlainError } from '../../shared/errors';
+import { type PlainError, toPlainError } from '../../shared/errors';
 import type { Command } from '../../shared/protocol';
 import { checkpointId, type CheckpointPlace } from '../../storage/checkpoints';
 import type { Setting, SettingValue } from '../../shared/setting';
 import { readSetting, sameValue, settingsAt, writeSetting, type Place } from '../lib/draft';
 import { begin, record, redo, undo, type History } from '../lib/history';
+import { targetsFor } from '../lib/presets';
 import { stationsOf, type Station } from '../lib/stations';
+import { Models } from '../model/models.svelte';
 import { Overlays } from './overlays.svelte';
 import { holdRun, isHeld, whenFree } from './locks';
 import { experimentOf, newRunId, rememberRun, type RunName, savedRun, type SavedRun } from './saved';
@@ -19,9 +21,17 @@ import type { Session } from './session.svelte';
 /** Milliseconds between two looks at a run that another tab computes. */
 const WATCH_EVERY = 2000;
 
+/** Running would fetch a model that the person has not asked for. */
+const NOT_FETCHED: PlainError = {
+  code: 'not-fetched',
+  message: 'The model of this experiment is not on this machine yet.',
+  fix: 'Fetch it first, or choose one that is here.',
+};
+
 export class Playground {
   /** Runs whose curves lie under this one's in the charts. */
   readonly overlays = new Overlays();
+  readonly models: Models;
   /** The experiment being edited and what it was before each change. */
   private history = $state.raw<History<Experiment>>() as History<Experiment>;
   /** The run at work, or the one that can be continued when it no longer is; see `canContinue`. */
@@ -39,6 +49,7 @@ export class Playground {
     readonly shipped: Experiment,
     private readonly send: (command: Command) => void,
   ) {
+    this.models = new Models(session, send);
     this.history = begin(shipped);
   }
 
@@ -151,6 +162,22 @@ export class Playground {
     this.draft = writeSetting(this.draft, place, setting, value);
   }
 
+  /** Takes another base model, with the layers that its adapters sit on, and loads it if that fetches nothing. */
+  chooseModel(model: string): void {
+    const { lora } = this.draft;
+    if (model !== this.draft.model) {
+      const target_modules = targetsFor(model, lora.target_modules);
+      this.draft = { ...this.draft, model, lora: { ...lora, target_modules } };
+    }
+    if (!this.session.busy) void this.models.loadIfHere(model);
+  }
+
+  /** Takes an adapter to start from, null for none. */
+  chooseAdapter(source: string | null): void {
+    const setting = settingsAt(this.draft, 'data').find(({ key }) => key === 'sft_model_path');
+    if (setting) this.change('data', setting, source ?? undefined);
+  }
+
   /** How many settings of a station differ from what is shipped. */
   changes(station: Station): number {
     return this.placesOf(station).reduce<number>(
@@ -178,7 +205,7 @@ export class Playground {
     if (!saved) return;
     this.restore(saved);
     this.chosen = null;
-    this.send({ type: 'loadModel', model: saved.experiment.model });
+    void this.models.loadIfHere(saved.experiment.model);
     if (!saved.report && (await isHeld(runId))) await this.watch(runId);
   }
 
@@ -253,6 +280,12 @@ export class Playground {
     await this.begin(this.unfinished, true);
   }
 
+  /** The device was lost, and the worker with it: goes on from the last checkpoint with a new one. */
+  async recover(): Promise<void> {
+    this.release();
+    await this.continue();
+  }
+
   /** Goes on with the run on show from a checkpoint that is not its last; what came after is forgotten. */
   async goBack(place: CheckpointPlace): Promise<void> {
     const { runId } = this.session;
@@ -278,6 +311,11 @@ export class Playground {
 
   private async begin(run: RunName, resume: boolean, from?: string): Promise<void> {
     const { session } = this;
+    if (this.models.needsFetch(run.experiment.model)) {
+      this.choose('model');
+      session.error = NOT_FETCHED;
+      return;
+    }
     this.chosen = null;
     this.watching?.abort();
     this.elsewhere = false;

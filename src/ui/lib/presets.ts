@@ -1,0 +1,97 @@
+// Models one can have by name: what each is, how much there is to fetch, and what it asks of the machine. The last
+// follows from the size alone: every weight takes four bytes, and a CPU manages a few million of them.
+
+export interface Preset {
+  /** As an experiment names it. */
+  source: string;
+  label: string;
+  about: string;
+  parameters: number;
+  /** Bytes of its weights as they are published, roughly; 0 for one that comes with the site. */
+  download: number;
+  family: Family;
+}
+
+/** What LoRA can adapt in the models of a kind, and what it adapts unless told otherwise. */
+interface Family {
+  layers: readonly string[];
+  targets: readonly string[];
+}
+
+const GPT_NEO: Family = {
+  layers: ['q_proj', 'k_proj', 'v_proj', 'out_proj', 'c_fc', 'c_proj'],
+  targets: ['q_proj', 'v_proj', 'c_fc', 'c_proj'],
+};
+const GPT_2: Family = { layers: ['c_attn', 'c_fc', 'c_proj'], targets: ['c_attn', 'c_fc', 'c_proj'] };
+const GPT_NEOX: Family = {
+  layers: ['query_key_value', 'dense', 'dense_h_to_4h', 'dense_4h_to_h'],
+  targets: ['query_key_value', 'dense_h_to_4h', 'dense_4h_to_h'],
+};
+const MB = 1e6;
+
+export const PRESETS: readonly Preset[] = [
+  {
+    source: 'bundled:stories-neo',
+    label: 'Stories Neo',
+    about: 'Trained for this playground on simple stories; quick on any laptop.',
+    parameters: 5_914_112,
+    download: 0,
+    family: GPT_NEO,
+  },
+  {
+    source: 'hf:roneneldan/TinyStories-33M',
+    label: 'TinyStories 33M',
+    about: 'Children’s stories, more fluently; of the same family as the bundled one.',
+    parameters: 68_514_048,
+    download: 291 * MB,
+    family: GPT_NEO,
+  },
+  {
+    source: 'hf:EleutherAI/gpt-neo-125m',
+    label: 'GPT-Neo 125M',
+    about: 'General English from the Pile: writes about anything, and wanders.',
+    parameters: 125_198_592,
+    download: 526 * MB,
+    family: GPT_NEO,
+  },
+  {
+    source: 'hf:distilbert/distilgpt2',
+    label: 'DistilGPT-2',
+    about: 'A smaller GPT-2, taught by the larger one.',
+    parameters: 81_912_576,
+    download: 353 * MB,
+    family: GPT_2,
+  },
+  {
+    source: 'hf:openai-community/gpt2',
+    label: 'GPT-2',
+    about: 'The 2019 original; most papers on small-scale RLHF used it.',
+    parameters: 124_439_808,
+    download: 548 * MB,
+    family: GPT_2,
+  },
+  {
+    source: 'hf:EleutherAI/pythia-70m',
+    label: 'Pythia 70M',
+    about: 'GPT-NeoX at its smallest, from a suite made for study.',
+    parameters: 70_426_624,
+    download: 166 * MB,
+    family: GPT_NEOX,
+  },
+];
+
+/** The layers to adapt in another model: those adapted so far where it has them all, else what suits its kind. */
+export function targetsFor(source: string, present: readonly string[]): string[] {
+  const { layers, targets } = PRESETS.find((preset) => preset.source === source)?.family ?? {
+    layers: present,
+    targets: present,
+  };
+  return present.every((name) => layers.includes(name)) ? [...present] : [...targets];
+}
+
+/** What the weights of a model need, in a sentence. */
+export function needs(parameters: number): string {
+  const megabytes = (4 * parameters) / 1e6;
+  if (megabytes < 100) return 'It runs on the CPU.';
+  return `Its weights take ${Math.ceil(megabytes / 100) * 100} MB of memory; it wants a GPU, and a CPU is slow with it.`;
+}

@@ -1,0 +1,125 @@
+// The models at hand: those this browser keeps, of the hub and a person's own, and adapters to put on top. Nothing is
+// fetched from elsewhere before the person has said so.
+
+import { PlaygroundError, toPlainError } from '../../shared/errors';
+import type { Command } from '../../shared/protocol';
+import { type KeptModel, listKeptModels, removeKeptModel } from '../../storage/hub-files';
+import { listOwn, type Own, type OwnKind, removeOwn, writeOwn } from '../../storage/own-store';
+import { freeName } from '../lib/bring';
+import type { Session } from '../state/session.svelte';
+
+const HUB = 'hf:';
+
+/** The files of a model or adapter that are read; a folder may hold others. */
+const WANTED =
+  /^(config|tokenizer|tokenizer_config|adapter_config|model\.safetensors\.index)\.json$|\.safetensors$/;
+
+export class Models {
+  hub = $state.raw<KeptModel[]>([]);
+  own = $state.raw<Own[]>([]);
+  adapters = $state.raw<Own[]>([]);
+  /** What the worker was last asked to load. */
+  asked = $state<string | null>(null);
+  /** Sources whose download the person has agreed to. */
+  private readonly agreed = new Set<string>();
+
+  constructor(
+    private readonly session: Session,
+    private readonly send: (command: Command) => void,
+  ) {}
+
+  /** Whether a model would have to be fetched from elsewhere, and nobody has agreed to that. */
+  needsFetch(source: string): boolean {
+    if (!source.startsWith(HUB) || this.agreed.has(source)) return false;
+    return !this.hub.some((kept) => kept.source === source && kept.whole);
+  }
+
+  /** Loads a model, fetching it if need be: the person has asked for it. */
+  load(source: string): void {
+    this.agreed.add(source);
+    this.request(source);
+  }
+
+  /** Loads a model if that fetches nothing. */
+  async loadIfHere(source: string): Promise<void> {
+    if (source.startsWith(HUB)) await this.refresh();
+    if (!this.needsFetch(source)) this.request(source);
+  }
+
+  private request(source: string): void {
+    this.asked = source;
+    this.session.model = null;
+    this.session.error = null;
+    this.send({ type: 'loadModel', model: source });
+  }
+
+  cancel(): void {
+    this.asked = null;
+    this.send({ type: 'cancelLoading' });
+  }
+
+  /** Looks again at what is kept. */
+  async refresh(): Promise<void> {
+    try {
+      const [hub, own, adapters] = await Promise.all([
+        listKeptModels(),
+        listOwn('model'),
+        listOwn('adapter'),
+      ]);
+      Object.assign(this, { hub, own, adapters });
+    } catch (error) {
+      this.session.error = toPlainError(error);
+    }
+  }
+
+  async removeHub(source: string): Promise<void> {
+    this.agreed.delete(source);
+    await this.guarded(() => removeKeptModel(source));
+  }
+
+  async removeOwn(kind: OwnKind, name: string): Promise<void> {
+    await this.guarded(() => removeOwn(kind, name));
+  }
+
+  /** Keeps the files of a folder, which is a model or an adapter; what it is and its name, null if it is neither. */
+  async bring(files: readonly File[]): Promise<{ kind: 'model' | 'adapter'; name: string } | null> {
+    const wanted = new Map(files.filter(({ name }) => WANTED.test(name)).map((file) => [file.name, file]));
+    const kind = wanted.has('adapter_config.json') ? 'adapter' : 'model';
+    const weights = kind === 'adapter' ? 'adapter_model.safetensors' : /^model.*\.safetensors$/;
+    const complete =
+      (kind === 'adapter' || wanted.has('config.json')) &&
+      [...wanted.keys()].some((name) =>
+        typeof weights === 'string' ? name === weights : weights.test(name),
+      );
+    if (!complete) {
+      const found = [...wanted.keys()].join(', ') || 'none of them';
+      this.session.error = toPlainError(
+        new PlaygroundError(
+          'bad-model',
+          `These files are no model and no adapter: of what is read there is ${found}.`,
+          'A model needs config.json and model.safetensors (or its shards with their index), an adapter adapter_config.json and adapter_model.safetensors.',
+        ),
+      );
+      return null;
+    }
+    const taken = (kind === 'adapter' ? this.adapters : this.own).map(({ name }) => name);
+    const folder = files[0]?.webkitRelativePath.split('/').at(-2) ?? '';
+    const name = freeName(folder || `my ${kind}`, taken);
+    const kept = await this.guarded(async () => {
+      await writeOwn(kind, name, wanted);
+      return true;
+    });
+    return kept ? { kind, name } : null;
+  }
+
+  private async guarded<T>(action: () => Promise<T>): Promise<T | null> {
+    try {
+      const done = await action();
+      await this.refresh();
+      return done;
+    } catch (error) {
+      this.session.error = toPlainError(error);
+      return null;
+    }
+  }
+}
