@@ -5,6 +5,7 @@ import { deleteRun, idbRunStore, listRuns } from '../src/storage/idb-store';
 import { readText } from '../src/storage/run-store';
 import type { Experiment } from '../src/shared/experiment';
 import type { Command, Event } from '../src/shared/protocol';
+import { defaultStage } from '../src/shared/validate';
 import { startWorker } from '../src/worker/client';
 
 const MODEL = 'dir:/tests/fixtures/gpt-neo-tiny/model';
@@ -77,7 +78,7 @@ const experiment: Experiment = {
       metric_for_best_model: 'eval_loss',
     },
     {
-      kind: 'ppo',
+      ...defaultStage('ppo'),
       ...training,
       reward: { kind: 'tokens', weights: { a: 1 } },
       total_episodes: 16,

@@ -10,6 +10,7 @@ import type { LanguageModel } from '../model/types';
 import { PlaygroundError } from '../shared/errors';
 import type { Experiment } from '../shared/experiment';
 import type { DeviceReport, Event, MetricsRow, Report, SampleRow } from '../shared/protocol';
+import { defaultStage } from '../shared/validate';
 import { Control } from './control';
 import { runExperiment } from './run';
 
@@ -60,7 +61,7 @@ const experiment: Experiment = {
     },
     { kind: 'reward', ...supervised, max_steps: 6, center_rewards_coefficient: 0.01 },
     {
-      kind: 'ppo',
+      ...defaultStage('ppo'),
       ...training,
       reward: { kind: 'model' },
       total_episodes: 20,

@@ -1,9 +1,14 @@
 // How the stages that let the policy write are made ready to run: pairs for a labeller, and reinforcement.
 
 import { rewardFunction } from '../reward';
-import type { PairsStage, PpoStage } from '../shared/experiment';
+import type { PairsStage, PpoStage, Stage } from '../shared/experiment';
+import type { MetricsRow } from '../shared/protocol';
 import { explainPpo, ppo, startPpo } from '../train/ppo';
+import { startPolicy } from '../train/preference';
+import type { SamplingContext } from '../train/rollouts';
+import type { TrainState } from '../train/state';
 import { pairs, startPairs } from './pairs';
+import { explainByLogprobs } from './watch';
 import {
   contextOf,
   givenAdapters,
@@ -67,5 +72,36 @@ export async function openPpo(workshop: Workshop, index: number, stage: PpoStage
       reference.dispose();
       rewardModel?.adapter.dispose();
     },
+  };
+}
+
+/** Opens stages that train a policy, without a critic, on what it writes itself. */
+export function learningFromSamples<S extends Exclude<Extract<Stage, { reward: unknown }>, PpoStage>>(
+  learn: (context: SamplingContext, stage: S, state: TrainState) => AsyncGenerator<MetricsRow>,
+) {
+  return async (workshop: Workshop, index: number, stage: S): Promise<RunningStage> => {
+    const { model } = workshop;
+    const context = contextOf(workshop, index);
+    const longest = 'max_new_tokens' in stage ? stage.max_new_tokens : stage.max_completion_length;
+    const prompts = await readPrompts(workshop, 'prompts', longest);
+    const reference = await policyBefore(workshop, index);
+    const rewardModel = stage.reward.kind === 'model' ? await rewardModelBefore(workshop, index) : null;
+    const reward = rewardFunction(stage.reward, model, rewardModel);
+    const state = startPolicy(reference);
+    const batchSize = stage.per_device_train_batch_size * stage.gradient_accumulation_steps;
+    return {
+      state,
+      totalSteps: Math.ceil(stage.total_episodes / batchSize),
+      steps: () => learn({ ...context, prompts, reference, reward }, stage, state),
+      explain: (episodes) => explainByLogprobs(model, state.adapters['policy']!, reference, episodes),
+      finish: async () => {
+        await writeAdapter(workshop, context.name, trained(state, 'policy'));
+        return {};
+      },
+      dispose: () => {
+        reference.dispose();
+        rewardModel?.adapter.dispose();
+      },
+    };
   };
 }

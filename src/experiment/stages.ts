@@ -4,12 +4,17 @@
 import type { StageOf } from '../shared/experiment';
 import type { StageKind } from '../shared/methods';
 import { dpo } from '../train/dpo';
+import { grpo } from '../train/grpo';
 import { kto } from '../train/kto';
+import { onlineDpo } from '../train/online-dpo';
 import { orpo } from '../train/orpo';
+import { reinforce } from '../train/reinforce';
+import { rft } from '../train/rft';
+import { rloo } from '../train/rloo';
 import { simpo } from '../train/simpo';
 import { openEvaluation } from './evaluation';
 import { learningFrom, openReward, openSft, readLabelled, readPreferences } from './stages-rows';
-import { openPairs, openPpo } from './stages-samples';
+import { learningFromSamples, openPairs, openPpo } from './stages-samples';
 import type { RunningStage, Workshop } from './workshop';
 
 type Opener<K extends StageKind> = (
@@ -27,6 +32,11 @@ const OPENERS: { [K in StageKind]: Opener<K> } = {
   kto: learningFrom(readLabelled, kto),
   orpo: learningFrom(readPreferences, orpo),
   simpo: learningFrom(readPreferences, simpo),
+  grpo: learningFromSamples(grpo),
+  rloo: learningFromSamples(rloo),
+  reinforce: learningFromSamples(reinforce),
+  online_dpo: learningFromSamples(onlineDpo),
+  rft: learningFromSamples(rft),
   evaluate: openEvaluation,
 };
 

@@ -46,6 +46,22 @@ export function ppoProblems(stage: Stage, report: Reporter): (Problem | null)[] 
           'Lower warmup_steps or raise total_episodes.',
         )
       : null,
+    stage.missing_eos_trick === 'replace' && stage.missing_eos_penalty === null
+      ? report(
+          'error',
+          'missing_eos_trick',
+          'the score of an unfinished completion is to be replaced, and missing_eos_penalty does not say by what.',
+          'Set missing_eos_penalty, such as 1 for a score of −1, or missing_eos_trick to "subtract".',
+        )
+      : null,
+    stage.use_score_norm && !stage.use_score_scaling
+      ? report(
+          'error',
+          'use_score_norm',
+          'scores are centred where they are scaled, and use_score_scaling is off.',
+          'Set use_score_scaling to true, or use_score_norm to false.',
+        )
+      : null,
     stage.kl_target !== null && stage.kl_coef === 0
       ? report(
           'error',

@@ -4,6 +4,7 @@
 import type { Experiment, Stage } from './experiment';
 import { ppoProblems } from './contradictions-ppo';
 import { preferenceProblems } from './contradictions-preference';
+import { samplingProblems } from './contradictions-sampling';
 import { methodOf } from './methods';
 
 /** `path` is where in the experiment file it stands, like `stages[2].num_mini_batches`. */
@@ -34,7 +35,7 @@ export type Reporter = (level: Problem['level'], key: string, message: string, f
 /** Looks at the stages it knows by their settings; null where there is nothing to say. */
 export type Check = (stage: Stage, report: Reporter) => (Problem | null)[];
 
-const CHECKS: readonly Check[] = [supervisedProblems, preferenceProblems, ppoProblems];
+const CHECKS: readonly Check[] = [supervisedProblems, preferenceProblems, ppoProblems, samplingProblems];
 
 function stageProblems(
   stage: Stage,

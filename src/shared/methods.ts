@@ -14,7 +14,7 @@ export interface Method {
   /** The file that computes it. */
   code: string;
   /** Methods of one family share settings and metrics. */
-  family?: 'preference';
+  family?: 'preference' | 'sampling';
   /** The adapter it leaves behind: a policy that later stages start from, watched and evaluated; a reward model. */
   leaves?: 'policy' | 'reward';
   /** What it cannot run without, and what for. Pairs come from data.preferences or a pairs stage before it. */
@@ -108,6 +108,58 @@ export const METHODS = {
     family: 'preference',
     leaves: 'policy',
     needs: [PAIRS],
+  },
+  grpo: {
+    label: 'GRPO',
+    purpose: 'Several endings to each opening, each judged by how it compares with the others: no critic.',
+    about:
+      'Group relative policy optimisation does without PPO’s critic: it samples a group of completions of each prompt and takes the mean of their scores for what was to be expected. The rest is PPO’s clipping, with the KL as a term of the loss (k3) and not of the reward, so its optimum is a little different: it keeps some probability on all that the reference would say. A group whose completions all score alike teaches nothing.',
+    code: 'src/train/grpo.ts',
+    family: 'sampling',
+    leaves: 'policy',
+    needs: [PROMPTS],
+  },
+  rloo: {
+    label: 'RLOO',
+    purpose: 'As GRPO, but plain: a whole ending is one action, compared with the mean of the others.',
+    about:
+      'REINFORCE leave-one-out goes back to the simplest policy gradient that is unbiased: a completion is one action, its reward is score minus the price of its KL, and what it is compared with is the mean reward of the other completions of the same prompt. No critic, no credit for single tokens, nothing to tune but the rate and the group.',
+    code: 'src/train/rloo.ts',
+    family: 'sampling',
+    leaves: 'policy',
+    needs: [PROMPTS],
+    klPrice: 'beta',
+  },
+  reinforce: {
+    label: 'REINFORCE',
+    purpose: 'The oldest policy gradient: make endings that scored above average more likely.',
+    about:
+      'The policy gradient of Williams (1992), which everything else here refines: each completion’s log-probability is pushed up in proportion to how far its reward lies above a baseline. The baseline changes nothing on average and much in noise: try it without one. Each sample is used once.',
+    code: 'src/train/reinforce.ts',
+    family: 'sampling',
+    leaves: 'policy',
+    needs: [PROMPTS],
+    klPrice: 'beta',
+  },
+  online_dpo: {
+    label: 'Online DPO',
+    purpose: 'DPO on fresh pairs: the policy writes two endings, the reward says which is better.',
+    about:
+      'DPO learns from pairs that somebody else wrote long ago; online DPO lets the present policy write both completions of every pair and asks the reward which one is better. The pairs then are always about what the policy says now, which is where offline DPO goes blind as it moves away from its data.',
+    code: 'src/train/online-dpo.ts',
+    family: 'sampling',
+    leaves: 'policy',
+    needs: [PROMPTS],
+  },
+  rft: {
+    label: 'Best of n',
+    purpose: 'Several endings to each opening; the best is imitated. No gradient ever sees the reward.',
+    about:
+      'Rejection-sampling fine-tuning writes n completions of each prompt, keeps the one that scores best and imitates it as if it were a demonstration. Sampled from the reference, it teaches the policy to write at once what best-of-n would have picked, whose distance from the reference is known: at most log n − (n − 1)/n nats. Sampled from the policy itself, it climbs on.',
+    code: 'src/train/rft.ts',
+    family: 'sampling',
+    leaves: 'policy',
+    needs: [PROMPTS],
   },
   evaluate: {
     label: 'Compare',

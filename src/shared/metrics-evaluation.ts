@@ -1,6 +1,7 @@
 // The evaluation's rows of the metrics table (metrics.ts): figures of whole sets of completions, as report.json has
 // them. Other stages log some of them on their own samples too.
 
+import { family } from './methods';
 import type { Metric } from './metrics';
 
 export const EVALUATION_METRICS: readonly Metric[] = [
@@ -72,7 +73,7 @@ export const EVALUATION_METRICS: readonly Metric[] = [
     name: 'mean_length',
     label: 'Length',
     unit: 'tokens',
-    stages: ['sft', 'pairs', 'ppo', 'evaluate'],
+    stages: ['sft', 'pairs', 'ppo', ...family('sampling'), 'evaluate'],
     tells: 'Tokens of a completion on average.',
     bad: 'Growing or shrinking steadily in PPO: length itself pays.',
     try: ['missing_eos_penalty', 'kl_coef'],

@@ -2,7 +2,10 @@
 // averages several of them over padded positions as well; ours leave padding out, so that the numbers do not depend
 // on how long the longest completion of a batch happens to be.
 
+import { family } from './methods';
 import type { Metric } from './metrics';
+
+const SAMPLING = family('sampling');
 
 const OURS_MASKED = 'Over real tokens only; TRL counts padded positions in.';
 
@@ -11,7 +14,7 @@ export const PPO_METRICS: readonly Metric[] = [
     name: 'objective/kl',
     label: 'KL to the reference',
     unit: 'nats',
-    stages: ['ppo'],
+    stages: ['ppo', ...SAMPLING],
     tells:
       'How far the policy has moved from its reference, summed over a completion, on average over samples.',
     healthy: { min: 0, max: 10 },
@@ -33,7 +36,7 @@ export const PPO_METRICS: readonly Metric[] = [
     name: 'objective/entropy',
     label: 'Entropy of samples',
     unit: 'nats',
-    stages: ['ppo'],
+    stages: ['ppo', ...SAMPLING],
     tells:
       'Minus the log-probability of the sampled completions: how surprising the policy’s own text is to it.',
     healthy: { min: 0 },
@@ -45,7 +48,7 @@ export const PPO_METRICS: readonly Metric[] = [
     name: 'objective/non_score_reward',
     label: 'KL penalty',
     unit: 'points',
-    stages: ['ppo'],
+    stages: ['ppo', ...SAMPLING],
     tells: 'What moving away from the reference cost: −kl_coef × KL.',
     bad: 'As large as the score: the leash, not the reward, decides.',
     try: ['kl_coef'],
@@ -55,7 +58,7 @@ export const PPO_METRICS: readonly Metric[] = [
     name: 'objective/rlhf_reward',
     label: 'Reward with penalty',
     unit: 'points',
-    stages: ['ppo'],
+    stages: ['ppo', ...SAMPLING],
     tells: 'Score plus the (negative) KL penalty: what PPO maximises. It should rise.',
     bad: 'Falling: updates do harm. Flat: too small a rate, or no signal in the reward.',
     try: ['learning_rate', 'kl_coef', 'total_episodes'],
@@ -65,18 +68,18 @@ export const PPO_METRICS: readonly Metric[] = [
     name: 'objective/scores',
     label: 'Score',
     unit: 'points',
-    stages: ['ppo'],
+    stages: ['ppo', ...SAMPLING],
     tells:
       'Mean reward of the sampled completions, after any penalty for not ending. A model’s score is in deviations.',
     bad: 'Flat: no signal, or too low a rate. Soaring with KL: the reward is being gamed; read the samples.',
     try: ['learning_rate', 'kl_coef', 'total_episodes'],
-    trl: 'same',
+    trl: 'Same in PPO and online DPO; TRL’s GRPO and RLOO log it as reward.',
   },
   {
     name: 'objective/scores_std',
     label: 'Spread of scores',
     unit: 'points',
-    stages: ['ppo'],
+    stages: ['ppo', ...SAMPLING],
     tells: 'Deviation of the scores within the batch: without differences there is nothing to learn from.',
     healthy: { min: 0.01 },
     bad: 'Near 0: all completions score alike; the reward is saturated or blind.',
@@ -204,7 +207,7 @@ export const PPO_METRICS: readonly Metric[] = [
     name: 'episode',
     label: 'Episodes',
     unit: '',
-    stages: ['ppo'],
+    stages: ['ppo', ...SAMPLING],
     tells: 'Completions sampled so far.',
     bad: 'It only grows.',
     try: ['total_episodes'],

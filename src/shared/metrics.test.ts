@@ -70,6 +70,9 @@ describe('the table and what is logged', () => {
   const more: Partial<Record<StageKind, string[]>> = {
     evaluate: ['evaluate/measures.ts'],
     ...Object.fromEntries(family('preference').map((kind) => [kind, ['train/preference.ts']])),
+    ...Object.fromEntries(
+      family('sampling').map((kind) => [kind, ['train/rollouts.ts', 'train/preference.ts']]),
+    ),
   };
   test.each(STAGE_KINDS)(
     'every metric that the table has of %s is written down where it is logged',

@@ -5,6 +5,7 @@ import { family, type StageKind } from './methods';
 import { EVALUATION_METRICS } from './metrics-evaluation';
 import { PPO_METRICS } from './metrics-ppo';
 import { PREFERENCE_METRICS } from './metrics-preference';
+import { SAMPLING_METRICS } from './metrics-sampling';
 import type { SettingKey } from './settings';
 
 export interface Metric {
@@ -74,7 +75,7 @@ const SUPERVISED_METRICS: readonly Metric[] = [
     name: 'finish_rate',
     label: 'Finished',
     unit: 'share',
-    stages: ['sft', 'pairs', 'ppo'],
+    stages: ['sft', 'pairs', 'ppo', ...family('sampling')],
     tells: 'Share of sampled completions that end by themselves before they are cut off.',
     healthy: { min: 0.5 },
     bad: 'Low after SFT: the model has not learnt to stop. Falling in PPO: going on pays, which is a hole in the reward.',
@@ -221,7 +222,7 @@ const SUPERVISED_METRICS: readonly Metric[] = [
     name: 'learning_rate',
     label: 'Learning rate',
     unit: '',
-    stages: ['sft', 'reward', ...family('preference')],
+    stages: ['sft', 'reward', ...family('preference'), ...family('sampling')],
     tells: 'The rate of this update: warm-up and schedule at work.',
     bad: 'It only ever follows the schedule.',
     try: ['learning_rate', 'lr_scheduler_type', 'warmup_steps'],
@@ -231,7 +232,7 @@ const SUPERVISED_METRICS: readonly Metric[] = [
     name: 'grad_norm',
     label: 'Gradient norm',
     unit: '',
-    stages: ['sft', 'reward', 'ppo', ...family('preference')],
+    stages: ['sft', 'reward', 'ppo', ...family('preference'), ...family('sampling')],
     tells: 'Length of the gradient before clipping: how hard the batch pulls.',
     bad: 'Spikes: odd rows or too high a rate. Exactly 0: nothing is trained.',
     try: ['max_grad_norm', 'learning_rate', 'warmup_steps'],
@@ -264,6 +265,7 @@ export const METRICS: readonly Metric[] = [
   ...SUPERVISED_METRICS,
   ...PREFERENCE_METRICS,
   ...PPO_METRICS,
+  ...SAMPLING_METRICS,
   ...EVALUATION_METRICS,
 ];
 

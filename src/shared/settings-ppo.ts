@@ -1,13 +1,16 @@
 // PPO's own rows of the settings table (settings.ts), apart only for their length.
 
-import type { Row } from './setting';
+import { family } from './methods';
+import { each, type Row } from './setting';
+
+const SAMPLING = family('sampling');
 
 export const PPO_SETTINGS = {
   reward: {
     label: 'Reward',
-    doc: 'What PPO maximises: the reward model’s score, a written rule, or a weight for each token.',
+    doc: 'What is maximised: the reward model’s score, a written rule, or a weight for each token.',
     type: 'reward',
-    in: { ppo: [{ kind: 'model' }] },
+    in: { ppo: [{ kind: 'model' }], ...each(SAMPLING, [{ kind: 'model' }]) },
   },
   response_length: {
     label: 'Longest completion',
@@ -121,7 +124,7 @@ export const PPO_SETTINGS = {
     range: { min: 0, max: 1000 },
     now: true,
     nullable: true,
-    in: { ppo: [null, null] },
+    in: { ppo: [null, null], ...each(SAMPLING, [null]) },
   },
   target_kl: {
     label: 'Stop an update at',
@@ -132,5 +135,54 @@ export const PPO_SETTINGS = {
     now: true,
     nullable: true,
     in: { ppo: [null] },
+  },
+  missing_eos_trick: {
+    label: 'What not ending does',
+    doc: 'The penalty for not ending is subtracted from the score, or, as OpenAI’s code has it, replaces the score.',
+    type: 'choice',
+    choices: ['subtract', 'replace'],
+    advanced: true,
+    in: { ppo: ['subtract'] },
+  },
+  use_score_scaling: {
+    label: 'Scale scores',
+    doc: 'Divides scores by the deviation of all scores so far, so that kl_coef means the same for any reward.',
+    type: 'boolean',
+    advanced: true,
+    in: { ppo: [false] },
+  },
+  use_score_norm: {
+    label: 'Centre scores',
+    doc: 'With scaled scores, also takes off the mean of all scores so far.',
+    type: 'boolean',
+    advanced: true,
+    in: { ppo: [false] },
+  },
+  score_clip: {
+    label: 'Score clipping',
+    doc: 'Cuts scores off at plus and minus this, so that no single completion outweighs its batch.',
+    type: 'number',
+    range: { above: 0, max: 1000, scale: 'log' },
+    advanced: true,
+    now: true,
+    nullable: true,
+    in: { ppo: [null] },
+  },
+  entropy_coef: {
+    label: 'Entropy bonus',
+    doc: 'Reward for staying undecided at each token; RLHF code has none, since KL does the same work.',
+    type: 'number',
+    range: { min: 0, max: 1, scale: 'log' },
+    advanced: true,
+    now: true,
+    in: { ppo: [0] },
+  },
+  adam_style: {
+    label: 'Adam’s ε as in',
+    doc: 'PyTorch adds ε after correcting for the start, TensorFlow before, which makes the first updates gentler.',
+    type: 'choice',
+    choices: ['torch', 'tf'],
+    advanced: true,
+    in: { ppo: ['torch'] },
   },
 } as const satisfies Record<string, Row>;

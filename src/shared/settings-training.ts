@@ -5,6 +5,7 @@ import { family } from './methods';
 import { each, type Row } from './setting';
 
 const PREFERENCE = family('preference');
+const SAMPLING = family('sampling');
 
 export const TRAINING_SETTINGS = {
   max_steps: {
@@ -19,14 +20,20 @@ export const TRAINING_SETTINGS = {
     doc: 'How many completions are sampled in all; divided by the batch it gives the number of updates.',
     type: 'integer',
     range: { min: 1, max: 10000000, scale: 'log' },
-    in: { ppo: [960, null] },
+    in: { ppo: [960, null], ...each(SAMPLING, [960, null]) },
   },
   per_device_train_batch_size: {
     label: 'Batch size',
     doc: 'Rows (or, where the stage samples, completions) that go through the model at once.',
     type: 'integer',
     range: { min: 1, max: 1024, scale: 'log' },
-    in: { sft: [16, 8], reward: [16, 8], ppo: [32, 8], ...each(PREFERENCE, [16, 8]) },
+    in: {
+      sft: [16, 8],
+      reward: [16, 8],
+      ppo: [32, 8],
+      ...each(PREFERENCE, [16, 8]),
+      ...each(SAMPLING, [32, 8]),
+    },
   },
   gradient_accumulation_steps: {
     label: 'Gradient accumulation',
@@ -34,7 +41,7 @@ export const TRAINING_SETTINGS = {
     type: 'integer',
     range: { min: 1, max: 1024, scale: 'log' },
     advanced: true,
-    in: { sft: [1, 1], reward: [1, 1], ppo: [1, 1], ...each(PREFERENCE, [1, 1]) },
+    in: { sft: [1, 1], reward: [1, 1], ppo: [1, 1], ...each(PREFERENCE, [1, 1]), ...each(SAMPLING, [1, 1]) },
   },
   learning_rate: {
     label: 'Learning rate',
@@ -50,6 +57,11 @@ export const TRAINING_SETTINGS = {
       kto: [5e-4, 1e-6],
       orpo: [1e-3, 1e-6],
       simpo: [3e-4, 1e-6],
+      grpo: [1e-3, 1e-6],
+      rloo: [1e-3, 1e-6],
+      reinforce: [1e-3],
+      online_dpo: [5e-4, 5e-7],
+      rft: [1e-3],
     },
   },
   lr_scheduler_type: {
@@ -63,6 +75,7 @@ export const TRAINING_SETTINGS = {
       reward: ['cosine', 'linear'],
       ppo: ['linear', 'linear'],
       ...each(PREFERENCE, ['linear', 'linear']),
+      ...each(SAMPLING, ['linear', 'linear']),
     },
   },
   warmup_steps: {
@@ -71,7 +84,13 @@ export const TRAINING_SETTINGS = {
     type: 'integer',
     range: { min: 0, max: 100000 },
     advanced: true,
-    in: { sft: [10, 0], reward: [10, 0], ppo: [0, 0], ...each(PREFERENCE, [10, 0]) },
+    in: {
+      sft: [10, 0],
+      reward: [10, 0],
+      ppo: [0, 0],
+      ...each(PREFERENCE, [10, 0]),
+      ...each(SAMPLING, [0, 0]),
+    },
   },
   adam_beta1: {
     label: 'Adam β₁',
@@ -79,7 +98,13 @@ export const TRAINING_SETTINGS = {
     type: 'number',
     range: { min: 0, below: 1 },
     advanced: true,
-    in: { sft: [0.9, 0.9], reward: [0.9, 0.9], ppo: [0.9, 0.9], ...each(PREFERENCE, [0.9, 0.9]) },
+    in: {
+      sft: [0.9, 0.9],
+      reward: [0.9, 0.9],
+      ppo: [0.9, 0.9],
+      ...each(PREFERENCE, [0.9, 0.9]),
+      ...each(SAMPLING, [0.9, 0.9]),
+    },
   },
   adam_beta2: {
     label: 'Adam β₂',
@@ -92,6 +117,7 @@ export const TRAINING_SETTINGS = {
       reward: [0.999, 0.999],
       ppo: [0.999, 0.999],
       ...each(PREFERENCE, [0.999, 0.999]),
+      ...each(SAMPLING, [0.999, 0.999]),
     },
   },
   adam_epsilon: {
@@ -100,7 +126,13 @@ export const TRAINING_SETTINGS = {
     type: 'number',
     range: { above: 0, max: 1, scale: 'log' },
     advanced: true,
-    in: { sft: [1e-8, 1e-8], reward: [1e-8, 1e-8], ppo: [1e-8, 1e-8], ...each(PREFERENCE, [1e-8, 1e-8]) },
+    in: {
+      sft: [1e-8, 1e-8],
+      reward: [1e-8, 1e-8],
+      ppo: [1e-8, 1e-8],
+      ...each(PREFERENCE, [1e-8, 1e-8]),
+      ...each(SAMPLING, [1e-8, 1e-8]),
+    },
   },
   weight_decay: {
     label: 'Weight decay',
@@ -108,7 +140,7 @@ export const TRAINING_SETTINGS = {
     type: 'number',
     range: { min: 0, max: 1 },
     advanced: true,
-    in: { sft: [0, 0], reward: [0, 0], ppo: [0, 0], ...each(PREFERENCE, [0, 0]) },
+    in: { sft: [0, 0], reward: [0, 0], ppo: [0, 0], ...each(PREFERENCE, [0, 0]), ...each(SAMPLING, [0, 0]) },
   },
   max_grad_norm: {
     label: 'Gradient clipping',
@@ -118,7 +150,13 @@ export const TRAINING_SETTINGS = {
     advanced: true,
     now: true,
     nullable: true,
-    in: { sft: [1, 1], reward: [1, 1], ppo: [1, null], ...each(PREFERENCE, [1, 1]) },
+    in: {
+      sft: [1, 1],
+      reward: [1, 1],
+      ppo: [1, null],
+      ...each(PREFERENCE, [1, 1]),
+      ...each(SAMPLING, [1, 1]),
+    },
   },
   eval_fraction: {
     label: 'Held out',
@@ -175,6 +213,12 @@ export const TRAINING_SETTINGS = {
     type: 'integer',
     range: { min: 1, max: 100000, scale: 'log' },
     advanced: true,
-    in: { sft: [25, 500], reward: [25, 500], ppo: [5, 500], ...each(PREFERENCE, [25, 500]) },
+    in: {
+      sft: [25, 500],
+      reward: [25, 500],
+      ppo: [5, 500],
+      ...each(PREFERENCE, [25, 500]),
+      ...each(SAMPLING, [5, 500]),
+    },
   },
 } as const satisfies Record<string, Row>;

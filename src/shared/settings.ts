@@ -6,9 +6,11 @@
 // RewardConfig, PPOConfig, ModelConfig) or from the transformers' TrainingArguments they inherit.
 
 import type { Labeller, RewardSource } from './experiment';
-import type { Row, Scope, Setting } from './setting';
+import { family } from './methods';
+import { each, type Row, type Scope, type Setting } from './setting';
 import { PPO_SETTINGS } from './settings-ppo';
 import { PREFERENCE_SETTINGS } from './settings-preference';
+import { SAMPLING_SETTINGS } from './settings-sampling';
 import { TRAINING_SETTINGS } from './settings-training';
 
 export const SETTINGS = {
@@ -148,18 +150,19 @@ export const SETTINGS = {
     doc: 'Tokens after which a completion is cut off if it has not ended by itself.',
     type: 'integer',
     range: { min: 1, max: 4096, scale: 'log' },
-    in: { pairs: [40], evaluate: [40] },
+    in: { pairs: [40], online_dpo: [40, 64], rft: [40], evaluate: [40] },
   },
   temperature: {
     label: 'Temperature',
     doc: 'Below 1 the model keeps to its likeliest words, above 1 it takes more risks.',
     type: 'number',
     range: { above: 0, max: 10, scale: 'log' },
-    in: { pairs: [1], ppo: [1, 0.7], evaluate: [1] },
+    in: { pairs: [1], ppo: [1, 0.7], ...each(family('sampling'), [1, 1]), evaluate: [1] },
   },
 
   ...PPO_SETTINGS,
   ...PREFERENCE_SETTINGS,
+  ...SAMPLING_SETTINGS,
 } as const satisfies Record<string, Row>;
 
 export type SettingKey = keyof typeof SETTINGS;

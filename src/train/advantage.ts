@@ -42,6 +42,35 @@ export function whiten(rows: readonly ArrayLike<number>[], shiftMean = true): Fl
   return rows.map((row) => Float64Array.from(row, (value) => (value - mean) * scale + shift));
 }
 
+/** Follows the mean and variance of all scores so far (Chan et al. 1979), as TRL's RunningMoments. */
+export function follow(scalars: Record<string, number>, scores: readonly number[]): void {
+  const before = scalars['scores_seen'] ?? 0;
+  const count = before + scores.length;
+  const own = scores.reduce((sum, score) => sum + score, 0) / scores.length;
+  const delta = own - (scalars['scores_mean'] ?? 0);
+  const squares = scores.reduce((sum, score) => sum + (score - own) ** 2, 0);
+  scalars['scores_squares'] =
+    (scalars['scores_squares'] ?? 0) + squares + (delta ** 2 * before * scores.length) / count;
+  scalars['scores_mean'] = (scalars['scores_mean'] ?? 0) + (delta * scores.length) / count;
+  scalars['scores_seen'] = count;
+}
+
+/** Scores as PPO takes them, in the order of TRL (up to 0.11): brought to the deviation 1 of all scores so far, with
+ *  `use_score_norm` also to their mean 0, then cut off at ±score_clip. */
+export function scaleScores(
+  scores: readonly number[],
+  scalars: Readonly<Record<string, number>>,
+  settings: { use_score_scaling: boolean; use_score_norm: boolean; score_clip: number | null },
+): number[] {
+  const { use_score_scaling, use_score_norm, score_clip: most } = settings;
+  const { scores_seen: seen = 0, scores_mean: mean = 0, scores_squares: squares = 0 } = scalars;
+  const deviation = Math.sqrt(squares / Math.max(1, seen - 1)) + 1e-8;
+  return scores.map((score) => {
+    const scaled = use_score_scaling ? (score - (use_score_norm ? mean : 0)) / deviation : score;
+    return most === null ? scaled : Math.min(most, Math.max(-most, scaled));
+  });
+}
+
 /** The adaptive KL controller of Ziegler et al. 2019: the coefficient grows while `kl` (nats a completion) lies
  *  above `target`, by at most 20 % of `episodes / horizon` an update. */
 export function adaptKlCoef(

@@ -49,19 +49,21 @@ export class AdamW {
     settings: Pick<
       OptimizerSettings,
       'adam_beta1' | 'adam_beta2' | 'adam_epsilon' | 'weight_decay' | 'max_grad_norm'
-    >,
+    > & { adam_style?: 'torch' | 'tf' },
   ): Promise<number> {
     const squares = sumOfSquares(grads);
     const norm = Math.sqrt((await squares.data())[0]!);
     squares.dispose();
     if (Number.isFinite(norm)) {
       this.step++;
-      const { max_grad_norm: limit } = settings;
+      const { max_grad_norm: limit, adam_epsilon: epsilon, adam_beta2: beta2 } = settings;
+      // TensorFlow adds ε to the root of v before correcting its bias, which for us is a larger ε at first.
+      const tensorflow = settings.adam_style === 'tf';
       const options = {
         learningRate,
         beta1: settings.adam_beta1,
-        beta2: settings.adam_beta2,
-        eps: settings.adam_epsilon,
+        beta2,
+        eps: tensorflow ? epsilon / Math.sqrt(1 - beta2 ** this.step) : epsilon,
         weightDecay: settings.weight_decay,
         step: this.step,
         // As torch.nn.utils.clip_grad_norm_.

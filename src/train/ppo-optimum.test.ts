@@ -9,6 +9,7 @@ import { tf } from '../engine/tf';
 import { Adapter } from '../model/lora';
 import type { CompletionBatch, LanguageModel } from '../model/types';
 import type { PpoStage } from '../shared/experiment';
+import { defaultStage } from '../shared/validate';
 import { ppo, startPpo } from './ppo';
 
 const V = 4;
@@ -127,7 +128,7 @@ it('comes within 1e-3 of the exact optimum', { timeout: 240_000 }, async () => {
     }, 0);
   };
   const stage: PpoStage = {
-    kind: 'ppo',
+    ...defaultStage('ppo'),
     reward: { kind: 'rule', name: 'table' },
     total_episodes: 250 * 128,
     per_device_train_batch_size: 128,

@@ -11,6 +11,7 @@ import type { RewardFunction } from '../reward';
 import type { PpoStage } from '../shared/experiment';
 import { PlaygroundError } from '../shared/errors';
 import type { MetricsRow } from '../shared/protocol';
+import { defaultStage } from '../shared/validate';
 import { ppo, startPpo } from './ppo';
 import { disposeState } from './state';
 
@@ -22,7 +23,7 @@ const lora = {
   use_rslora: false,
 };
 const stage: PpoStage = {
-  kind: 'ppo',
+  ...defaultStage('ppo'),
   reward: { kind: 'rule', name: 'unused' },
   total_episodes: 24,
   per_device_train_batch_size: 8,

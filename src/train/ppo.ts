@@ -3,39 +3,23 @@
 // update: a batch of completions sampled, scored, and learnt from for a few epochs.
 // Unlike TRL's, the metrics leave padding out: objective/entropy and policy/* are over real tokens only.
 
-import { batchIndices, type Sequence } from '../data/batches';
+import type { Sequence } from '../data/batches';
 import { microBatches, padded, perToken } from '../data/micro-batches';
-import { hash32, permutation } from '../engine/random';
+import { permutation } from '../engine/random';
 import { tf } from '../engine/tf';
-import { generate } from '../model/generate';
 import { completionValues } from '../model/heads';
 import { completionLogprobs } from '../model/logprobs';
 import type { Adapter } from '../model/lora';
-import type { RewardFunction, Scorable } from '../reward';
+import type { Scorable } from '../reward';
 import type { RewardModel } from '../reward/learned';
 import type { PpoStage } from '../shared/experiment';
 import type { MetricsRow } from '../shared/protocol';
-import { adaptKlCoef, gae, whiten } from './advantage';
+import { adaptKlCoef, follow, gae, scaleScores, whiten } from './advantage';
 import { ppoPolicyLoss, ppoValueLoss } from './losses';
 import { accumulateGradients, AdamW } from './optimizer';
+import { type Assessed, assessEpisodes, sampleEpisodes, type SamplingContext } from './rollouts';
 import { learningRateAt } from './schedule';
-import {
-  deviation,
-  mean,
-  metricsRow,
-  ScalarSums,
-  type StageContext,
-  sum,
-  type TokenNumbers,
-  type TrainState,
-} from './state';
-
-export interface PpoContext extends StageContext {
-  prompts: readonly { text: string; ids: number[] }[];
-  /** The policy as it was before this stage, frozen. */
-  reference: Adapter;
-  reward: RewardFunction;
-}
+import { deviation, mean, metricsRow, ScalarSums, sum, type TokenNumbers, type TrainState } from './state';
 
 /** Policy and critic before the first update. The critic starts as the reward model, so that its value after the last
  *  token is the score itself; without one it starts as the policy with a head of zeros. */
@@ -64,7 +48,7 @@ function ppoVariables(policy: Adapter, critic: Adapter): Map<string, tf.Variable
 }
 
 export async function* ppo(
-  context: PpoContext,
+  context: SamplingContext,
   stage: PpoStage,
   state: TrainState,
 ): AsyncGenerator<MetricsRow> {
@@ -107,17 +91,10 @@ export async function* ppo(
 }
 
 /** What PPO makes of completions, whoever they are shown to; rows are episodes, ragged. */
-interface Assessment {
-  /** Prompt and completion. */
-  sequences: Sequence[];
-  /** The same with one more token where there is room, so that the state after the last token has a value. */
+interface Assessment extends Assessed {
+  /** Prompt and completion, with one more token where there is room, so that the state after the last token has a value. */
   criticSequences: Sequence[];
-  finished: boolean[];
-  /** One a completion, the penalty for not ending taken off. */
-  scores: number[];
-  /** At completion tokens: under policy and reference, and the estimated KL between them. */
-  oldLogprobs: Float32Array[];
-  refLogprobs: Float32Array[];
+  /** At completion tokens: the estimated KL from the reference. */
   kl: Float64Array[];
   /** At completion tokens and, where there is room, one past them. */
   oldValues: Float32Array[];
@@ -130,36 +107,16 @@ interface Assessment {
 type Experience = Assessment & { metrics: Record<string, number> };
 
 async function collect(
-  context: PpoContext,
+  context: SamplingContext,
   stage: PpoStage,
   state: TrainState,
   batchSize: number,
 ): Promise<Experience> {
-  const { model, name, seed, prompts } = context;
-
-  // 1. Prompts in a new order each time round, and one completion of the policy for each.
-  const drawn = batchIndices(prompts.length, batchSize, state.step, seed, name);
-  const queries = drawn.map((row) => prompts[row]!);
-  const sampled = await generate(
-    model,
-    state.adapters['policy']!,
-    queries.map(({ ids }) => ids),
-    {
-      maxNewTokens: stage.response_length,
-      minNewTokens: 0,
-      temperature: stage.temperature,
-      topK: 0,
-      topP: 1,
-      seed: hash32(seed, name, 'rollout'),
-      streams: drawn.map((_, i) => state.step * batchSize + i),
-    },
-  );
-  const episodes: Scorable[] = queries.map(({ text, ids }, i) => ({
-    prompt: text,
-    promptIds: ids,
-    tokens: sampled.tokens[i]!,
-  }));
-  const assessment = await assess(context, stage, state, episodes);
+  // 1. One completion of the policy for each prompt of a batch.
+  const { response_length: newTokens, temperature } = stage;
+  const options = { count: batchSize, group: 1, newTokens, temperature };
+  const episodes = await sampleEpisodes(context, state.adapters['policy']!, state.step, options);
+  const assessment = await assess(context, stage, state, episodes, true);
   const { finished, scores, kl, oldLogprobs, oldValues, returns } = assessment;
 
   const klCoef = state.scalars['kl_coef']!;
@@ -177,51 +134,41 @@ async function collect(
     finish_rate: mean(finished.map(Number)),
     mean_length: mean(episodes.map(({ tokens }) => tokens.length)),
   };
-  metricsRow(name, state.step + 1, metrics); // Refuses a score that is no number before anything is learnt from it.
+  metricsRow(context.name, state.step + 1, metrics); // Refuses a score that is no number before anything is learnt from it.
   const advantages = whiten(assessment.advantages.map((row, i) => row.subarray(0, kl[i]!.length)));
   return { ...assessment, advantages, metrics };
 }
 
 /** Log-probabilities, values, score, rewards and advantages of completions, as they are before learning. */
 async function assess(
-  { model, reference, reward }: PpoContext,
+  context: SamplingContext,
   stage: PpoStage,
   state: TrainState,
   episodes: readonly Scorable[],
+  learning = false,
 ): Promise<Assessment> {
-  const { response_length, temperature, gamma, lam } = stage;
-  const { context, eosId } = model.config;
-  const policy = state.adapters['policy']!;
+  const { model } = context;
+  const { response_length, gamma, lam } = stage;
+  const { context: length, eosId } = model.config;
   const critic = state.adapters['critic']!;
-  const finished = episodes.map(({ tokens }) => tokens.at(-1) === eosId);
   const room = episodes.map(({ tokens }) => tokens.length < response_length);
 
-  // 2. Log-probabilities under policy and reference, by the path that training takes.
-  const sequences = episodes.map(({ promptIds, tokens }) => ({
-    ids: [...promptIds, ...tokens],
-    promptLength: promptIds.length,
-  }));
-  const batches = microBatches(sequences, context);
-  const logprobsUnder = (adapter: Adapter): Promise<Float32Array[]> =>
-    perToken(batches, (batch) => completionLogprobs(model, adapter, batch, { temperature }).logprobs);
-  const oldLogprobs = await logprobsUnder(policy);
-  const refLogprobs = await logprobsUnder(reference);
+  // 2. Log-probabilities under policy and reference, and a score; a completion that did not finish pays for it.
+  const assessed = await assessEpisodes(context, state.adapters['policy']!, episodes, stage);
+  const { sequences, oldLogprobs, refLogprobs } = assessed;
+  if (learning && stage.use_score_scaling) follow(state.scalars, assessed.scores);
+  const scores = scaleScores(assessed.scores, state.scalars, stage);
 
   // 3. Values of the state before each token and, where there is room, of the state after the last.
   const criticSequences = sequences.map(({ ids, promptLength }, i) => ({
     ids: room[i] ? [...ids, eosId ?? 0] : ids,
     promptLength,
   }));
-  const oldValues = await perToken(microBatches(criticSequences, context), (batch) =>
+  const oldValues = await perToken(microBatches(criticSequences, length), (batch) =>
     completionValues(model, critic, batch),
   );
 
-  // 4. A score for each completion; one that did not finish pays for it.
-  const scores = (await reward(episodes)).map(
-    (score, i) => score - (finished[i] ? 0 : (stage.missing_eos_penalty ?? 0)),
-  );
-
-  // 5. Rewards: the KL at every token, and the score one past the last token where there is room.
+  // 4. Rewards: the KL at every token, and the score one past the last token where there is room.
   const kl = oldLogprobs.map((row, i) =>
     Float64Array.from(row, (logprob, t) => {
       const logr = refLogprobs[i]![t]! - logprob;
@@ -237,7 +184,7 @@ async function assess(
     return row;
   });
 
-  // 6. Advantages and returns. The values' constant bias leaves the returns as it entered them.
+  // 5. Advantages and returns. The values' constant bias leaves the returns as it entered them.
   const bias = state.scalars['value_bias']!;
   const estimates = (stage.whiten_rewards ? whiten(rewards, false) : rewards).map((row, i) =>
     gae(
@@ -249,25 +196,13 @@ async function assess(
   );
   const advantages = estimates.map((row) => row.advantages);
   const returns = estimates.map((row) => row.returns.map((value) => value - bias));
-  return {
-    sequences,
-    criticSequences,
-    finished,
-    scores,
-    oldLogprobs,
-    refLogprobs,
-    kl,
-    oldValues,
-    rewards,
-    advantages,
-    returns,
-  };
+  return { ...assessed, criticSequences, kl, oldValues, rewards, advantages, returns };
 }
 
 /** The numbers behind each token of completions, as an update would begin with them: advantages are not whitened, and
  *  a score that stands one past the last token is shown at it. */
 export async function explainPpo(
-  context: PpoContext,
+  context: SamplingContext,
   stage: PpoStage,
   state: TrainState,
   episodes: readonly Scorable[],
@@ -302,20 +237,20 @@ function varianceExplained(values: readonly Float32Array[], returns: readonly Fl
 
 /** One minibatch: both losses in micro-batches, then one update of both networks. */
 async function learn(
-  { model, name }: PpoContext,
+  { model, name }: SamplingContext,
   stage: PpoStage,
   state: TrainState,
   { sequences, criticSequences, oldLogprobs, advantages, oldValues, returns }: Experience,
   rows: Int32Array,
   learningRate: number,
 ): Promise<Record<string, number>> {
-  const { temperature, cliprange, cliprange_value, vf_coef } = stage;
+  const { temperature, cliprange, cliprange_value, vf_coef, entropy_coef } = stage;
   const { context } = model.config;
   const policy = state.adapters['policy']!;
   const critic = state.adapters['critic']!;
   const chosen = Array.from(rows);
 
-  // 7. The clipped policy loss.
+  // 6. The clipped policy loss.
   const tokens = sum(chosen.map((row) => advantages[row]!.length));
   const policySums = new ScalarSums();
   let policyGrads: tf.Tensor[] | null = null;
@@ -329,13 +264,14 @@ async function learn(
         cliprange,
         tokens,
       );
-      policySums.add(loss, clipfrac, approxkl, ratioExcess, tf.div(tf.sum(entropy), tokens));
-      return loss;
+      const meanEntropy = tf.div<tf.Scalar>(tf.sum(entropy), tokens);
+      policySums.add(loss, clipfrac, approxkl, ratioExcess, meanEntropy);
+      return entropy_coef === 0 ? loss : tf.sub(loss, tf.mul(meanEntropy, entropy_coef));
     };
     policyGrads = accumulateGradients(policyLoss, [...policy.variables.values()], policyGrads);
   }
 
-  // 8. The clipped value loss.
+  // 7. The clipped value loss.
   const positions = sum(chosen.map((row) => returns[row]!.length));
   const criticSums = new ScalarSums();
   let criticGrads: tf.Tensor[] | null = null;
@@ -355,7 +291,7 @@ async function learn(
     criticGrads = accumulateGradients(valueLoss, [...critic.variables.values()], criticGrads);
   }
 
-  // 9. One update of both.
+  // 8. One update of both.
   const [policyLoss, policyClipfrac, approxkl, ratioExcess, entropy] = await policySums.read();
   const [valueLoss, valueClipfrac] = await criticSums.read();
   const grads = [...(policyGrads ?? []), ...(criticGrads ?? [])];

@@ -74,8 +74,13 @@ export function pairBatches(
 }
 
 /** The log-probability of each completion, the sum over its tokens. Differentiable; call inside a tidy. */
-export function sideLogprobs(model: LanguageModel, adapter: Adapter, { batch }: PairBatch): SideTensors {
-  const { logprobs } = completionLogprobs(model, adapter, batch, { temperature: 1 }); // [2P, T]
+export function sideLogprobs(
+  model: LanguageModel,
+  adapter: Adapter,
+  { batch }: PairBatch,
+  temperature = 1,
+): SideTensors {
+  const { logprobs } = completionLogprobs(model, adapter, batch, { temperature }); // [2P, T]
   const [chosen, rejected] = tf.split(tf.sum(logprobs, 1), 2) as [tf.Tensor1D, tf.Tensor1D];
   return { chosen, rejected };
 }

@@ -64,6 +64,11 @@ const LINE: Partial<Record<Station['kind'], string>> = {
   kto: 'rewards/margins',
   orpo: 'rewards/margins',
   simpo: 'rewards/margins',
+  grpo: 'objective/scores',
+  rloo: 'objective/scores',
+  reinforce: 'objective/scores',
+  online_dpo: 'objective/scores',
+  rft: 'objective/scores',
 };
 
 /** The course of a station's main metric as points of an SVG polyline, 48 wide and 12 high; empty if too short. */

@@ -88,6 +88,23 @@ const PREFERENCE = [
   GRADIENT,
 ];
 
+const SCORES = [
+  chart('Reward', { key: 'objective/scores', label: 'score', role: 'reward' }),
+  chart('KL to the reference', { key: 'objective/kl', label: 'nats', role: 'kl' }),
+];
+const SAMPLES = [
+  chart('Loss', { key: 'loss', label: 'loss', role: 'policy' }),
+  chart('Entropy', { key: 'entropy', label: 'nats a token', role: 'policy' }),
+  FINISHED,
+  chart('Length', { key: 'mean_length', label: 'tokens', role: 'policy' }),
+  GRADIENT,
+];
+const GROUPS = chart('Groups without signal', {
+  key: 'frac_reward_zero_std',
+  label: 'of all',
+  role: 'reference',
+});
+
 /** Charts by station, the most telling first. A metric that a run does not report leaves its chart out. */
 export const CHARTS: Record<StageKind, ChartPlan[]> = {
   sft: [
@@ -123,5 +140,22 @@ export const CHARTS: Record<StageKind, ChartPlan[]> = {
   kto: [...PREFERENCE, chart('KL, mismatched', { key: 'kl', label: 'nats', role: 'kl' })],
   orpo: [ORDER, ...PREFERENCE, chart('Imitation loss', { key: 'nll_loss', label: 'loss', role: 'policy' })],
   simpo: [ORDER, ...PREFERENCE],
+  grpo: [...SCORES, GROUPS, ...SAMPLES],
+  rloo: [...SCORES, GROUPS, ...SAMPLES],
+  reinforce: [...SCORES, ...SAMPLES],
+  online_dpo: [
+    ...SCORES,
+    chart('Score margin', { key: 'objective/scores_margin', label: 'points', role: 'reward' }),
+    ...SAMPLES.filter(({ title }) => title !== 'Entropy'),
+  ],
+  rft: [
+    chart(
+      'Reward',
+      { key: 'objective/scores', label: 'all', role: 'reference' },
+      { key: 'objective/scores_best', label: 'best', role: 'reward' },
+    ),
+    GROUPS,
+    ...SAMPLES,
+  ],
   evaluate: [],
 };
