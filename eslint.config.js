@@ -38,6 +38,7 @@ const packages = {
   '@xenova/transformers': ['model', 'data'],
   svelte: ['ui'],
   uplot: ['ui'],
+  uqr: ['ui'],
   idb: ['storage'],
   'node:': ['storage'],
 };

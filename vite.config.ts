@@ -1,10 +1,10 @@
 // Builds the site: the page, and the bare page the command line opens (tools/host). The engine is reached only from
 // the worker, so it lands in a chunk of its own; paths are relative, so the site can be served from any folder.
-import { cpSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync } from 'node:fs';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig, type Plugin } from 'vite';
 import { buildKernels } from './tools/build-kernels.mjs';
-import { isolationHeaders, pagePolicy } from './tools/headers.ts';
+import { isolationHeaders, policyOf } from './tools/headers.ts';
 
 /** Our wasm kernels are there before anything imports them: in development, tests and builds alike. */
 function kernels(): Plugin {
@@ -16,8 +16,8 @@ function site(): Plugin {
   return {
     name: 'site',
     apply: 'build',
-    transformIndexHtml: () => [
-      { tag: 'meta', attrs: { 'http-equiv': 'Content-Security-Policy', content: pagePolicy } },
+    transformIndexHtml: (_, { filename }) => [
+      { tag: 'meta', attrs: { 'http-equiv': 'Content-Security-Policy', content: policyOf(filename) } },
     ],
     writeBundle: ({ dir }) => cpSync('models', `${dir ?? 'dist'}/models`, { recursive: true }),
   };
@@ -57,8 +57,12 @@ function tokenizerOnly(): Plugin {
 // The engine's chunks carry the worker's name: .size-limit.json counts all others as the page.
 const workerFile = 'assets/worker-[name]-[hash].js';
 
+/** The recorded experiments that ship. */
+const recorded = existsSync('public/recorded') ? readdirSync('public/recorded') : [];
+
 export default defineConfig({
   base: './',
+  define: { __RECORDED__: JSON.stringify(recorded) },
   plugins: [svelte(), kernels(), site()],
   worker: {
     format: 'es',
@@ -78,7 +82,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     rolldownOptions: {
       checks: { bundlerTimings: false },
-      input: { index: 'index.html', host: 'tools/host/index.html' },
+      input: { index: 'index.html', open: 'open.html', host: 'tools/host/index.html' },
     },
   },
 });

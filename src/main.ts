@@ -8,7 +8,7 @@ import { isolate } from './ui/isolate';
 
 const target = document.getElementById('app');
 if (target) {
-  const { playground, wake } = connect(new URL(location.href).searchParams);
+  const { playground, wake } = connect();
   mount(App, { target, props: { playground } });
   const begin = async (): Promise<void> => {
     if (!(await isolate())) await wake();

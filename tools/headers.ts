@@ -24,12 +24,25 @@ const common = {
   'form-action': "'none'",
 };
 
-/** For documents; also written into the built pages as a <meta>, for hosts that send no headers. */
-export const pagePolicy = policy({
+/** For documents but open.html; also written into the built pages as a <meta>, for hosts that send no headers. */
+const pagePolicy = policy({
   ...common,
   'script-src': "'self' 'wasm-unsafe-eval'",
   'worker-src': "'self'",
 });
+
+/** For open.html, the frame that fetches what a person agreed to fetch from any address: it can do that, and no more. */
+const framePolicy = policy({
+  'default-src': "'none'",
+  'script-src': "'self'",
+  'connect-src': 'https: http://localhost:* http://127.0.0.1:*',
+  'base-uri': "'none'",
+  'form-action': "'none'",
+});
+
+/** The policy of a document by the name of its file. */
+export const policyOf = (file: string): string =>
+  /(^|[\\/])open\.html$/.test(file) ? framePolicy : pagePolicy;
 
 /** For scripts, which is where a worker takes its policy from: tfjs starts its wasm threads from blob URLs. */
 export const workerPolicy = policy({

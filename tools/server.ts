@@ -6,7 +6,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import { isolationHeaders, pagePolicy, workerPolicy } from './headers.ts';
+import { isolationHeaders, policyOf, workerPolicy } from './headers.ts';
 
 /** A directory lent to the worker; `only` limits it to files of those names directly inside. */
 export interface Mount {
@@ -71,7 +71,7 @@ async function sendFile(response: ServerResponse, path: string): Promise<void> {
     'content-type': type,
     'content-length': info.size,
     'cache-control': 'no-cache',
-    'content-security-policy': extname(path) === '.html' ? pagePolicy : workerPolicy,
+    'content-security-policy': extname(path) === '.html' ? policyOf(path) : workerPolicy,
   });
   await pipeline(createReadStream(path), response);
 }
@@ -154,7 +154,7 @@ export async function serve({ site, port, mounts = {}, token }: ServerOptions): 
       'content-type': types[extname(file)],
       'content-length': content.length,
       'cache-control': 'no-cache',
-      'content-security-policy': extname(file) === '.html' ? pagePolicy : workerPolicy,
+      'content-security-policy': extname(file) === '.html' ? policyOf(file) : workerPolicy,
     });
     response.end(content);
   }

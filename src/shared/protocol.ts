@@ -2,10 +2,10 @@
 // tells (Event); both sides are discriminated unions, so a missing case is a type error. Only structured-clone
 // values travel: no tensors, no functions. One worker holds one device, one model and at most one run.
 
-import type { Experiment } from './experiment';
+import type { Experiment, Quantization } from './experiment';
 import type { DataPart, DataRow, Fit, Looked, MaskedText } from './look';
-import type { PlainError } from './errors';
 import type { StageKind } from './methods';
+import type { PlainError } from './errors';
 
 export type BackendName = 'webgpu' | 'wasm';
 
@@ -123,7 +123,7 @@ export type ModelSource = string;
 
 export type Command =
   | { type: 'open'; backend: BackendName | 'auto' }
-  | { type: 'loadModel'; model: ModelSource }
+  | { type: 'loadModel'; model: ModelSource; quantization?: Quantization }
   /** Stops the download under way; what has come is kept and the next one goes on from there. */
   | { type: 'cancelLoading' }
   /** `resume` goes on from the last checkpoint, or from the one that `from` names (storage/checkpoints.ts). */
@@ -159,6 +159,7 @@ export type Command =
       type: 'score';
       request: number;
       model: ModelSource;
+      quantization?: Quantization;
       adapter: string | null;
       rows: string;
       source: string;
@@ -167,6 +168,7 @@ export type Command =
       type: 'generateRows';
       request: number;
       model: ModelSource;
+      quantization?: Quantization;
       adapter: string | null;
       rows: string;
       source: string;

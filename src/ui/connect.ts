@@ -1,14 +1,19 @@
-// Joins the page to its worker: which experiment the address names, what is sent and what comes back, and the run
-// that the last visit left in this browser. The engine is not loaded before the page stands.
+// Joins the page to its worker: which experiment the address names, what is sent and what comes back, the recording
+// that stands in for a run where there is none yet, and the run that the last visit left in this browser. The engine
+// is loaded once something is to be computed.
 
 import { PlaygroundError, toPlainError } from '../shared/errors';
 import type { Experiment } from '../shared/experiment';
 import type { Command, Event } from '../shared/protocol';
 import { parseExperiment } from '../shared/validate';
 import { startWorker, type WorkerClient } from '../worker/client';
-import { Playground } from './state/playground.svelte';
+import { Recordings } from './recorded/recordings.svelte';
+import { DEFAULT_EXPERIMENT, SHIPPED_RECORDINGS } from './recorded/shipped';
+import { isOwnAddress } from './share/link';
+import { type Address, parseAddress, plainExperiment, withDifferences } from './state/address';
 import { isHeld } from './state/locks';
-import { lastRun, samplesOf } from './state/saved';
+import { Playground } from './state/playground.svelte';
+import { cameRecorded, lastRun, samplesOf } from './state/saved';
 import { Session } from './state/session.svelte';
 
 const SHIPPED = import.meta.glob<string>('../../experiments/*.json', {
@@ -16,7 +21,7 @@ const SHIPPED = import.meta.glob<string>('../../experiments/*.json', {
   import: 'default',
   eager: true,
 });
-const DEFAULT = 'kind-endings';
+
 const MINUTE = 60_000;
 
 /** The experiment shipped under a name. Throws PlaygroundError('not-found') naming those there are. */
@@ -34,24 +39,57 @@ function shippedExperiment(name: string): Experiment {
   return parseExperiment(text, `${name}.json`).experiment;
 }
 
-/** The page's state, and `wake`, which starts the worker. */
-export function connect(address: URLSearchParams): { playground: Playground; wake: () => Promise<void> } {
+/** What the address says, and the experiment it starts from; what is wrong with it is told and left out. */
+function readAddress(tell: (error: unknown) => void): { address: Address; experiment: Experiment } {
+  try {
+    const address = parseAddress(location);
+    const experiment = address.stages
+      ? plainExperiment(address.stages)
+      : shippedExperiment(address.experiment ?? DEFAULT_EXPERIMENT);
+    return { address, experiment };
+  } catch (error) {
+    tell(error);
+    return {
+      address: parseAddress({ hash: '', search: '' }),
+      experiment: shippedExperiment(DEFAULT_EXPERIMENT),
+    };
+  }
+}
+
+/** The page's state, and `wake`, which shows what there is to show. */
+export function connect(): { playground: Playground; wake: () => Promise<void> } {
   let worker: WorkerClient | null = null;
-  const waiting: Command[] = [];
+  let line: Promise<void> = Promise.resolve();
+
   const send = (command: Command): void => {
-    if (worker) worker.send(command);
-    else waiting.push(command);
+    line = line.then(() => deliver(command)).catch(tell);
   };
   const session = new Session(send);
-  let experiment: Experiment;
-  try {
-    experiment = shippedExperiment(address.get('experiment') ?? DEFAULT);
-  } catch (error) {
-    experiment = shippedExperiment(DEFAULT);
-    session.error = toPlainError(error);
-  }
-  const playground = new Playground(session, experiment, send);
+  const tell = (error: unknown): void => void (session.error = toPlainError(error));
+
+  const { address, experiment } = readAddress((error) => queueMicrotask(() => tell(error)));
+  const base = address.experiment ?? DEFAULT_EXPERIMENT;
+  const origin = { experiment: address.stages ? null : base, open: null, from: null };
+  const playground = new Playground(session, experiment, origin, send);
+  const { recordings } = playground;
   session.reset(null, experiment);
+
+  // Whoever names a backend or says "live" wants to compute, not to look.
+  const replays = !address.live && address.backend === 'auto' && !address.open && !address.stages;
+  const recording =
+    replays && SHIPPED_RECORDINGS.some(({ name }) => name === base) ? Recordings.fetchShipped(base) : null;
+
+  async function deliver(command: Command): Promise<void> {
+    if ('runId' in command && command.runId !== null && cameRecorded(command.runId)) await recordings.keep();
+    (worker ?? start()).send(command);
+  }
+
+  function start(): WorkerClient {
+    const started = (worker = startWorker(hear));
+    started.send({ type: 'open', backend: address.backend });
+    void playground.models.loadIfHere(playground.draft.model);
+    return started;
+  }
 
   /** When the device was last lost. */
   let lost = -Infinity;
@@ -68,42 +106,42 @@ export function connect(address: URLSearchParams): { playground: Playground; wak
     else if (wasBusy) await playground.recover();
   }
 
-  function start(): void {
-    worker = startWorker(hear);
-    const backend = address.get('backend');
-    worker.send({
-      type: 'open',
-      backend: backend === 'webgpu' || backend === 'wasm' ? backend : 'auto',
-    });
-    void playground.models.loadIfHere(playground.draft.model);
-  }
+  // The page writes its own address as one goes; only what somebody sent is a link.
+  const isLink = location.hash.length > 1 && !isOwnAddress();
 
   const hear = (event: Event): void => {
     session.receive(event);
-    if (event.type === 'error' && event.error.code === 'device-lost') {
-      void replaceWorker().catch((error: unknown) => (session.error = toPlainError(error)));
-    }
+    if (event.type === 'error' && event.error.code === 'device-lost') void replaceWorker().catch(tell);
     if (event.type === 'run' && !session.busy) playground.release();
     const { runId } = session;
     if (event.type !== 'report' || runId === null) return;
-    samplesOf(runId).then(
-      (samples) => session.addSamples(samples),
-      (error: unknown) => (session.error = toPlainError(error)),
-    );
+    samplesOf(runId).then((samples) => session.addSamples(samples), tell);
   };
+
+  /** What differs in a link is set on top of what it starts from, and the view is the link's. */
+  function applyLink(): void {
+    if (Object.keys(address.changes).length > 0)
+      playground.draft = withDifferences(playground.draft, address.changes);
+    if (address.view !== null) playground.choose(address.view);
+  }
 
   const wake = async (): Promise<void> => {
     try {
-      const saved = await lastRun();
+      const saved = isLink ? null : await lastRun();
       if (saved && !session.busy) {
         playground.restore(saved);
         if (!saved.report && (await isHeld(saved.runId))) void playground.open(saved.runId);
+      } else if (recording && !session.busy) {
+        await recordings.show(recording, { origin, play: address.at === null, at: address.at });
+        if (address.from === 'ppo') await recordings.proposePpo();
       }
+      if (!saved) applyLink();
+      if (address.open !== null) playground.recordings.asked = address.open;
     } catch (error) {
-      session.error = toPlainError(error);
+      tell(error);
     }
-    start();
-    for (const command of waiting.splice(0)) send(command);
+    playground.settled = true;
+    if (session.recorded === null && address.open === null) worker ??= start();
   };
   return { playground, wake };
 }

@@ -17,8 +17,15 @@ import { readPeft } from '../model/peft';
 import type { LanguageModel, LoadProgress, ReadFile, Tokenizer } from '../model/types';
 import { checkChange } from '../shared/changes';
 import { PlaygroundError, toPlainError } from '../shared/errors';
-import type { Experiment } from '../shared/experiment';
-import type { Command, DeviceReport, Event, ModelReport, ModelSource, SettingChange } from '../shared/protocol';
+import type { Experiment, Quantization } from '../shared/experiment';
+import type {
+  Command,
+  DeviceReport,
+  Event,
+  ModelReport,
+  ModelSource,
+  SettingChange,
+} from '../shared/protocol';
 import { dataOf, directoryOf, storeOf } from './files';
 import { look } from './look';
 import { chooseKernels } from './tuning';
@@ -27,7 +34,7 @@ type Of<T extends Command['type']> = Extract<Command, { type: T }>;
 
 export class Host {
   private device: DeviceReport | null = null;
-  private model: { source: ModelSource; loaded: LanguageModel } | null = null;
+  private model: { source: ModelSource; quantization: Quantization; loaded: LanguageModel } | null = null;
   private control: Control | null = null;
   private experiment: Experiment | null = null;
   /** What the model being loaded can be stopped with. */
@@ -119,7 +126,7 @@ export class Host {
         this.tell({ type: 'device', device: this.device });
         return;
       case 'loadModel':
-        await this.load(command.model);
+        await this.load(command.model, command.quantization);
         return;
       case 'start':
         return this.start(command);
@@ -148,17 +155,17 @@ export class Host {
     throw new PlaygroundError('bad-arguments', 'No device is open yet.', 'Send the command "open" first.');
   }
 
-  private async load(source: ModelSource): Promise<LanguageModel> {
+  private async load(source: ModelSource, quantization: Quantization = 'none'): Promise<LanguageModel> {
     this.opened();
-    if (this.model?.source === source) return this.model.loaded;
+    if (this.model?.source === source && this.model.quantization === quantization) return this.model.loaded;
     if (this.model) disposeModel(this.model.loaded);
     this.model = null;
     const progress: LoadProgress = (what, loadedBytes, totalBytes) =>
       this.tell({ type: 'loading', what, loadedBytes, totalBytes });
     this.loading = new AbortController();
     const { signal } = this.loading;
-    const loaded = await loadModel(source, directoryOf(source, progress, signal), progress);
-    this.model = { source, loaded };
+    const loaded = await loadModel(source, directoryOf(source, progress, signal), progress, quantization);
+    this.model = { source, quantization, loaded };
     this.tell({ type: 'model', model: inFigures(loaded) });
     return loaded;
   }
@@ -173,7 +180,7 @@ export class Host {
     const control = this.control ?? new Control();
     const { tell } = this;
     try {
-      const model = await this.load(experiment.model);
+      const model = await this.load(experiment.model, experiment.quantization);
       const store = storeOf(runId);
       const device = this.opened();
       await chooseKernels(device);
@@ -233,10 +240,10 @@ export class Host {
   }
 
   private async rows(
-    { request, model: source, adapter: directory }: Of<'score' | 'generateRows'>,
+    { request, model: source, quantization, adapter: directory }: Of<'score' | 'generateRows'>,
     compute: (model: LanguageModel, adapter: Adapter | null) => Promise<string>,
   ): Promise<void> {
-    const model = await this.load(source);
+    const model = await this.load(source, quantization);
     const adapter = directory === null ? null : await readPeft(model, directoryOf(directory), directory);
     try {
       this.tell({ type: 'rows', request, rows: await compute(model, adapter) });

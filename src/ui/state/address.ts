@@ -31,6 +31,9 @@ export interface Address {
   backend: 'webgpu' | 'wasm' | 'auto';
 }
 
+/** Where an experiment on the page came from: by name, from an address elsewhere, or neither. */
+export type Origin = Pick<Address, 'experiment' | 'open' | 'from'>;
+
 /** Reads the words after "#", and those after "?" that it does not have. Throws `bad-link`. */
 export function parseAddress({ hash, search }: { hash: string; search: string }): Address {
   const words = new URLSearchParams(search);

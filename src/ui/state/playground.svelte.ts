@@ -12,10 +12,21 @@ import { readSetting, sameValue, settingsAt, writeSetting, type Place } from '..
 import { begin, record, redo, undo, type History } from '../lib/history';
 import { targetsFor } from '../lib/presets';
 import { stationsOf, type Station } from '../lib/stations';
+import { Recordings } from '../recorded/recordings.svelte';
+import { holdRun, isHeld, whenFree } from './locks';
 import { Models } from '../model/models.svelte';
 import { Overlays } from './overlays.svelte';
-import { holdRun, isHeld, whenFree } from './locks';
-import { experimentOf, newRunId, rememberRun, type RunName, savedRun, type SavedRun } from './saved';
+import type { Origin } from './address';
+import { Playback } from './playback.svelte';
+import {
+  carryData,
+  experimentOf,
+  newRunId,
+  rememberRun,
+  type RunName,
+  savedRun,
+  type SavedRun,
+} from './saved';
 import type { Session } from './session.svelte';
 
 /** Milliseconds between two looks at a run that another tab computes. */
@@ -40,17 +51,36 @@ export class Playground {
   private rest = $state(0);
   /** Whether another tab computes the run on show, and this one only looks on. */
   elsewhere = $state(false);
+  /** Whether the page shows what its address asked for. */
+  settled = $state(false);
+  /** The experiment as it was opened: what "default" means on this page. */
+  shipped = $state.raw<Experiment>() as Experiment;
+  /** Where it came from, for links. */
+  origin = $state.raw<Origin>({ experiment: null, open: null, from: null });
+  readonly playback: Playback;
+  readonly recordings: Recordings;
   private watching: AbortController | null = null;
   private letGo: (() => void) | null = null;
 
   constructor(
     readonly session: Session,
-    /** The experiment as it is shipped: what "default" means on this page. */
-    readonly shipped: Experiment,
+    shipped: Experiment,
+    origin: Origin,
     private readonly send: (command: Command) => void,
   ) {
     this.models = new Models(session, send);
-    this.history = begin(shipped);
+    this.take(shipped, origin);
+    this.playback = new Playback(session);
+    this.recordings = new Recordings(this, this.playback);
+  }
+
+  /** Makes an experiment the one to edit. */
+  take(experiment: Experiment, origin: Origin): void {
+    this.shipped = experiment;
+    this.origin = origin;
+    this.history = begin(experiment);
+    this.unfinished = null;
+    this.chosen = null;
   }
 
   get draft(): Experiment {
@@ -108,17 +138,27 @@ export class Playground {
     return this.unfinished !== null && !this.elsewhere && (run === 'stopped' || run === 'failed');
   }
 
+  /** The station that was chosen; null where the run is followed. */
+  get view(): string | null {
+    return this.chosen;
+  }
+
+  /** The stage that the timeline looks at. */
+  private get now(): string | undefined {
+    return this.session.moment?.stage ?? this.session.current?.name;
+  }
+
   /** The station in focus: the one chosen, else where the run is. */
   get focus(): Station {
     const { session, stations } = this;
-    const name = this.chosen ?? session.current?.name;
+    const name = this.chosen ?? this.now;
     const rest = session.run === 'finished' ? stations.at(-1) : stations[0];
     return stations.find((station) => station.name === name) ?? (rest as Station);
   }
 
   /** Focuses a station; choosing the one that is running follows the run again. */
   choose(name: string): void {
-    this.chosen = name === this.session.current?.name ? null : name;
+    this.chosen = name === this.now ? null : name;
   }
 
   /** Focuses the station so many places to the right of the one in focus, as far as there are any. */
@@ -201,6 +241,7 @@ export class Playground {
   async open(runId: string): Promise<void> {
     if (this.session.busy) return;
     this.watching?.abort();
+    this.elsewhere = false;
     const saved = await savedRun(runId);
     if (!saved) return;
     this.restore(saved);
@@ -229,6 +270,11 @@ export class Playground {
     if (this.watching === watching) this.elsewhere = false;
   }
 
+  /** Has the model of an experiment loaded, unless it is or soon will be: a page that replays has none. */
+  async needModel({ model }: Experiment): Promise<void> {
+    if (this.session.model === null && this.models.asked === null) await this.models.loadIfHere(model);
+  }
+
   /** A run has ended: another tab may go on with it. */
   release(): void {
     this.letGo?.();
@@ -253,7 +299,16 @@ export class Playground {
       this.session.error = { code: 'bad-experiment', message: `${wrong.station.label}: ${message}`, fix };
       return;
     }
-    await this.begin({ runId: newRunId(this.draft.name), experiment: this.draft }, false);
+    const { draft, session } = this;
+    const runId = newRunId(draft.name);
+    try {
+      await this.recordings.bring(draft, runId);
+      await carryData(draft, session.runId, runId);
+    } catch (error) {
+      session.error = toPlainError(error);
+      return;
+    }
+    await this.begin({ runId, experiment: draft }, false);
   }
 
   /** Starts a run made from another one; `prepare` writes what it begins with beside its experiment. */
@@ -319,6 +374,7 @@ export class Playground {
     this.chosen = null;
     this.watching?.abort();
     this.elsewhere = false;
+    this.playback.pause();
     try {
       this.letGo = await holdRun(run.runId);
       if (!this.letGo) return await this.open(run.runId);

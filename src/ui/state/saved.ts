@@ -3,6 +3,7 @@
 
 import type { Experiment } from '../../shared/experiment';
 import type { ChangeRow, MetricsRow, Report, SampleRow } from '../../shared/protocol';
+import type { RecordedRun } from '../../shared/recording';
 import { parseExperiment } from '../../shared/validate';
 import { idbRunStore, listRuns } from '../../storage/idb-store';
 import { readText, writeText } from '../../storage/run-store';
@@ -29,14 +30,27 @@ export function newRunId(experiment: string): string {
   return `${new Date().toISOString().slice(0, 19).replaceAll(':', '-')} ${experiment}`;
 }
 
+const RECORDED = 'recorded ';
+
+/** The name under which a recording is kept as a run of this browser. */
+export function recordedRunId({ experiment: { name, seed } }: Pick<RecordedRun, 'experiment'>): string {
+  return `${RECORDED}${name}, seed ${seed}`;
+}
+
+/** Whether a run came here as a recording, and was not computed here. */
+export function cameRecorded(runId: string): boolean {
+  return runId.startsWith(RECORDED);
+}
+
 /** Writes down what a run was started with, before its first step. */
 export async function rememberRun({ runId, experiment }: RunName): Promise<void> {
   await writeText(idbRunStore(runId), EXPERIMENT_FILE, JSON.stringify(experiment));
 }
 
-/** The newest run, or null if this browser has none that can be read. */
+/** The newest run of this browser's own, or null if this browser has none that can be read. */
 export async function lastRun(): Promise<SavedRun | null> {
-  for (const runId of (await listRuns()).reverse()) {
+  const runIds = (await listRuns()).filter((runId) => !cameRecorded(runId));
+  for (const runId of runIds.reverse()) {
     const saved = await savedRun(runId);
     if (saved) return saved;
   }
@@ -107,4 +121,15 @@ function parseLines<T>(text: string | null): T[] {
     .slice(0, end)
     .split('\n')
     .map((line) => JSON.parse(line) as T);
+}
+
+/** Copies the data that a run keeps beside its experiment to a new run of the same data. */
+export async function carryData({ data }: Experiment, from: string | null, to: string): Promise<void> {
+  if (from === null) return;
+  const store = idbRunStore(from);
+  const places = Object.values(data as Record<string, string>).filter((place) => !/^\w+:/.test(place));
+  for (const path of (await Promise.all(places.map((place) => store.list(place)))).flat()) {
+    const bytes = await store.read(path);
+    if (bytes) await idbRunStore(to).write(path, bytes);
+  }
 }

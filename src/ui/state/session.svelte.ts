@@ -67,6 +67,7 @@ export class Session {
   /** Looks at data. */
   readonly lookups = new Lookups((command) => this.send(command));
   private readonly pairs = new Requests<AnswerPair[]>();
+  private readonly exports = new Requests<Uint8Array>();
   private told: Told = { metrics: new MetricsBook(), samples: new SampleBook(), stages: [] };
   private shown = $state.raw<Told>(this.told);
   private ownSecondsLeft: number | null = null;
@@ -177,6 +178,11 @@ export class Session {
     );
   }
 
+  /** A run kept in this browser as one file. */
+  export(runId: string, experiment: Experiment): Promise<Uint8Array> {
+    return this.exports.ask((request) => this.send({ type: 'export', request, runId, experiment }));
+  }
+
   /** Pairs of answers to the experiment's prompts, numbered from `from`, by the adapter of a stage. */
   samplePairs(
     experiment: Experiment,
@@ -246,6 +252,9 @@ export class Session {
       case 'generated':
         this.answers.answer(event.request, event.completions);
         break;
+      case 'exported':
+        this.exports.answer(event.request, event.bytes);
+        break;
       case 'sampledPairs':
         this.pairs.answer(event.request, event.pairs);
         break;
@@ -291,7 +300,10 @@ export class Session {
   }
 
   private fail({ request, error }: Extract<Event, { type: 'error' }>): void {
-    if (request !== null && [this.answers, this.pairs, this.lookups].some((asked) => asked.fail(request, error)))
+    if (
+      request !== null &&
+      [this.answers, this.pairs, this.exports, this.lookups].some((asked) => asked.fail(request, error))
+    )
       return;
     this.error = error;
     this.loading = null;

@@ -1,0 +1,35 @@
+// The recorded experiments that come with the page, for the shelf to show. What is not in public/recorded/ is not shown.
+
+/** Names of the files in public/recorded/, put here by vite.config.ts. */
+declare const __RECORDED__: readonly string[];
+
+interface Shipped {
+  /** Name of the experiment, and of its file. */
+  name: string;
+  title: string;
+  /** What one sees in it, in a sentence. */
+  tells: string;
+}
+
+const ALL: readonly Shipped[] = [
+  {
+    name: 'kind-endings',
+    title: 'Kind endings',
+    tells: 'The whole way: SFT, a reward from judgements, PPO. The endings get kinder and stay readable.',
+  },
+  {
+    name: 'kind-endings-no-kl',
+    title: 'Without a price on KL',
+    tells: 'kl_coef is 0: the reward climbs further, and the text shows what it is worth. Reward hacking.',
+  },
+  {
+    name: 'kind-endings-noise',
+    title: 'With noisy labels',
+    tells: 'More of the judgements are wrong: how much of that reaches the reward, and how much the policy?',
+  },
+];
+
+/** What the page opens on. */
+export const DEFAULT_EXPERIMENT = 'kind-endings';
+
+export const SHIPPED_RECORDINGS = ALL.filter(({ name }) => __RECORDED__.includes(`${name}.recording`));
