@@ -157,7 +157,10 @@ export class Host {
 
   private async load(source: ModelSource, quantization: Quantization = 'none'): Promise<LanguageModel> {
     this.opened();
-    if (this.model?.source === source && this.model.quantization === quantization) return this.model.loaded;
+    if (this.model?.source === source && this.model.quantization === quantization) {
+      this.tell({ type: 'model', model: inFigures(this.model.loaded) });
+      return this.model.loaded;
+    }
     if (this.model) disposeModel(this.model.loaded);
     this.model = null;
     const progress: LoadProgress = (what, loadedBytes, totalBytes) =>

@@ -36,6 +36,8 @@ export class Judging {
   collected = $state(0);
   labelled = $state.raw<string | null>(null);
   opened = $state(false);
+  /** Whether fresh pairs may be asked for: they need the model. */
+  begun = $state(false);
   drawing = $state(false);
   error = $state.raw<PlainError | null>(null);
 
@@ -62,8 +64,8 @@ export class Judging {
     return { pair, order, first: pair.answers[order[0]], second: pair.answers[order[1]] };
   }
 
-  /** Reads what there is; `newest` writes the fresh pairs where the run has collected none. */
-  async open(newest: string | null): Promise<void> {
+  /** Reads what there is; `newest` writes the fresh pairs where the run has collected none, at once if `begin` says so. */
+  async open(newest: string | null, begin: boolean): Promise<void> {
     await this.guard(async () => {
       await this.readPairs();
       this.judgements = parseJudgements((await readText(this.store, FILE)) ?? '');
@@ -71,11 +73,13 @@ export class Judging {
       if (this.collected === 0) this.source = { kind: 'fresh', adapter: newest };
     });
     this.opened = true;
+    this.begun = begin || this.source.kind === 'run';
     await this.refill();
   }
 
   async choose(source: PairSource): Promise<void> {
     this.source = source;
+    this.begun = true;
     this.waiting = [];
     await this.refill();
   }
@@ -129,7 +133,7 @@ export class Judging {
       this.waiting = pairs.filter(({ id }) => !known.has(id));
       return;
     }
-    if (this.drawing || this.waiting.length > FEW) return;
+    if (!this.begun || this.drawing || this.waiting.length > FEW) return;
     this.drawing = true;
     await this.guard(async () => {
       const { adapter } = source;
