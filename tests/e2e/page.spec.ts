@@ -3,33 +3,11 @@
 
 import { expect, test, type Page } from '@playwright/test';
 import { fakeWorker } from './fixtures/fake-worker';
+import { openShort, SHORT } from './fixtures/short-run';
 import { expectAccessible, traceTasks, watch } from './fixtures/witness';
 
 /** Milliseconds. */
 const LONGEST_TASK = 100;
-
-/** Opens the page on the wasm engine and makes the run a short one, through the form as a person would. */
-async function openShort(page: Page, settings: Record<string, Record<string, string>>): Promise<void> {
-  await page.goto('./?backend=wasm');
-  for (const [station, values] of Object.entries(settings)) {
-    await page.getByRole('tab', { name: station }).click();
-    await expect(page.getByRole('tabpanel', { name: station, exact: true })).toBeVisible();
-    const more = page.getByText(/^\d+ more$/);
-    if ((await more.count()) > 0) await more.click();
-    for (const [label, value] of Object.entries(values)) {
-      await page.getByRole('textbox', { name: label, exact: true }).fill(value);
-      await page.keyboard.press('Tab');
-    }
-  }
-}
-
-const SHORT = {
-  SFT: { Steps: '6', 'Warm-up': '1', 'Batch size': '8', 'Evaluate every': '6', 'Save every': '2' },
-  Judge: { Pairs: '16', 'Longest completion': '16' },
-  Reward: { Steps: '3', 'Warm-up': '1', 'Batch size': '4', 'Evaluate every': '3', 'Save every': '2' },
-  PPO: { Episodes: '24', 'Batch size': '8', 'Longest completion': '16', 'Save every': '1' },
-  Compare: { 'Samples a prompt': '1', 'Longest completion': '8' },
-};
 
 const button = (page: Page, name: string | RegExp) => page.getByRole('button', { name });
 const tab = (page: Page, name: string) => page.getByRole('tab', { name });
