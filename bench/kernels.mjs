@@ -1,27 +1,12 @@
-// `npm run bench`: measures in a Chromium page and writes Markdown to bench/results/. `npm run bench -- wasm` is the
-// wasm engine's kernels and model; `--threads 1,2` says on how many threads.
+// `node bench/kernels.mjs`: measures the wasm engine's kernels in a Chromium page and writes Markdown to bench/results/;
+// `--threads 1,2` says on how many threads.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright';
 import { createServer, runnerImport } from 'vite';
 
-const benches = {
-  wasm: [
-    ['bench/wasm-kernels.ts', 'kernels'],
-    ['bench/wasm-model.ts', 'model'],
-  ],
-};
-
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { threads: { type: 'string', default: '1,2' } },
-});
-const name = positionals[0] ?? 'wasm';
-if (!(name in benches)) {
-  console.error(`There is no benchmark "${name}". Known: ${Object.keys(benches).join(', ')}.`);
-  process.exit(2);
-}
+const { values } = parseArgs({ options: { threads: { type: 'string', default: '1,2' } } });
 
 const load = loadavg()[0]?.toFixed(1);
 const { module: tools } = await runnerImport('./tools/chromium.ts');
@@ -32,25 +17,23 @@ const sections = [];
 const version = browser.version();
 try {
   for (const threads of values.threads.split(',').map(Number)) {
-    for (const [file, measure] of benches[name]) {
-      const page = await browser.newPage();
-      page.on('pageerror', (error) => console.error(error));
-      await page.goto(`${server.resolvedUrls.local[0]}tools/host/index.html`);
-      const section = await page.evaluate(
-        (call) =>
-          new Promise((resolve, reject) => {
-            const worker = new Worker('/bench/worker.ts', { type: 'module' });
-            worker.onmessage = ({ data }) =>
-              data.error ? reject(new Error(data.error)) : resolve(data.result);
-            worker.onerror = ({ message }) => reject(new Error(message));
-            worker.postMessage(call);
-          }),
-        [`/${file}`, measure, threads],
-      );
-      console.log(`${section}\n`);
-      sections.push(section);
-      await page.close();
-    }
+    const page = await browser.newPage();
+    page.on('pageerror', (error) => console.error(error));
+    await page.goto(`${server.resolvedUrls.local[0]}bench/page.html`);
+    const section = await page.evaluate(
+      (call) =>
+        new Promise((resolve, reject) => {
+          const worker = new Worker('/bench/kernels-worker.ts', { type: 'module' });
+          worker.onmessage = ({ data }) =>
+            data.error ? reject(new Error(data.error)) : resolve(data.result);
+          worker.onerror = ({ message }) => reject(new Error(message));
+          worker.postMessage(call);
+        }),
+      ['/bench/wasm-kernels.ts', 'kernels', threads],
+    );
+    console.log(`${section}\n`);
+    sections.push(section);
+    await page.close();
   }
 } finally {
   await browser.close();
@@ -58,8 +41,8 @@ try {
 }
 const date = new Date().toISOString().slice(0, 10);
 mkdirSync('bench/results', { recursive: true });
-const file = `bench/results/${name}-${date}.md`;
+const file = `bench/results/wasm-kernels-${date}.md`;
 const machine = `${cpus()[0]?.model.trim()}, ${availableParallelism()} processors, load ${load} (other work) at the start`;
 const note = `Chromium ${version}; ${machine}. Every time is the least of many, which other work can still lengthen.`;
-writeFileSync(file, `# ${name}, ${date}\n\n${note}\n\n${sections.join('\n\n')}\n`);
+writeFileSync(file, `# wasm kernels, ${date}\n\n${note}\n\n${sections.join('\n\n')}\n`);
 console.log(`Written to ${file}.`);

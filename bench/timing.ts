@@ -1,4 +1,4 @@
-// How the benchmarks of the wasm engine time things, and the switch between our kernels and stock tfjs-wasm.
+// How the benchmarks of the kernels time things and print them.
 
 import { normals } from '../src/engine/random';
 import { tf } from '../src/engine/tf';
@@ -25,28 +25,6 @@ export function least(f: () => tf.TensorContainer, milliseconds = 200): number {
     best = Math.min(best, group(times));
   }
   return best;
-}
-
-/** The same for something that waits. */
-export async function leastAsync(f: () => Promise<void>, times: number): Promise<number> {
-  let best = Infinity;
-  for (let i = 0; i < times; i++) {
-    const start = performance.now();
-    await f();
-    best = Math.min(best, performance.now() - start);
-  }
-  return best;
-}
-
-/** What `f` gives with our kernels taken away, so that every op is its composition of stock tfjs-wasm ops. */
-export async function withStockOps<T>(f: () => T | Promise<T>): Promise<T> {
-  const ours = tf.getKernelsForBackend('wasm').filter(({ kernelName }) => kernelName.startsWith('Rlhf'));
-  ours.forEach(({ kernelName }) => tf.unregisterKernel(kernelName, 'wasm'));
-  try {
-    return await f();
-  } finally {
-    ours.forEach((kernel) => tf.registerKernel(kernel));
-  }
 }
 
 export function table(head: string[], rows: (string | number)[][]): string {

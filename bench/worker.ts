@@ -1,10 +1,73 @@
-// Runs a measurement in a worker, where the engine lives: its threads may sleep there, which they may not in a window.
+// One of those compared, in a worker of its own: it is told to open, prepare, run and dispose, and every run is measured
+// here in the same way.
 
-self.onmessage = async ({ data: [file, name, ...args] }: MessageEvent<[string, string, ...unknown[]]>) => {
-  try {
-    const module = (await import(/* @vite-ignore */ file)) as Record<string, (...args: unknown[]) => unknown>;
-    self.postMessage({ result: await module[name]?.(...args) });
-  } catch (error) {
-    self.postMessage({ error: error instanceof Error ? error.stack : String(error) });
-  }
+import type { Contestant, Job } from './contestant';
+import { allocatedBytes, dispatches, install } from './instruments';
+import type { Name, Work } from './plan';
+
+/** What was measured of one run. */
+export interface Sample {
+  milliseconds: number;
+  dispatches: number;
+  allocatedBytes: number;
+  numbers: number[];
+}
+
+export type Request =
+  | { do: 'open'; name: Name; backend: 'wasm' | 'webgpu' }
+  | { do: 'prepare'; work: Work }
+  | { do: 'run' }
+  | { do: 'dispose' };
+
+export type Answer = { result: unknown } | { error: string };
+
+const contestants: Record<Name, () => Promise<Contestant>> = {
+  ours: async () => (await import('./contestants/tfjs')).ours,
+  plain: async () => (await import('./contestants/tfjs')).plain,
+  'jax-js': async () => (await import('./contestants/jax')).jaxJs,
+  nanogpt: async () => (await import('./contestants/nanogpt')).nanogpt,
+  transformers: async () => (await import('./contestants/onnxruntime')).transformers,
 };
+
+let contestant: Contestant | undefined;
+let job: Job | undefined;
+
+async function run(): Promise<Sample> {
+  const before = dispatches();
+  const start = performance.now();
+  const numbers = (await job?.run()) ?? [];
+  const milliseconds = performance.now() - start;
+  return { milliseconds, dispatches: dispatches() - before, allocatedBytes: allocatedBytes(), numbers };
+}
+
+async function answer(request: Request): Promise<unknown> {
+  switch (request.do) {
+    case 'open':
+      contestant = await contestants[request.name]();
+      return contestant.open(request.backend);
+    case 'prepare':
+      job = undefined;
+      job = await contestant?.prepare(request.work);
+      return run();
+    case 'run':
+      return run();
+    case 'dispose':
+      job?.dispose();
+      job = undefined;
+      return undefined;
+  }
+}
+
+/** Answers one request after another. */
+export async function serve(request: Request): Promise<Answer> {
+  try {
+    return { result: await answer(request) };
+  } catch (error) {
+    return { error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+  }
+}
+
+install();
+if ('WorkerGlobalScope' in globalThis) {
+  self.onmessage = async ({ data }: MessageEvent<Request>) => self.postMessage(await serve(data));
+}

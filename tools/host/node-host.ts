@@ -13,7 +13,7 @@ import { siteFolder } from '../site.ts';
 const driverName = 'vk_swiftshader_icd.json';
 
 /** What Chromium ships that lets Dawn compute without a GPU: a Vulkan loader and a software driver. */
-function softwareVulkan(): Record<string, string> {
+export function softwareVulkan(): Record<string, string> {
   const { path } = findChromium(thisMachine);
   const folders = [dirname(realpathSync(path)), '/usr/lib/chromium'];
   const folder = folders.find((place) => existsSync(join(place, driverName)));

@@ -1,20 +1,10 @@
 // Dresses a Node process as a browser's worker, then loads the built worker script into it: `self`, messages, `fetch` from
 // our server with its token, and WebGPU by Dawn.
 import { register } from 'node:module';
+import { openDawn } from './dawn.mjs';
 
 const [script, token, backend] = process.argv.slice(2);
 const node = process;
-
-/** Dawn's `navigator.gpu`; the software driver only where there is no other and WebGPU was asked for. */
-async function openDawn() {
-  const { create, globals } = await import('webgpu');
-  Object.assign(globalThis, globals);
-  const hardware = create([]);
-  const driver = process.env.SOFTWARE_VULKAN;
-  if (driver === undefined || (await hardware.requestAdapter())) return hardware;
-  process.env.VK_ICD_FILENAMES = driver;
-  return create([]);
-}
 
 register('./http-modules.mjs', import.meta.url);
 

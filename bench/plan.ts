@@ -1,0 +1,225 @@
+// What is measured: the workloads with their shapes, for the device at hand, and who takes part in each. A software
+// adapter gets small shapes, since one step at full size takes minutes there; the labels say what was run.
+
+export type Kind = 'sft' | 'ppo' | 'rollout' | 'decode' | 'load' | 'matmul' | 'copy';
+
+export const peerNames = ['plain', 'jax-js', 'nanogpt', 'transformers'] as const;
+export type Peer = (typeof peerNames)[number];
+export type Name = 'ours' | Peer;
+
+/** A GPT-Neo: the bundled one, or a shape with seeded weights. Fields as in its config.json. */
+export interface Model {
+  name: string;
+  bundled: boolean;
+  hidden_size: number;
+  num_layers: number;
+  num_heads: number;
+  vocab_size: number;
+  max_position_embeddings: number;
+  window_size: number;
+  /** What LoRA (rank 8, alpha 16) adapts. */
+  targets: string[];
+}
+
+/** Products and copies in one run, so that waiting for the device weighs little. */
+export const repeats = 8;
+
+/** `batch` rows of `prompt` + `completion` tokens of a model; for matmul, `size` squared, and for copy, `size` MB. */
+export interface Work {
+  kind: Kind;
+  model: Model;
+  batch: number;
+  prompt: number;
+  completion: number;
+  size: number;
+}
+
+export interface Entry extends Work {
+  label: string;
+  who: readonly Name[];
+  /** Repeated for about so long. */
+  seconds: number;
+  /** Rows of one group are printed as one table. */
+  group: 'workloads' | 'block' | 'growth' | 'ceiling';
+}
+
+export type Scale = 'quick' | 'wasm' | 'software' | 'hardware';
+
+const storiesNeo: Model = {
+  name: 'stories-neo',
+  bundled: true,
+  hidden_size: 256,
+  num_layers: 6,
+  num_heads: 8,
+  vocab_size: 4096,
+  max_position_embeddings: 512,
+  window_size: 128,
+  targets: ['q_proj', 'v_proj', 'c_fc', 'c_proj'],
+};
+
+const neo125: Model = {
+  name: 'gpt-neo-125m',
+  bundled: false,
+  hidden_size: 768,
+  num_layers: 12,
+  num_heads: 12,
+  vocab_size: 50257,
+  max_position_embeddings: 2048,
+  window_size: 256,
+  targets: ['q_proj', 'v_proj'],
+};
+
+/** stories-neo's make in other sizes. */
+const sized = (name: string, width: number, layers: number, vocabulary: number): Model => ({
+  ...storiesNeo,
+  name,
+  bundled: false,
+  hidden_size: width,
+  num_layers: layers,
+  num_heads: Math.max(2, width / 32),
+  vocab_size: vocabulary,
+  max_position_embeddings: 1024,
+  window_size: 256,
+});
+
+const tiny = sized('a tiny model', 64, 2, 512);
+
+/** Blocks of 125M that a software adapter runs: the difference of the two is one block, from which twelve follow. */
+export const blockCounts = [1, 2] as const;
+
+type Rows = [batch: number, prompt: number, completion: number];
+
+interface Sizes {
+  models: Model[];
+  sft: Rows;
+  ppo: Rows;
+  rollout: Rows;
+  decode: Rows;
+  matmul: number;
+  copy: number;
+}
+
+const sizes: Record<Scale, Sizes> = {
+  // prettier-ignore
+  quick: { models: [tiny], sft: [1, 16, 16], ppo: [2, 8, 8], rollout: [4, 8, 8], decode: [1, 8, 8], matmul: 128, copy: 4 },
+  // prettier-ignore
+  wasm: { models: [storiesNeo], sft: [8, 64, 64], ppo: [32, 64, 40], rollout: [16, 64, 40], decode: [1, 64, 40], matmul: 1024, copy: 64 },
+  // prettier-ignore
+  software: { models: [storiesNeo], sft: [1, 64, 64], ppo: [2, 32, 16], rollout: [16, 16, 16], decode: [1, 16, 32], matmul: 512, copy: 64 },
+  // prettier-ignore
+  hardware: { models: [storiesNeo, neo125], sft: [8, 64, 64], ppo: [32, 64, 40], rollout: [16, 64, 40], decode: [1, 64, 64], matmul: 4096, copy: 256 },
+};
+
+/** Who can do what, on which backend: nanogpt has no wasm backend, onnxruntime-web does not train. */
+const able: Record<Name, (kind: Kind, scale: 'wasm' | 'webgpu') => boolean> = {
+  ours: () => true,
+  plain: (kind) => kind !== 'copy',
+  'jax-js': (kind) => kind === 'sft' || kind === 'matmul',
+  nanogpt: (kind, backend) => kind === 'sft' && backend === 'webgpu',
+  transformers: (kind) => kind === 'rollout' || kind === 'decode' || kind === 'load',
+};
+
+interface Asked {
+  scale: Scale;
+  backend: 'wasm' | 'webgpu';
+  names: readonly Name[];
+  /** The whole ranges of growth: batch 1 … 64, length 64 … 1024, 1M … 125M. */
+  long: boolean;
+}
+
+export function plan({ scale, backend, names, long }: Asked): Entry[] {
+  const { models, matmul, copy, ...shapes } = sizes[scale];
+  const entries: Entry[] = [];
+  const add = (entry: Omit<Entry, 'who' | 'label'> & { label?: string; only?: readonly Name[] }) => {
+    const who = (entry.only ?? names).filter(
+      (name) => names.includes(name) && able[name](entry.kind, backend),
+    );
+    entries.push({ ...entry, label: entry.label ?? labelOf(entry), who });
+  };
+  const rows = ([batch, prompt, completion]: Rows) => ({ batch, prompt, completion, size: 0 });
+  const seconds = scale === 'quick' ? 1 : 12;
+
+  const device = { ...rows([0, 0, 0]), model: models[0]!, seconds: seconds / 4, group: 'ceiling' as const };
+  add({ ...device, kind: 'matmul', size: matmul });
+  add({ ...device, kind: 'copy', size: copy });
+
+  for (const model of models) {
+    for (const kind of ['sft', 'ppo', 'rollout', 'decode'] as const) {
+      add({ kind, model, ...rows(shapes[kind]), seconds, group: 'workloads' });
+    }
+  }
+  add({ kind: 'load', model: storiesNeo, ...rows([1, 1, 1]), seconds: seconds / 3, group: 'workloads' });
+  // plain tfjs needs minutes for 125M without a GPU.
+  const large: readonly Name[] = ['ours', 'jax-js'];
+  if (scale === 'software') {
+    for (const num_layers of blockCounts) {
+      const name = `gpt-neo-125m, ${num_layers} of 12 blocks`;
+      const model = { ...neo125, name, num_layers };
+      add({ kind: 'sft', model, ...rows([1, 32, 32]), seconds, group: 'block', only: large });
+    }
+  }
+  if (scale === 'wasm') {
+    add({ kind: 'sft', model: neo125, ...rows([4, 64, 64]), seconds, group: 'workloads', only: large });
+  }
+
+  for (const { model, batch, length } of growth(scale, long)) {
+    const half = length / 2;
+    add({
+      kind: 'sft',
+      model,
+      ...rows([batch, half, half]),
+      seconds: seconds / 6,
+      group: 'growth',
+      only: large,
+    });
+  }
+  return entries.filter(({ who }) => who.length > 0);
+}
+
+/** The points of three curves that meet in one. */
+function growth(scale: Scale, long: boolean): { model: Model; batch: number; length: number }[] {
+  if (scale === 'quick') return [{ model: tiny, batch: 2, length: 32 }];
+  const batches = long ? [1, 2, 4, 8, 16, 32, 64] : [1, 4];
+  const lengths = long ? [64, 128, 256, 512, 1024] : [64, 256];
+  const base = sized('7M', 256, 6, 8192);
+  const models = [sized('1M', 96, 4, 4096), sized('3M', 192, 5, 4096)];
+  if (long) models.push(sized('33M', 512, 8, 16384), { ...neo125, name: '125M' });
+  return [
+    ...batches.map((batch) => ({ model: base, batch, length: 64 })),
+    ...lengths.filter((length) => length > 64).map((length) => ({ model: base, batch: 1, length })),
+    ...models.map((model) => ({ model, batch: 1, length: 64 })),
+  ];
+}
+
+function labelOf({ kind, model, batch, prompt, completion, size }: Work): string {
+  const { name } = model;
+  const tokens = `${batch} × (${prompt} + ${completion})`;
+  switch (kind) {
+    case 'sft':
+      return `LoRA SFT step, ${name}, ${tokens}`;
+    case 'ppo':
+      return `PPO update of 2 epochs, ${name}, ${tokens}`;
+    case 'rollout':
+      return `rollout, ${name}, ${tokens}`;
+    case 'decode':
+      return `single stream, ${name}, ${tokens}`;
+    case 'load':
+      return `load ${name} to its first token`;
+    case 'matmul':
+      return `${repeats} matmuls, ${size} × ${size} × ${size}`;
+    case 'copy':
+      return `${repeats} copies of ${size} MB`;
+  }
+}
+
+/** Ratios of a peer's time to ours that were set as goals, by the scale they were set for. */
+export const asked: readonly { scale: Scale; kind: Kind; peer: Peer; atLeast: number }[] = [
+  { scale: 'software', kind: 'sft', peer: 'plain', atLeast: 5 },
+  { scale: 'software', kind: 'sft', peer: 'jax-js', atLeast: 1 },
+  { scale: 'software', kind: 'rollout', peer: 'plain', atLeast: 5 },
+  { scale: 'wasm', kind: 'sft', peer: 'plain', atLeast: 4 },
+  { scale: 'wasm', kind: 'decode', peer: 'transformers', atLeast: 1 },
+  { scale: 'hardware', kind: 'sft', peer: 'plain', atLeast: 3 },
+  { scale: 'hardware', kind: 'sft', peer: 'jax-js', atLeast: 1.5 },
+  { scale: 'hardware', kind: 'decode', peer: 'transformers', atLeast: 1 },
+];

@@ -1,0 +1,96 @@
+// Where those compared sit: each in a page of one browser, in a worker of its own; or, with `--host node`, each in a
+// process whose WebGPU is Dawn's. They answer one request at a time, and nobody computes while another does.
+import { fork } from 'node:child_process';
+import { chromium } from 'playwright';
+import { createServer } from 'vite';
+import { launchOptions } from '../tools/chromium.ts';
+import { softwareVulkan } from '../tools/host/node-host.ts';
+import type { Answer, Request } from './worker.ts';
+
+export interface Seat {
+  ask(request: Request): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+export interface Hall {
+  /** Of the browser, or of Node. */
+  version: string;
+  seat(): Promise<Seat>;
+  close(): Promise<void>;
+}
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+
+function unwrap(answer: unknown): unknown {
+  if (!isObject(answer)) throw new Error('no answer');
+  if ('error' in answer) throw new Error(String(answer.error));
+  return 'result' in answer ? answer.result : undefined;
+}
+
+export async function openBrowser(backend: 'wasm' | 'webgpu'): Promise<Hall> {
+  const server = await createServer({
+    logLevel: 'error',
+    appType: 'mpa', // what is missing is missing, and not the page
+    cacheDir: 'build/bench-cache',
+    server: { port: 0, hmr: false, watch: null },
+    // Found at once rather than while something is measured.
+    optimizeDeps: { entries: ['bench/contestants/*.ts'] },
+  });
+  await server.listen();
+  const url = server.resolvedUrls?.local[0] ?? '';
+  const browser = await chromium.launch(launchOptions(backend === 'webgpu' ? 'any' : 'none'));
+  return {
+    version: `Chromium ${browser.version()}`,
+    async seat() {
+      const page = await browser.newPage();
+      page.on('pageerror', ({ message }) => console.error(`page: ${message}`));
+      page.on('console', (said) => {
+        if (said.type() === 'error') console.error(`page: ${said.text()}`);
+      });
+      await page.goto(`${url}bench/page.html`);
+      const worker = await page.evaluateHandle(() => new Worker('/bench/worker.ts', { type: 'module' }));
+      const ask = (request: Request): Promise<unknown> =>
+        worker.evaluate(
+          (of, message) =>
+            new Promise<unknown>((resolve, reject) => {
+              of.onmessage = ({ data }) => resolve(data);
+              of.onerror = ({ message: what }) => reject(new Error(what));
+              of.postMessage(message);
+            }),
+          request,
+        );
+      return { ask: async (request) => unwrap(await ask(request)), close: () => page.close() };
+    },
+    async close() {
+      await browser.close();
+      await server.close();
+    },
+  };
+}
+
+export function openNode(): Hall {
+  return {
+    version: `Node ${process.version} with Dawn`,
+    seat() {
+      const child = fork('bench/node-seat.mjs', {
+        serialization: 'advanced',
+        env: { ...process.env, ...softwareVulkan() },
+      });
+      const ask = (request: Request) =>
+        new Promise<Answer>((resolve, reject) => {
+          child.once('message', (answer) => resolve(answer as Answer));
+          child.once('exit', () => reject(new Error('its process ended')));
+          child.send(request);
+        });
+      return Promise.resolve({
+        ask: async (request) => unwrap(await ask(request)),
+        close: () => {
+          child.removeAllListeners('exit');
+          child.kill();
+          return Promise.resolve();
+        },
+      });
+    },
+    close: () => Promise.resolve(),
+  };
+}
