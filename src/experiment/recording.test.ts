@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MemoryStore } from '../../tests/memory-store';
-import { floats, parseSafetensors, toHalves, writeSafetensors } from '../model/safetensors';
+import { floats, parseSafetensors, writeSafetensors } from '../model/safetensors';
 import { PlaygroundError } from '../shared/errors';
+import { toHalves } from '../shared/half';
 import type { SampleRow } from '../shared/protocol';
 import { isRecording, readRecordedRun, readRecording, writeRecording } from '../shared/recording';
 import { parseExperiment } from '../shared/validate';

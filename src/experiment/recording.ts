@@ -1,9 +1,10 @@
 // Packs the files of a run into a recorded experiment, small enough to be sent: the adapters as float16, the metrics
 // as exact as a person reads them, and of the samples those that a person looks at.
 
-import { floats, parseSafetensors, toHalves, writeSafetensors } from '../model/safetensors';
+import { floats, parseSafetensors, writeSafetensors } from '../model/safetensors';
 import { PlaygroundError } from '../shared/errors';
 import type { Experiment } from '../shared/experiment';
+import { toHalves } from '../shared/half';
 import type { ChangeRow, MetricsRow, ModelReport, Report, SampleRow } from '../shared/protocol';
 import { type Recording, writeRecording } from '../shared/recording';
 import { readText, type RunStore } from '../storage/run-store';

@@ -1,47 +1,62 @@
 // Loads a language model from a directory in Hugging Face layout, wherever the directory is: the caller says how a
 // file is read. Every tensor must be there once, in its shape, and finite, before the model is handed out.
 
+import { disposePacked, type PackedMatrix } from '../engine/ops/dequantize';
 import { tf } from '../engine/tf';
 import { PlaygroundError } from '../shared/errors';
+import type { Quantization } from '../shared/experiment';
 import { ARCHITECTURES } from './architectures';
 import { isObject, parseObject, show } from './json';
+import { packMatrix } from './quantize';
 import { floats, parseSafetensors, type Safetensors } from './safetensors';
 import { createTokenizer } from './tokenizer';
 import type { Architecture, LanguageModel, LoadProgress, ModelConfig, ReadFile, Tokenizer } from './types';
 
 /**
- * Weights in F32, F16 or BF16, in one file or in shards. `onProgress` counts bytes on the device; `source` is the name shown in messages. Throws `bad-model`,
+ * Weights in F32, F16 or BF16, in one file or in shards; those of linear layers are kept as `quantization` says.
+ * `onProgress` counts parameters read, as bytes of float32; `source` is the name shown in messages. Throws `bad-model`,
  * `bad-weights`, `bad-tokenizer` or `not-found`; nothing stays in memory then.
  */
 export async function loadModel(
   source: string,
   read: ReadFile,
   onProgress: LoadProgress = () => {},
+  quantization: Quantization = 'none',
 ): Promise<LanguageModel> {
   const { architecture, config } = await readConfig(source, read);
   const tokenizer = await readTokenizer(source, read, config);
   const shapes = architecture.parameters(config);
   const weights = new Map<string, tf.Tensor>();
+  const packed = new Map<string, PackedMatrix>();
+  const linears = new Set(architecture.linears(config).map(({ name }) => `${name}.weight`));
+  const keep = (name: string, values: Float32Array, shape: number[]): void => {
+    if (quantization === 'none' || !linears.has(name)) weights.set(name, tf.tensor(values, shape));
+    else packed.set(name, packMatrix(values, shape as [number, number], quantization));
+  };
+  const has = (name: string): boolean => weights.has(name) || packed.has(name);
   const total = [...shapes.values()].reduce((sum, shape) => sum + tf.util.sizeFromShape(shape), 0);
   let parameters = 0;
   try {
     for (const shard of await shardNames(source, read)) {
       const file = parseSafetensors(await readWhole(source, read, shard), `${source}/${shard}`);
-      parameters += takeTensors(file, architecture, shapes, weights);
+      parameters += takeTensors(file, architecture, shapes, has, keep);
       onProgress(shard, 4 * parameters, 4 * total);
     }
     for (const name of shapes.keys()) {
-      if (!weights.has(name)) throw badWeights(`${source} has no tensor "${name}"`);
+      if (!has(name)) throw badWeights(`${source} has no tensor "${name}"`);
     }
   } catch (error) {
     tf.dispose([...weights.values()]);
+    packed.forEach(disposePacked);
     throw error;
   }
-  return { name: source, architecture, config, weights, tokenizer, parameters };
+  const model = { name: source, architecture, config, weights, tokenizer, parameters };
+  return quantization === 'none' ? model : { ...model, packed };
 }
 
 export function disposeModel(model: LanguageModel): void {
   tf.dispose([...model.weights.values()]);
+  model.packed?.forEach(disposePacked);
 }
 
 async function readConfig(
@@ -100,12 +115,13 @@ async function shardNames(source: string, read: ReadFile): Promise<string[]> {
   });
 }
 
-/** Uploads every parameter of `file` into `weights`; returns how many numbers that were. */
+/** Hands every parameter of `file` to `keep`; returns how many numbers that were. */
 function takeTensors(
   file: Safetensors,
   architecture: Architecture,
   shapes: ReadonlyMap<string, number[]>,
-  weights: Map<string, tf.Tensor>,
+  has: (name: string) => boolean,
+  keep: (name: string, values: Float32Array, shape: number[]) => void,
 ): number {
   let parameters = 0;
   for (const [stored, { shape }] of file.tensors) {
@@ -115,7 +131,7 @@ function takeTensors(
       if (architecture.ignored(stored)) continue;
       throw badWeights(`${file.file} has a tensor "${stored}" that this architecture does not know`);
     }
-    if (weights.has(name)) throw badWeights(`${file.file} has a second tensor "${name}"`);
+    if (has(name)) throw badWeights(`${file.file} has a second tensor "${name}"`);
     if (shape.join() !== expected.join()) {
       throw badWeights(
         `${file.file} tensor "${stored}" has shape [${shape.join(', ')}], but config.json says [${expected.join(', ')}]`,
@@ -123,7 +139,7 @@ function takeTensors(
     }
     const values = floats(file, stored);
     parameters += values.length;
-    weights.set(name, tf.tensor(values, expected));
+    keep(name, values, expected);
   }
   return parameters;
 }

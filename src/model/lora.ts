@@ -2,6 +2,7 @@
 // reward model and critic are Adapters over one base and are never merged into it: whoever is passed speaks.
 
 import { dropout } from '../engine/ops/dropout';
+import { packedMatmul } from '../engine/ops/dequantize';
 import { matmul } from '../engine/ops/matmul';
 import { hash32, normals, uniforms } from '../engine/random';
 import { tf } from '../engine/tf';
@@ -117,7 +118,10 @@ export function adaptedLinear(
   const weight = model.weights.get(`${name}.weight`) as tf.Tensor2D; // [out, in], or [in, out] in GPT-2
   const bias = model.weights.get(`${name}.bias`); // [out]
   const transposeB = model.architecture.fanInFanOut !== true;
-  const base = matmul(x, weight, bias ? { transposeB, add: bias } : { transposeB }); // [N, out]
+  const packed = model.packed?.get(`${name}.weight`);
+  const base = packed
+    ? packedMatmul(x, packed, { transposeB, add: bias })
+    : matmul(x, weight, bias ? { transposeB, add: bias } : { transposeB }); // [N, out]
   const A = adapter?.variables.get(`${name}.lora_A.weight`) as tf.Tensor2D | undefined; // [r, in]
   const B = adapter?.variables.get(`${name}.lora_B.weight`) as tf.Tensor2D | undefined; // [out, r]
   if (!adapter || !A || !B) return base;

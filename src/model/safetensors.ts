@@ -2,6 +2,7 @@
 // Files come from anywhere, so no length or offset in them is believed before it is checked against the bytes at hand.
 
 import { PlaygroundError } from '../shared/errors';
+import { halfToFloat } from '../shared/half';
 import { isObject, parseObject } from './json';
 
 export interface StoredTensor {
@@ -124,31 +125,6 @@ function convert({ dtype, bytes }: StoredTensor): Float32Array | null {
 }
 
 let halfValues: Float32Array | undefined;
-
-/** IEEE 754 binary16. */
-function halfToFloat(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction ? NaN : sign * Infinity;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
-
-/** The bits of the nearest binary16 numbers, ties to even; beyond ±65504 infinite. */
-export function toHalves(values: Float32Array): Uint16Array {
-  const single = new Float32Array(1);
-  const bits = new Uint32Array(single.buffer);
-  return Uint16Array.from(values, (value) => {
-    const size = Math.abs(value);
-    // The distance of two neighbours: 10 fraction bits below the leading one, and never below 2⁻²⁴.
-    const unit = 2 ** Math.max(-24, Math.floor(Math.log2(size || 1)) - 10);
-    const rounded = (size / unit + 2 ** 52 - 2 ** 52) * unit; // doubles of that size are whole numbers
-    single[0] = rounded * 2 ** -112; // the exponents' biases differ by 112
-    const half = rounded < 65536 ? (bits[0] ?? 0) >> 13 : 0x7c00;
-    return half | (value < 0 ? 0x8000 : 0);
-  });
-}
 
 /** A file of tensors, float32 or the bits of float16, in the order of their names, marked as PyTorch's as PEFT wants. */
 export function writeSafetensors(

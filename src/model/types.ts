@@ -1,6 +1,7 @@
 // What the parts of a language model agree on: the model itself, its batches, its tokenizer, and the one thing an
 // architecture must give (a forward pass that leaves open how attention finds its keys). Types only.
 
+import type { PackedMatrix } from '../engine/ops/dequantize';
 import type { tf } from '../engine/tf';
 import type { Adapter } from './lora';
 
@@ -97,6 +98,8 @@ export interface LanguageModel {
   architecture: Architecture;
   config: ModelConfig;
   weights: ReadonlyMap<string, tf.Tensor>;
+  /** Weights of linear layers that are kept small, in place of those in `weights`. */
+  packed?: ReadonlyMap<string, PackedMatrix>;
   /** Null when the directory has no tokenizer.json: rows then need ids. */
   tokenizer: Tokenizer | null;
   parameters: number;

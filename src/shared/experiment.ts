@@ -70,11 +70,15 @@ export type RewardStage = StageOf<'reward'>;
 export type PpoStage = StageOf<'ppo'>;
 export type EvaluateStage = StageOf<'evaluate'>;
 
+/** How the base model's linear layers are kept in memory; none is float32. */
+export type Quantization = 'none' | 'float16' | 'int8' | 'nf4';
+
 export interface Experiment {
   format: 1;
   name: string;
   model: string;
   seed: number;
+  quantization?: Quantization;
   lora: LoraSettings;
   data: DataSettings;
   stages: Stage[];

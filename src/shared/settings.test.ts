@@ -10,7 +10,9 @@ import { type FieldsOf, SETTINGS, settingsOf } from './settings';
 const SCOPES: Scope[] = ['experiment', 'lora', 'data', 'labeller', ...STAGE_KINDS];
 
 test('the table and the types of experiment.ts are the same in every scope', () => {
-  expectTypeOf<FieldsOf<'experiment'>>().toEqualTypeOf<Pick<Experiment, 'name' | 'model' | 'seed'>>();
+  expectTypeOf<FieldsOf<'experiment'>>().toEqualTypeOf<
+    Required<Pick<Experiment, 'name' | 'model' | 'seed' | 'quantization'>>
+  >();
   expectTypeOf<keyof FieldsOf<'experiment'> | 'format' | 'lora' | 'data' | 'stages'>().toEqualTypeOf<
     keyof Experiment
   >();

@@ -33,6 +33,14 @@ export const SETTINGS = {
     range: { min: 0, max: 4294967295 },
     in: { experiment: [1, 42] },
   },
+  quantization: {
+    label: 'Base weights',
+    doc: 'How the frozen weights are kept: smaller ones leave room for longer sequences and are less exact.',
+    type: 'choice',
+    choices: ['none', 'float16', 'int8', 'nf4'],
+    advanced: true,
+    in: { experiment: ['none', null] },
+  },
 
   r: {
     label: 'LoRA rank',

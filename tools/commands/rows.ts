@@ -1,5 +1,6 @@
 // `score` and `generate`: the rows of a JSONL file go to the worker as text and come back with fields added.
 import { basename } from 'node:path';
+import type { Quantization } from '../../src/shared/experiment.ts';
 import type { Command, Event } from '../../src/shared/protocol.ts';
 import { lendAdapter, lendModel, readInput, writeOutput } from '../files.ts';
 import { tellProgress } from '../progress.ts';
@@ -10,10 +11,11 @@ interface RowsInput extends Place {
   adapter: string | null;
   data: string;
   out: string;
+  quantization: Quantization;
 }
 
 type RowsCommand = Extract<Command, { type: 'score' | 'generateRows' }>;
-type Common = Pick<RowsCommand, 'request' | 'model' | 'adapter' | 'rows' | 'source'>;
+type Common = Pick<RowsCommand, 'request' | 'model' | 'quantization' | 'adapter' | 'rows' | 'source'>;
 
 const rowsOf = (event: Event): string | undefined => (event.type === 'rows' ? event.rows : undefined);
 
@@ -25,6 +27,7 @@ export async function rows(input: RowsInput, complete: (common: Common) => RowsC
   const command = complete({
     request: 1,
     model,
+    quantization: input.quantization,
     adapter: adapter.adapter,
     rows: text,
     source: basename(input.data),

@@ -1,5 +1,6 @@
 // Makes tfjs kernels of ours: each reads its inputs' addresses, makes its outputs and runs one job.
 
+import { NF4_LEVELS } from '../ops/dequantize';
 import { tf } from '../tf';
 import { Kernel } from './assembly/kernels';
 import { address, type Machine, output } from './machine';
@@ -231,6 +232,50 @@ function scatterRows(machine: Machine, inputs: Inputs, attrs: Attributes): tf.Te
   return out;
 }
 
+function rotary(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo {
+  const [rows, width] = matrix(inputs, 'x');
+  const heads = attribute(attrs, 'heads');
+  const out = output([rows, width]);
+  machine.run({
+    kernel: Kernel.Rotary,
+    floats: attributes(attrs, 'sign'),
+    integers: [
+      ...[...addresses(inputs, 'x', 'cos', 'sin'), address(out), rows],
+      ...[heads, width / heads, matrix(inputs, 'cos')[1]],
+    ],
+    units: Math.ceil(rows / NORM_ROWS),
+  });
+  return out;
+}
+
+function swigluGrad(machine: Machine, inputs: Inputs): tf.TensorInfo[] {
+  const outs = [0, 1].map(() => output(input(inputs, 'x').shape)); // dGate, dUp
+  const size = elements(inputs, 'x');
+  machine.run({
+    kernel: Kernel.SwigluGrad,
+    integers: [...addresses(inputs, 'x', 'up', 'dy'), ...outs.map(address), size],
+    units: Math.ceil(size / ELEMENTS),
+  });
+  return outs;
+}
+
+const levels = Array.from(new Int32Array(Float32Array.from(NF4_LEVELS).buffer));
+
+function dequantize(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo {
+  const [perWord, rows, columns] = attributes(attrs, 'perWord', 'rows', 'columns') as [
+    number,
+    number,
+    number,
+  ];
+  const out = output([rows, columns]);
+  machine.run({
+    kernel: Kernel.Dequantize,
+    integers: [...addresses(inputs, 'packed', 'scales'), address(out), rows * columns, perWord, ...levels],
+    units: Math.ceil((rows * columns) / ELEMENTS),
+  });
+  return out;
+}
+
 /** In place; what it returns says nothing. */
 function cacheWrite(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo {
   const [batch, slots, width] = input(inputs, 'cache').shape as [number, number, number];
@@ -295,6 +340,12 @@ const table: Record<string, KernelFunction> = {
   AttentionGrad: attentionGrad,
   CachedAttention: cachedAttention,
   CacheWrite: cacheWrite,
+  Dequantize: dequantize,
+  RmsNorm: rowwise(Kernel.RmsNorm, ['x', 'gamma']),
+  RmsNormGrad: rowwise(Kernel.RmsNormGrad, ['x', 'gamma', 'dy']),
+  Rotary: rotary,
+  Swiglu: elementwise(Kernel.Swiglu, ['x', 'up']),
+  SwigluGrad: swigluGrad,
   TokenLogprobs: tokenLogprobs,
   TokenLogprobsGrad: tokenLogprobsGrad,
   Sample: sample,

@@ -3,6 +3,7 @@
 
 import { tf } from '../tf';
 import { attentionGradKernel, attentionKernel, cachedAttentionKernel } from './attention';
+import { dequantizeKernel } from './dequantize';
 import {
   adamwKernel,
   cacheWriteKernel,
@@ -14,6 +15,7 @@ import {
   scatterRowsKernel,
   sumOfSquaresKernel,
 } from './elementwise';
+import { rmsNormGradKernel, rmsNormKernel, rotaryKernel, swigluGradKernel, swigluKernel } from './llama';
 import { matmulKernel } from './matmul';
 import { sampleKernel, tokenLogprobsGradKernel, tokenLogprobsKernel } from './vocabulary';
 
@@ -32,6 +34,12 @@ export function installWebGPUKernels(): void {
   register('Sample', sampleKernel);
   register('ScatterRows', scatterRowsKernel);
   register('CacheWrite', cacheWriteKernel);
+  register('Dequantize', dequantizeKernel);
+  register('RmsNorm', rmsNormKernel);
+  register('RmsNormGrad', rmsNormGradKernel);
+  register('Rotary', rotaryKernel);
+  register('Swiglu', swigluKernel);
+  register('SwigluGrad', swigluGradKernel);
   register('Dropout', dropoutKernel);
   register('LayerNorm', layerNormKernel);
   register('LayerNormGrad', layerNormGradKernel);

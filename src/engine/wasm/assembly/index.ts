@@ -4,10 +4,12 @@
 
 import { attention, attentionGrad } from './attention';
 import { dropout } from './dropout';
+import { dequantize } from './dequantize';
 import { gelu, geluGrad } from './elementwise';
 import { GEMM_SCRATCH, matMul } from './gemm';
 import { Kernel } from './kernels';
 import { layerNorm, layerNormGrad } from './layer-norm';
+import { rmsNorm, rmsNormGrad, rotary, swiglu, swigluGrad } from './llama';
 import { tokenLogprobs, tokenLogprobsGrad } from './logprobs';
 import { adamw, sumOfSquares } from './optimizer';
 import { cacheWrite, gatherRows, scatterRows } from './rows';
@@ -44,6 +46,18 @@ export function run(kernel: i32, args: usize, begin: usize, end: usize, scratch:
       return gatherRows(args, begin, end);
     case Kernel.ScatterRows:
       return scatterRows(args, begin, end);
+    case Kernel.RmsNorm:
+      return rmsNorm(args, begin, end);
+    case Kernel.RmsNormGrad:
+      return rmsNormGrad(args, begin, end);
+    case Kernel.Rotary:
+      return rotary(args, begin, end);
+    case Kernel.Swiglu:
+      return swiglu(args, begin, end);
+    case Kernel.SwigluGrad:
+      return swigluGrad(args, begin, end);
+    case Kernel.Dequantize:
+      return dequantize(args, begin, end);
     case Kernel.CacheWrite:
       return cacheWrite(args, begin, end);
     case Kernel.AdamW:

@@ -1,0 +1,46 @@
+// RMSNorm of one row a workgroup, or its gradient with respect to x (GRAD). The order of its sums is fixed.
+struct Uniforms { N: u32, C: u32, eps: f32 }
+
+@group(0) @binding(0) var<storage, read_write> result: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> gamma: array<f32>;
+//$ if GRAD
+@group(0) @binding(3) var<storage, read> dy: array<f32>;
+@group(0) @binding(4) var<uniform> u: Uniforms;
+//$ else
+@group(0) @binding(3) var<uniform> u: Uniforms;
+//$ end
+
+const SIZE = 32u;
+var<workgroup> sums: array<vec2f, SIZE>;
+
+@compute @workgroup_size(SIZE)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let row = group.y * groups.x + group.x;
+  if (row >= u.N) { return; }
+  let C = u.C;
+  // Σ x² and Σ dy · gamma · x.
+  var own = vec2f();
+  for (var c = local; c < C; c += SIZE) {
+    let value = x[row * C + c];
+//$ if GRAD
+    own += vec2f(value, dy[row * C + c] * gamma[c]) * value;
+//$ else
+    own.x += value * value;
+//$ end
+  }
+  sums[local] = own;
+  workgroupBarrier();
+  var means = vec2f();
+  for (var i = 0u; i < SIZE; i++) { means += sums[i]; }
+  means /= f32(C);
+  let scale = 1 / sqrt(means.x + u.eps);
+  for (var c = local; c < C; c += SIZE) {
+    let at = row * C + c;
+//$ if GRAD
+    result[at] = scale * (dy[at] * gamma[c] - x[at] * scale * scale * means.y);
+//$ else
+    result[at] = x[at] * scale * gamma[c];
+//$ end
+  }
+}

@@ -1,0 +1,108 @@
+// Packed base weights on both backends: the kernels against what the host unpacks, products and gradients through
+// them, and what four bits cost the bundled model.
+
+import { afterEach, describe, expect, test } from 'vitest';
+import { onDeviceProblem, openDevice } from '../src/engine/device';
+import { dequantize, dequantizeReference, packedMatmul, type Packing } from '../src/engine/ops/dequantize';
+import { matmul } from '../src/engine/ops/matmul';
+import { normals } from '../src/engine/random';
+import { tf } from '../src/engine/tf';
+import { divergence } from '../src/evaluate/divergence';
+import { disposeModel, loadModel } from '../src/model/load';
+import { packMatrix } from '../src/model/quantize';
+import type { PlaygroundError } from '../src/shared/errors';
+import { directory } from './browser-files';
+
+const problems: PlaygroundError[] = [];
+onDeviceProblem((problem) => problems.push(problem));
+afterEach(() => {
+  expect(problems.splice(0)).toEqual([]);
+});
+
+const packings: Packing[] = ['float16', 'int8', 'nf4'];
+const shapes: [number, number][] = [
+  [1, 1],
+  [3, 5],
+  [9, 64],
+  [31, 33],
+  [300, 129],
+];
+
+/** max|Δ| / max|expected|. */
+function error(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  const largest = Math.max(...Array.from(expected, Math.abs));
+  return Math.max(...Array.from(expected, (value, i) => Math.abs(value - actual[i]!))) / largest;
+}
+
+describe.each(['wasm', 'webgpu'] as const)('%s', (backend) => {
+  test.each(packings)('%s is unpacked as on the host', async (packing) => {
+    await openDevice(backend);
+    for (const shape of shapes) {
+      const values = normals(shape[0] * shape[1], 7, shape[0]);
+      values[0] = 3e-6; // a subnormal half
+      const matrix = packMatrix(values, shape, packing);
+      const kernel = dequantize(matrix);
+      const whole = await kernel.data();
+      const words = tf.tensor1d((await matrix.packed.data()) as Int32Array, 'int32');
+      const scales = tf.tensor1d((await matrix.scales.data()) as Float32Array);
+      await tf.setBackend('cpu');
+      const reference = dequantizeReference({
+        ...matrix,
+        packed: tf.tensor1d((await words.data()) as Int32Array, 'int32'),
+        scales: tf.tensor1d((await scales.data()) as Float32Array),
+      });
+      const expected = await reference.data();
+      await tf.setBackend(backend);
+      expect(whole.length).toBe(expected.length);
+      expect(error(whole, expected)).toBeLessThanOrEqual(packing === 'int8' ? 2e-7 : 0);
+    }
+  });
+
+  test.each(packings)(
+    'products and gradients through %s keep nothing but the packed matrix',
+    async (packing) => {
+      await openDevice(backend);
+      const matrix = packMatrix(normals(96 * 130, 1), [130, 96], packing);
+      const x = tf.tensor2d(normals(40 * 96, 2), [40, 96]);
+      const dy = tf.tensor2d(normals(40 * 130, 3), [40, 130]);
+      const bias = tf.tensor1d(normals(130, 4));
+      const before = tf.memory().numTensors;
+      const options = { transposeB: true, add: bias };
+      const y = packedMatmul(x, matrix, options);
+      expect(tf.memory().numTensors).toBe(before + 1);
+      const dx = tf.grad((a) => packedMatmul(a as tf.Tensor2D, matrix, options))(x, dy);
+      expect(tf.memory().numTensors).toBe(before + 2);
+      const whole = dequantize(matrix);
+      expect(error(await y.data(), await matmul(x, whole, options).data())).toBeLessThanOrEqual(1e-6);
+      expect(error(await dx.data(), await matmul(dy, whole).data())).toBeLessThanOrEqual(1e-6);
+    },
+  );
+});
+
+test('what each packing costs the bundled model', { timeout: 120_000 }, async () => {
+  await openDevice('wasm');
+  const before = tf.memory().numTensors;
+  const read = directory('../models/stories-neo');
+  const rows = await (await fetch('/experiments/kind-endings/sft.jsonl')).text();
+  const whole = await loadModel('stories-neo', read);
+  const texts = rows
+    .split('\n', 12)
+    .map((line) => JSON.parse(line) as { prompt: string; completion: string })
+    .map(({ prompt, completion }) => whole.tokenizer!.encode(prompt + completion, { special: true }));
+  const bounds = { float16: 1e-6, int8: 1e-3, nf4: 0.1 };
+  for (const packing of packings) {
+    const model = await loadModel('stories-neo', read, undefined, packing);
+    const { kl, perplexity, agreement } = await divergence(whole, model, texts);
+    disposeModel(model);
+    const ratio = perplexity.other / perplexity.reference;
+    console.log(
+      `${packing}: KL ${kl.toExponential(2)} nats, perplexity × ${ratio.toFixed(4)}, same first choice ${agreement.toFixed(3)}`,
+    );
+    expect(kl).toBeLessThan(bounds[packing]);
+    expect(kl).toBeGreaterThan(-1e-6);
+    // A small KL leaves the log-probability of one text some room: of the order of its root.
+    expect(Math.abs(Math.log(ratio))).toBeLessThan(Math.sqrt(bounds[packing]));
+  }
+  disposeModel(whole);
+  expect(tf.memory().numTensors).toBe(before);
+});
