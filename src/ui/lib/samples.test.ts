@@ -1,7 +1,7 @@
 // Before and after may only be compared on the same prompt and the same seed.
 
 import { describe, expect, it } from 'vitest';
-import { factsOf, momentAt, momentLabel, pickSamples, SampleBook } from './samples';
+import { checkpointAt, factsOf, momentAt, momentLabel, pickSamples, SampleBook } from './samples';
 
 function row(checkpoint: string, prompt: string, seed: number, completion: string) {
   return { checkpoint, prompt, completion, token_ids: [], seed };
@@ -52,6 +52,31 @@ describe('moments', () => {
   it('have names', () => {
     expect(moments.map(({ checkpoint }) => momentLabel(checkpoint))).toEqual(['Base', 'SFT, step 25', 'PPO']);
     expect(momentLabel('ppo@5')).toBe('PPO, update 5');
+  });
+});
+
+describe('checkpointAt', () => {
+  const stages = ['sft', 'pairs', 'reward', 'ppo', 'evaluate'];
+  const moments = ['base', 'sft@25', 'sft@50', 'ppo@5', 'ppo@10', 'sft', 'ppo'].map((checkpoint) => ({
+    checkpoint,
+    completion: '',
+    token_ids: [],
+  }));
+
+  it.each([
+    ['sft', 3, 'base'],
+    ['sft', 25, 'sft@25'],
+    ['sft', 49, 'sft@25'],
+    ['reward', 1, 'sft'],
+    ['ppo', 4, 'sft'],
+    ['ppo', 7, 'ppo@5'],
+    ['evaluate', 1, 'ppo'],
+  ])('at step %s %i is the last one there was: %s', (stage, step, checkpoint) => {
+    expect(checkpointAt(moments, { stage, step }, stages)).toBe(checkpoint);
+  });
+
+  it('is none before the first', () => {
+    expect(checkpointAt(moments.slice(1), { stage: 'sft', step: 1 }, stages)).toBeNull();
   });
 });
 

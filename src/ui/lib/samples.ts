@@ -54,6 +54,23 @@ export function momentAt<M extends Pick<Moment, 'checkpoint'>>(
   return moments.find((moment) => moment.checkpoint === checkpoint) ?? moments.at(fallback) ?? null;
 }
 
+/** The last of the checkpoints that there was at a step of a stage; `stages` names the run's in their order. */
+export function checkpointAt(
+  moments: readonly Moment[],
+  { stage, step }: { stage: string; step: number },
+  stages: readonly string[],
+): string | null {
+  const now = stages.indexOf(stage);
+  const past = moments.flatMap(({ checkpoint }) => {
+    const [of = '', at] = checkpoint.split('@');
+    const place = stages.indexOf(of); // the bare model, of no stage, was always there
+    const done = at === undefined ? Infinity : Number(at);
+    return place < now || (place === now && done <= step) ? [{ checkpoint, place, done }] : [];
+  });
+  past.sort((a, b) => a.place - b.place || a.done - b.done);
+  return past.at(-1)?.checkpoint ?? null;
+}
+
 /** What is really known of an ending: null where nobody has looked. */
 export interface Facts {
   happy: boolean | null;

@@ -9,7 +9,8 @@ const PLAIN = `#v=1&experiment=${DEFAULT_EXPERIMENT}`;
 
 /** The words after "#" for the experiment, the view and the moment as they are now; '' where nothing is to be said. */
 export function hashOf(playground: Playground): string {
-  const { origin, shipped, draft, session, view } = playground;
+  const { origin, shipped, draft, playback, view } = playground;
+  const { place } = playback;
   const own = differences(shipped, draft);
   const named = own !== null && (origin.experiment !== null || origin.open !== null);
   const stages = named ? null : draft.stages.map(({ kind }) => kind);
@@ -20,7 +21,7 @@ export function hashOf(playground: Playground): string {
     stages,
     changes: named ? own : (differences(plainExperiment(stages ?? []), draft) ?? {}),
     view,
-    at: session.moment && stageNames(draft.stages).includes(session.moment.stage) ? session.moment : null,
+    at: place && stageNames(draft.stages).includes(place.stage) ? place : null,
     live: false,
     backend: 'auto',
   });

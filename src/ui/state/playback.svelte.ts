@@ -47,6 +47,12 @@ export class Playback {
     return this.ticks.findIndex(({ stage, step }) => stage === moment.stage && step === moment.step);
   }
 
+  /** What a link to here says: nothing at the end of all that is known. */
+  get place(): PointInTime | null {
+    const { stage = '', step = 0 } = this.ticks[this.at] ?? {};
+    return this.session.moment || (this.session.recorded && !this.atEnd && step > 0) ? { stage, step } : null;
+  }
+
   get atEnd(): boolean {
     return this.at === this.ticks.length - 1;
   }
@@ -87,7 +93,7 @@ export class Playback {
     if (this.atEnd) this.seek(0);
     this.clock = this.at < 0 ? 0 : (this.ticks[this.at]?.seconds ?? 0);
     this.playing = true;
-    if (this.session.recorded && this.head < this.ticks.length) this.session.run = 'running';
+    if (this.session.recorded && this.head < this.ticks.length) this.say('running');
     let last = performance.now();
     clearInterval(this.beat);
     this.beat = setInterval(() => {
@@ -100,7 +106,7 @@ export class Playback {
   pause(): void {
     clearInterval(this.beat);
     this.playing = false;
-    if (this.session.recorded && this.session.run === 'running') this.session.run = 'paused';
+    if (this.session.recorded && this.session.run === 'running') this.say('paused');
   }
 
   /** Lets some seconds of the run go by. */
@@ -116,8 +122,12 @@ export class Playback {
   private tell(count: number): void {
     const { tape, session } = this;
     if (!tape || count <= this.head) return;
-    if (session.run === 'waiting') session.run = this.playing ? 'running' : 'paused';
     for (const event of tape.events.slice(this.head, count).flat()) session.receive(event);
     this.head = count;
+    if (count < tape.events.length) this.say(this.playing ? 'running' : 'paused');
+  }
+
+  private say(state: 'running' | 'paused'): void {
+    this.session.receive({ type: 'run', state });
   }
 }

@@ -151,7 +151,10 @@ export class Playground {
   /** The station in focus: the one chosen, else where the run is. */
   get focus(): Station {
     const { session, stations } = this;
-    const name = this.chosen ?? this.now;
+    let name = this.chosen ?? this.now;
+    // A replay that goes by has nobody to judge, and nothing to show of it: one goes on looking at what came before.
+    const at = stations.findIndex((station) => station.name === name);
+    if (!this.chosen && session.recorded && stations[at]?.kind === 'pairs') name = stations[at - 1]?.name;
     const rest = session.run === 'finished' ? stations.at(-1) : stations[0];
     return stations.find((station) => station.name === name) ?? (rest as Station);
   }
