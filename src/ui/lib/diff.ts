@@ -50,8 +50,9 @@ function piecesOf(words: readonly string[], same: readonly boolean[]): Piece[] {
   const pieces: Piece[] = [];
   words.forEach((text, i) => {
     const last = pieces[pieces.length - 1];
-    if (last?.same === same[i]) last.text += text;
-    else pieces.push({ text, same: same[i] ?? false });
+    const kind = same[i] ?? false;
+    if (last?.same === kind) last.text += text;
+    else pieces.push({ text, same: kind });
   });
   return pieces;
 }

@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import {
+  formatAmong,
   formatBytes,
   formatCount,
   formatDuration,
@@ -22,6 +23,15 @@ describe('numbers', () => {
     expect(formatNumber(1.44e-5)).toBe('1.4e\u22125');
     expect(formatNumber(Number.NaN)).toBe('not a number');
     expect(formatNumber(-Infinity)).toBe('\u2212∞');
+  });
+
+  it('is as precise as its column asks for, and 0 is 0', () => {
+    expect(formatAmong(0.002, 0.002)).toBe('0.0020');
+    expect(formatAmong(0.00121, 0.002)).toBe('0.0012');
+    expect(formatAmong(3e-7, 0.002)).toBe('3e\u22127');
+    expect(formatAmong(0, 0.002)).toBe('0');
+    expect(formatAmong(1.5, 30)).toBe('1.50');
+    expect(formatAmong(0.5, 0)).toBe('0.50');
   });
 
   it('fixes decimals, but never rounds a small value to nothing', () => {

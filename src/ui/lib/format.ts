@@ -24,6 +24,12 @@ export function formatFixed(value: number, decimals = 2): string {
   return Math.abs(value) >= 1000 ? formatNumber(value) : signed(value.toFixed(decimals));
 }
 
+/** A figure beside others of which `largest` is the largest: 0.002 among rates as "0.0020", and their last as "0". */
+export function formatAmong(value: number, largest: number): string {
+  if (value === 0) return '0';
+  return formatFixed(value, largest > 0 && largest < 0.05 ? 1 - Math.floor(Math.log10(largest)) : 2);
+}
+
 /** A share in [0, 1] as whole per cent: 0.876 → "88 %". */
 export function formatPercent(share: number): string {
   return Number.isFinite(share)
