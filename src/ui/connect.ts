@@ -102,8 +102,8 @@ export function connect(): { playground: Playground; wake: () => Promise<void> }
     const wasBusy = session.busy;
     worker?.close();
     start();
-    if (again) session.receive({ type: 'run', state: 'failed' });
-    else if (wasBusy) await playground.recover();
+    if (again) hear({ type: 'run', state: 'failed' });
+    else if (wasBusy) await playground.continue();
   }
 
   // The page writes its own address as one goes; only what somebody sent is a link.
@@ -119,7 +119,8 @@ export function connect(): { playground: Playground; wake: () => Promise<void> }
   };
 
   /** What differs in a link is set on top of what it starts from, and the view is the link's. */
-  function applyLink(): void {
+  async function applyLink(): Promise<void> {
+    if (address.from === 'ppo') await recordings.proposePpo();
     if (Object.keys(address.changes).length > 0)
       playground.draft = withDifferences(playground.draft, address.changes);
     if (address.view !== null) playground.choose(address.view);
@@ -133,10 +134,9 @@ export function connect(): { playground: Playground; wake: () => Promise<void> }
         if (!saved.report && (await isHeld(saved.runId))) void playground.open(saved.runId);
       } else if (recording && !session.busy) {
         await recordings.show(recording, { origin, play: address.at === null, at: address.at });
-        if (address.from === 'ppo') await recordings.proposePpo();
       }
-      if (!saved) applyLink();
-      if (address.open !== null) playground.recordings.asked = address.open;
+      if (address.open !== null) recordings.asked = { url: address.open, at: address.at, opened: applyLink };
+      else if (!saved) await applyLink();
     } catch (error) {
       tell(error);
     }

@@ -15,6 +15,13 @@ import type { PointInTime } from '../state/session.svelte';
 import { arrive, download, type Arriving } from './arrive';
 import { ppoFrom } from './resume';
 
+export interface Asked {
+  url: string;
+  at: PointInTime | null;
+  /** Called once it was fetched and stands on the page. */
+  opened: () => Promise<void>;
+}
+
 interface Showing {
   origin: Origin;
   /** Whether it begins to play by itself. */
@@ -26,7 +33,7 @@ export class Recordings {
   /** Whether all of the recording on show is here, its adapters too. */
   complete = $state.raw<(Recording & { bytes: Uint8Array }) | null>(null);
   /** An address that a link asks to open, until the person has answered. */
-  asked = $state<string | null>(null);
+  asked = $state.raw<Asked | null>(null);
   /** The recording as a run of this browser, once anybody asked for it. */
   private kept: Promise<void> | null = null;
   private arriving: Arriving | null = null;

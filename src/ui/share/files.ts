@@ -4,26 +4,29 @@
 import { isRecording } from '../../shared/recording';
 import { parseExperiment } from '../../shared/validate';
 import { arrive } from '../recorded/arrive';
+import type { Asked } from '../recorded/recordings.svelte';
 import type { Playground } from '../state/playground.svelte';
 
-/** Opens a file's bytes; `url` is where they came from, if from anywhere. Throws what is wrong with the file. */
+/** Opens a file's bytes; `asked` says where they came from, if from elsewhere. Throws what is wrong with the file. */
 export async function openBytes(
   playground: Playground,
   bytes: Uint8Array,
   name: string,
-  url: string | null,
+  asked: Asked | null,
 ): Promise<void> {
   const { recordings, session } = playground;
-  const origin = { experiment: null, open: url, from: null };
+  const origin = { experiment: null, open: asked?.url ?? null, from: null };
+  const at = asked?.at ?? null;
   if (isRecording(bytes)) {
     const stream = new Blob([bytes.slice()]).stream();
-    await recordings.show(arrive(Promise.resolve(stream), name), { origin, play: true, at: null });
+    await recordings.show(arrive(Promise.resolve(stream), name), { origin, play: at === null, at });
     await recordings.keep();
   } else {
     const { experiment } = parseExperiment(new TextDecoder().decode(bytes), name);
     session.reset(null, experiment);
     playground.take(experiment, origin);
   }
+  await asked?.opened();
 }
 
 /** Hands a file to the person. */
