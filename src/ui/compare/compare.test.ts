@@ -55,6 +55,12 @@ describe('two checkpoints', () => {
     expect(differenceSentence(report, 'ppo', 'ppo')).toBe('');
   });
 
+  it('that differ by little show by how little', () => {
+    const close = structuredClone(report);
+    close.comparisons['ppo>sft']!.differences!['happy'] = { value: 0.0036, low: 0.0005, high: 0.0068 };
+    expect(differenceRows(close, 'sft', 'ppo')[0]!.change).toBe('+0.4 (0.1 to 0.7)');
+  });
+
   it('have a row for every metric of either', () => {
     const rows = differenceRows(report, 'sft', 'ppo');
     expect(rows.map(({ key }) => key)).toEqual(['happy', 'kl', 'reward']);

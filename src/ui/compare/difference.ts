@@ -69,7 +69,10 @@ function isClear({ low, high }: Interval): boolean {
 
 /** "+44 (40 to 48)". */
 function showChange({ value, low, high }: Interval, share: boolean): string {
-  const show = (part: number): string => (share ? points(part) : formatFixed(part));
+  // Small differences of shares would all round to nothing.
+  const small = Math.max(Math.abs(low), Math.abs(high)) < 0.02;
+  const show = (part: number): string =>
+    share && !small ? points(part) : formatFixed(share ? 100 * part : part, share ? 1 : 2);
   return `${value > 0 ? '+' : ''}${show(value)} (${show(low)} to ${show(high)})`;
 }
 

@@ -18,7 +18,7 @@ it('names what differs, with the value of every run', () => {
   const found = differences([base, { ...noKl, seed: 3 }]);
   expect(found.map(({ key }) => key)).toEqual(['seed', 'ppo.kl_coef']);
   expect(found[0]!.values).toEqual([String(base.seed), '3']);
-  expect(found[1]!.label).toMatch(/^PPO, /);
+  expect(found[1]!.label).toMatch(/^PPO: /);
   expect(found[1]!.values[1]).toBe('0');
 });
 

@@ -9,7 +9,7 @@ import { stationsOf } from '../lib/stations';
 export interface Difference {
   /** `ppo.kl_coef`. */
   key: string;
-  /** "PPO, KL coefficient". */
+  /** "PPO: KL coefficient". */
   label: string;
   /** One per run, as it is shown; empty where the run has no such setting. */
   values: string[];
@@ -30,19 +30,19 @@ export function differences(experiments: readonly Experiment[]): Difference[] {
     const places: { place: Place; name: string; title: string }[] = [
       { place: 'experiment', name: '', title: '' },
       { place: 'lora', name: 'lora.', title: '' },
-      ...names.map((name, i) => ({ place: i, name: `${name}.`, title: `${stations[i]!.label}, ` })),
+      ...names.map((name, i) => ({ place: i, name: `${name}.`, title: `${stations[i]!.label}: ` })),
     ];
     for (const { place, name, title } of places) {
       for (const setting of settingsAt(experiment, place)) {
         const key = `${name}${setting.key}`;
-        const row = rows.get(key) ?? { label: `${title}${setting.label.toLowerCase()}`, values: [] };
+        const row = rows.get(key) ?? { label: `${title}${setting.label}`, values: [] };
         rows.set(key, row);
         row.values[run] = readSetting(experiment, place, setting);
       }
     }
   });
   return [
-    ...(new Set(pipelines).size > 1 ? [{ key: 'stages', label: 'stages', values: pipelines }] : []),
+    ...(new Set(pipelines).size > 1 ? [{ key: 'stages', label: 'Stages', values: pipelines }] : []),
     ...Array.from(rows, ([key, { label, values }]) => ({ key, label, values })).flatMap((row) => {
       const there = row.values.filter((value) => value !== undefined);
       if (there.every((value) => sameValue(value, there[0]))) return [];

@@ -253,6 +253,15 @@ export class Playground {
     if (!saved.report && (await isHeld(runId))) await this.watch(runId);
   }
 
+  /** Shows no run any more, as before the first one. */
+  close(): void {
+    this.watching?.abort();
+    this.elsewhere = false;
+    this.unfinished = null;
+    this.chosen = null;
+    this.session.reset(null, this.draft);
+  }
+
   /** Reads the run again and again, until no tab is at work on it any more or this one turns to something else. */
   private async watch(runId: string): Promise<void> {
     const watching = (this.watching = new AbortController());
@@ -338,12 +347,6 @@ export class Playground {
     await this.begin(this.unfinished, true);
   }
 
-  /** The device was lost, and the worker with it: goes on from the last checkpoint with a new one. */
-  async recover(): Promise<void> {
-    this.release();
-    await this.continue();
-  }
-
   /** Goes on with the run on show from a checkpoint that is not its last; what came after is forgotten. */
   async goBack(place: CheckpointPlace): Promise<void> {
     const { runId } = this.session;
@@ -379,7 +382,8 @@ export class Playground {
     this.elsewhere = false;
     this.playback.pause();
     try {
-      this.letGo = await holdRun(run.runId);
+      // A run whose worker was lost is still held.
+      this.letGo ??= await holdRun(run.runId);
       if (!this.letGo) return await this.open(run.runId);
       this.unfinished = run;
       await rememberRun(run);

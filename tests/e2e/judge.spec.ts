@@ -1,0 +1,228 @@
+// Judging, runs and tabs as a person meets them: ten judgements and a reward retrained on them, with a scripted worker
+// and, in small, with the real one; the table of runs; a second tab on a run that the first is at work on.
+
+import { expect, test, type Page } from '@playwright/test';
+import { fakeWorker } from './fixtures/fake-worker';
+import { openShort, SHORT } from './fixtures/short-run';
+import { expectAccessible, watch } from './fixtures/witness';
+
+const button = (page: Page, name: string | RegExp) => page.getByRole('button', { name });
+const tab = (page: Page, name: string) => page.getByRole('tab', { name });
+
+/** Text of a file of the newest run, as the page keeps it; null if there is none. */
+const fileOfNewestRun = (page: Page, path: string) =>
+  page.evaluate(
+    (wanted) =>
+      new Promise<string | null>((resolve, reject) => {
+        const opening = indexedDB.open('rlhf-playground-runs');
+        opening.onerror = () => reject(new Error('no database'));
+        opening.onsuccess = () => {
+          const files = opening.result.transaction('files').objectStore('files');
+          const all = files.getAllKeys();
+          all.onsuccess = () => {
+            const [run] = (all.result as [string, string][]).findLast(
+              ([, file]) => file === 'experiment.json',
+            )!;
+            const got = files.get([run, wanted]);
+            got.onsuccess = () => {
+              opening.result.close();
+              resolve(got.result ? new TextDecoder().decode(got.result as Uint8Array) : null);
+            };
+          };
+        };
+      }),
+    path,
+  );
+
+const rowsOf = (text: string | null) =>
+  (text ?? '')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+test.use({ actionTimeout: 30_000 });
+
+test.describe('with a scripted worker', () => {
+  test('ten judgements and a retrained reward', async ({ page }) => {
+    const witness = watch(page);
+    await fakeWorker(page, { pace: 1 });
+    await page.goto('./?live');
+    await button(page, 'Run the three stages').click();
+    await expect(button(page, 'Run again')).toBeVisible({ timeout: 60_000 });
+    await tab(page, 'Judge').click();
+    await expect(button(page, 'The first is better')).toContainText('1');
+    await expect(button(page, 'Skip this pair')).toContainText('S');
+    await expect(button(page, 'Retrain the reward')).toBeDisabled();
+
+    // This judge always takes the ending that is not sad, wherever it stands.
+    const first = page.locator('.answer blockquote').first();
+    const judge = async () =>
+      page.keyboard.press(/cried|alone/.test((await first.textContent()) ?? '') ? '2' : '1');
+    for (let judged = 1; judged <= 3; judged++) {
+      await judge();
+      await expect(page.getByText(`${judged} judged.`)).toBeVisible();
+    }
+    const next = await first.textContent();
+    await page.keyboard.press('u');
+    await expect(page.getByText('2 judged.')).toBeVisible();
+    await expect(first).not.toHaveText(next ?? '');
+    await page.keyboard.press('0');
+    await expect(page.getByText('2 judged, 1 tie.')).toBeVisible();
+    await expect(first).toHaveText(next ?? '');
+    await page.keyboard.press('s');
+    await expect(page.getByText('2 judged, 1 tie, 1 skipped.')).toBeVisible();
+    await page.keyboard.press('u');
+    for (let judged = 3; judged <= 10; judged++) {
+      await judge();
+      await expect(page.getByText(`${judged} judged, 1 tie.`)).toBeVisible();
+    }
+    await expect(page.getByText('agrees in 10 of 10')).toBeVisible();
+
+    await expect.poll(async () => rowsOf(await fileOfNewestRun(page, 'judgements.jsonl')).length).toBe(11);
+    const rows = rowsOf(await fileOfNewestRun(page, 'judgements.jsonl'));
+    expect(rows.filter(({ verdict }) => verdict === 'tie')).toHaveLength(1);
+    expect(new Set(rows.map(({ order }) => String(order))).size, 'orders shown').toBe(2);
+    for (const { verdict, chosen } of rows) if (verdict !== 'tie') expect(chosen).not.toMatch(/cried|alone/);
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      await expectAccessible(page);
+    }
+
+    const saving = page.waitForEvent('download');
+    await button(page, 'Save as JSONL').click();
+    expect((await saving).suggestedFilename()).toBe('judgements.jsonl');
+
+    // Judgements outlive the tab.
+    await page.reload();
+    await tab(page, 'Judge').click();
+    await expect(page.getByText('10 judged, 1 tie')).toBeVisible();
+
+    await button(page, 'Retrain the reward').click();
+    await expect(tab(page, 'SFT')).toHaveCount(0);
+    await expect(button(page, 'Run again')).toBeVisible({ timeout: 60_000 });
+    const learnt = rowsOf(await fileOfNewestRun(page, 'preferences.jsonl'));
+    expect(learnt).toHaveLength(10);
+    await button(page, 'Runs').first().click();
+    await expect(page.getByRole('row', { name: /Kind endings judged/ })).toContainText('with 10 judgements');
+    expect(witness).toEqual({ complaints: [], foreign: [] });
+  });
+
+  test('runs are named, opened, deleted and brought back', async ({ page }) => {
+    await fakeWorker(page, { pace: 1 });
+    await page.goto('./?live');
+    await button(page, 'Run the three stages').click();
+    await expect(button(page, 'Run again')).toBeVisible({ timeout: 60_000 });
+    await tab(page, 'PPO').click();
+    await page.getByRole('textbox', { name: 'KL coefficient', exact: true }).fill('0');
+    await page.keyboard.press('Tab');
+    await button(page, 'Run again').click();
+    await expect(button(page, 'Pause')).toBeVisible();
+    await expect(button(page, 'Run again')).toBeVisible({ timeout: 60_000 });
+
+    await button(page, 'Runs').first().click();
+    const dialog = page.getByRole('dialog');
+    await expect(dialog.getByRole('columnheader', { name: /PPO: KL/ })).toBeVisible();
+    const names = dialog.getByRole('textbox', { name: /^Name of the run/ });
+    await expect(names).toHaveCount(2);
+    await names.last().fill('With a price on KL');
+    await page.keyboard.press('Tab');
+    await dialog.getByRole('textbox', { name: 'Notes on With a price on KL' }).fill('The first one');
+    await page.keyboard.press('Tab');
+    await dialog.getByRole('checkbox', { name: /With a price on KL/ }).check();
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      await expectAccessible(page);
+    }
+    await button(page, 'Delete With a price on KL').click();
+    await expect(names).toHaveCount(1);
+    await button(page, 'Bring it back').click();
+    await expect(names).toHaveCount(2);
+    await expect(dialog.getByRole('textbox', { name: 'Notes on With a price on KL' })).toHaveValue(
+      'The first one',
+    );
+    await dialog.getByRole('button', { name: 'Open With a price on KL' }).click();
+    await expect(dialog).toBeHidden();
+    await tab(page, 'PPO').click();
+    await expect(page.getByRole('textbox', { name: 'KL coefficient', exact: true })).not.toHaveValue('0');
+  });
+
+  test('a second tab is told so, watches, and may go on when the first is gone', async ({
+    page,
+    context,
+  }) => {
+    await fakeWorker(page, { pace: 100 });
+    await page.goto('./?live');
+    await button(page, 'Run the three stages').click();
+    await expect(button(page, 'Pause')).toBeVisible();
+
+    const second = await context.newPage();
+    await fakeWorker(second);
+    await second.goto('./?live');
+    await expect(second.getByText('Another tab is at work on this run; you are watching it')).toBeVisible();
+    await expect(button(second, 'Continue the run')).toHaveCount(0);
+    await expectAccessible(second);
+
+    // The scripted worker writes no files; this is what the real one would add.
+    await page.evaluate(
+      () =>
+        new Promise<void>((resolve) => {
+          const opening = indexedDB.open('rlhf-playground-runs');
+          opening.onsuccess = () => {
+            const files = opening.result.transaction('files', 'readwrite').objectStore('files');
+            const all = files.getAllKeys();
+            all.onsuccess = () => {
+              const [run] = all.result[0] as [string, string];
+              const rows = [1, 2, 3].map((step) => `{"stage":"sft","step":${step},"loss":${3 - step / 2}}\n`);
+              files.put(new TextEncoder().encode(rows.join('')), [run, 'metrics.jsonl']);
+              files.transaction.oncomplete = () => {
+                opening.result.close();
+                resolve();
+              };
+            };
+          };
+        }),
+    );
+    await expect(tab(second, 'SFT')).toContainText('2.50 → 1.50', { timeout: 10_000 });
+
+    await button(second, 'Runs').first().click();
+    await expect(second.getByRole('dialog').getByText('at work in another tab')).toBeVisible();
+    await expect(button(second, /^Delete/)).toBeDisabled();
+    await second.keyboard.press('Escape');
+
+    await page.close();
+    await expect(button(second, 'Continue the run')).toBeVisible({ timeout: 10_000 });
+    await expect(second.getByText('you are watching it')).toHaveCount(0);
+  });
+});
+
+test.describe('with the real engine', () => {
+  test.setTimeout(420_000);
+
+  test('judgements of a run train its next reward', async ({ page }) => {
+    const witness = watch(page);
+    await openShort(page, SHORT);
+    await button(page, 'Run the three stages').click();
+    await expect(button(page, 'Run again')).toBeVisible({ timeout: 300_000 });
+    await tab(page, 'Judge').click();
+    for (let judged = 1; judged <= 3; judged++) {
+      await page.keyboard.press('1');
+      await expect(page.getByText(`${judged} judged`)).toBeVisible();
+    }
+    await page.getByLabel('Pairs', { exact: true }).selectOption('fresh, by PPO');
+    await expect(page.locator('.answer')).toHaveCount(2, { timeout: 60_000 });
+    await page.keyboard.press('2');
+    await expect(page.getByText('4 judged')).toBeVisible();
+
+    await button(page, 'Continue PPO from here').click();
+    await expect(tab(page, 'SFT')).toHaveCount(0);
+    await expect(button(page, 'Run again')).toBeVisible({ timeout: 240_000 });
+    await expect(page.getByRole('contentinfo')).toContainText(/base model.*after SFT.*after PPO/s);
+    const preferences = rowsOf(await fileOfNewestRun(page, 'preferences.jsonl'));
+    // Three of the run's sixteen pairs in new hands, ten times each, and the fresh one as often.
+    expect(preferences).toHaveLength(16 - 3 + 4 * 10);
+    const metrics = rowsOf(await fileOfNewestRun(page, 'metrics.jsonl'));
+    const [first] = metrics.filter(({ stage }) => stage === 'ppo');
+    expect(first!['objective/kl'], 'it began away from SFT').not.toBe(0);
+    expect(witness).toEqual({ complaints: [], foreign: [] });
+  });
+});
