@@ -43,7 +43,7 @@ test('the page asks its own host only, and no policy is broken', async ({
   });
   page.on('pageerror', (error) => complaints.push(error.message));
 
-  await page.goto('/');
+  await page.goto('/?live');
   await expect
     .poll(() => requests.some((url) => url.endsWith('/model.safetensors')), {
       message: 'the bundled model is loaded',

@@ -90,7 +90,7 @@ test.describe('with the real engine', () => {
 test.describe('with a scripted worker', () => {
   test('a failed run says what happened, what to do, and can be continued', async ({ page }) => {
     await fakeWorker(page, { failIn: 'reward', pace: 2 });
-    await page.goto('./');
+    await page.goto('./?live');
     await button(page, 'Run the three stages').click();
     await expect(page.getByRole('alert')).toContainText('not a number at step', { timeout: 30_000 });
     await expect(page.getByRole('alert')).toContainText('Lower the learning rate');
@@ -103,7 +103,7 @@ test.describe('with a scripted worker', () => {
 
   test('a setting says what it may be, marks what was changed, and goes back', async ({ page }) => {
     await fakeWorker(page);
-    await page.goto('./');
+    await page.goto('./?live');
     await tab(page, 'SFT').click();
     const rate = page.getByRole('textbox', { name: 'Learning rate' });
     const shipped = await rate.inputValue();
@@ -122,7 +122,7 @@ test.describe('with a scripted worker', () => {
 
   test('settings that contradict each other are told of before a run begins', async ({ page }) => {
     await fakeWorker(page);
-    await page.goto('./');
+    await page.goto('./?live');
     await tab(page, 'SFT').click();
     await page.getByRole('textbox', { name: 'Steps', exact: true }).fill('5');
     await page.keyboard.press('Tab');
@@ -135,7 +135,7 @@ test.describe('with a scripted worker', () => {
 
   test('stations, charts and buttons work from the keyboard', async ({ page }) => {
     await fakeWorker(page, { pace: 1 });
-    await page.goto('./');
+    await page.goto('./?live');
     await button(page, 'Run the three stages').focus();
     await page.keyboard.press('Enter');
     await expect(button(page, 'Run again')).toBeVisible({ timeout: 60_000 });
@@ -156,7 +156,7 @@ test.describe('with a scripted worker', () => {
   test('the theme follows the system until it is chosen, and the choice is kept', async ({ page }) => {
     await fakeWorker(page);
     await page.emulateMedia({ colorScheme: 'dark' });
-    await page.goto('./');
+    await page.goto('./?live');
     const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     const dark = await paper();
     await button(page, 'Switch to the light theme').click();
@@ -170,7 +170,7 @@ test.describe('with a scripted worker', () => {
     test(`nothing runs out of a page ${width} px wide`, async ({ page }) => {
       await fakeWorker(page, { pace: 1 });
       await page.setViewportSize({ width, height: 800 });
-      await page.goto('./');
+      await page.goto('./?live');
       await button(page, 'Run the three stages').click();
       await expect(button(page, 'Run again')).toBeVisible({ timeout: 60_000 });
       for (const station of ['Model', 'SFT', 'PPO', 'Compare']) {
