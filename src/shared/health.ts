@@ -1,6 +1,8 @@
 // Is this run well? A pure function from the metrics of a stage to notices in plain words, for the page and the
 // command line. It looks for the ways in which RLHF is known to fail, and says nothing otherwise.
 
+import { METHOD_CHECKS } from './health-methods';
+import { methodNamed } from './methods';
 import { metricOf } from './metrics';
 import type { MetricsRow } from './protocol';
 
@@ -32,7 +34,7 @@ export function checkHealth(rows: readonly MetricsRow[]): Notice[] {
 /** The values of a metric in the stage so far, oldest first; rows without it left out. */
 type History = (name: string) => number[];
 
-type Check = (history: History, stage: string) => Notice | null;
+export type Check = (history: History, stage: string) => Notice | null;
 
 const CHECKS: readonly Check[] = [
   policyNotMoving,
@@ -44,6 +46,7 @@ const CHECKS: readonly Check[] = [
   finishRateFalling,
   heldOutLossRising,
   rewardModelGuessing,
+  ...METHOD_CHECKS,
 ];
 
 function notFinite(last: MetricsRow): Notice | null {
@@ -105,7 +108,7 @@ function klHigh(history: History, stage: string): Notice | null {
     level: 'warning',
     metric: 'objective/kl',
     message: `KL is ${show(kl)} nats, above ${most}: the policy has moved so far that it likely games the reward. Read the samples.`,
-    try: 'Raise kl_coef or lower learning_rate.',
+    try: `Raise ${leash(stage)} or lower learning_rate.`,
   };
 }
 
@@ -135,7 +138,10 @@ function entropyCollapsed(history: History, stage: string): Notice | null {
     level: 'warning',
     metric: name,
     message: `Entropy fell from ${show(began)} to ${show(now)} nats a token: the model has nearly one answer for everything.`,
-    try: stage.startsWith('ppo') ? 'Raise kl_coef, or stop earlier.' : 'Lower max_steps or learning_rate.',
+    try:
+      stage.startsWith('ppo') || methodNamed(stage)?.family === 'sampling'
+        ? `Raise ${leash(stage)}, or stop earlier.`
+        : 'Lower max_steps or learning_rate.',
   };
 }
 
@@ -159,11 +165,11 @@ function rewardWithoutSignal(history: History, stage: string): Notice | null {
     level: 'info',
     metric: 'objective/scores',
     message: `The score has moved by ${show(gain)} in ${scores.length} updates, a fraction of its spread within a batch.`,
-    try: 'Raise learning_rate, or lower kl_coef if KL is small too.',
+    try: `Raise learning_rate, or lower ${leash(stage)} if KL is small too.`,
   };
 }
 
-function finishRateFalling(history: History): Notice | null {
+function finishRateFalling(history: History, stage: string): Notice | null {
   const rates = history('finish_rate');
   if (rates.length < 6) return null;
   const smooth = rates.slice(2).map((_, i) => mean(rates.slice(i, i + 3)));
@@ -174,7 +180,7 @@ function finishRateFalling(history: History): Notice | null {
     level: 'warning',
     metric: 'finish_rate',
     message: `Completions that end by themselves fell from ${percent(best)} to ${percent(now)}: going on seems to pay.`,
-    try: 'Set missing_eos_penalty, or raise kl_coef.',
+    try: `Set missing_eos_penalty, or raise ${leash(stage)}.`,
   };
 }
 
@@ -204,6 +210,10 @@ function rewardModelGuessing(history: History, stage: string): Notice | null {
     try: 'Raise count, max_steps or learning_rate, or lower the labeller’s noise.',
   };
 }
+
+/** The setting that holds the policy near its reference. */
+const leash = (stage: string): string =>
+  methodNamed(stage)?.family === 'sampling' ? 'beta' : 'kl_coef';
 
 function lastOf(values: readonly number[]): number | undefined {
   return values[values.length - 1];

@@ -1,0 +1,64 @@
+// Settings of the methods that cannot go together, each refused at its place with a fix that names a setting.
+import { expect, test } from 'vitest';
+import { contradictions } from './contradictions';
+import type { Stage, StageOf } from './experiment';
+import { STAGE_KINDS, type StageKind } from './methods';
+import { SETTINGS } from './settings';
+import { defaultStage } from './validate';
+
+const data = { sft: 's', prompts: 'p', eval_prompts: 'e', preferences: 'f' };
+function problems<K extends StageKind>(kind: K, changes: Partial<StageOf<K>> = {}, given: object = data) {
+  const stage = { ...defaultStage(kind), ...('reward' in defaultStage(kind) && RULE), ...changes } as Stage;
+  const lora = { r: 1, lora_alpha: 1, lora_dropout: 0, target_modules: ['q'], use_rslora: false };
+  const experiment = { format: 1, name: 'x', model: 'm', seed: 1, lora, data: given, stages: [stage] };
+  return contradictions(experiment as Parameters<typeof contradictions>[0]);
+}
+const RULE = { reward: { kind: 'rule', name: 'kind-ending' } };
+const told = (...found: ReturnType<typeof problems>): string[] =>
+  found.map(({ level, path }) => `${level} ${path.replace('stages[0].', '')}`);
+
+test.each(STAGE_KINDS.filter((kind) => kind !== 'pairs'))('a default %s stage has none', (kind) => {
+  expect(problems(kind)).toEqual([]);
+});
+
+test.each<[StageKind, object, string]>([
+  ['dpo', { beta: 0 }, 'error beta'],
+  ['dpo', { loss_type: 'ipo', label_smoothing: 0.1 }, 'error label_smoothing'],
+  ['dpo', { loss_type: 'robust' }, 'warning label_smoothing'],
+  ['kto', { per_device_train_batch_size: 1 }, 'error per_device_train_batch_size'],
+  ['kto', { desirable_weight: 0, undesirable_weight: 0 }, 'error desirable_weight'],
+  ['orpo', { beta: 0 }, 'warning beta'],
+  ['simpo', { warmup_steps: 200 }, 'error warmup_steps'],
+  ['grpo', { num_generations: 1 }, 'error num_generations'],
+  ['grpo', { num_generations: 5 }, 'error num_generations'],
+  [
+    'grpo',
+    { loss_type: 'bnpo', per_device_train_batch_size: 4, gradient_accumulation_steps: 8 },
+    'error loss_type',
+  ],
+  ['grpo', { beta: 0 }, 'warning beta'],
+  ['grpo', { epsilon_high: 0.1 }, 'warning epsilon_high'],
+  ['rloo', { total_episodes: 16 }, 'error total_episodes'],
+  ['rloo', { warmup_steps: 31 }, 'error warmup_steps'],
+  ['reinforce', { per_device_train_batch_size: 1 }, 'error baseline'],
+  ['online_dpo', { per_device_train_batch_size: 3 }, 'error per_device_train_batch_size'],
+  ['online_dpo', { beta: 0 }, 'error beta'],
+  ['rft', { num_generations: 1 }, 'error num_generations'],
+  ['ppo', { missing_eos_trick: 'replace' }, 'error missing_eos_trick'],
+  ['ppo', { use_score_norm: true }, 'error use_score_norm'],
+  ['ppo', { kl_estimator: 'k3' }, 'warning kl_estimator'],
+  ['ppo', { num_mini_batches: 5 }, 'error num_mini_batches'],
+])('%s with %j: %s', (kind, changes, expected) => {
+  const found = problems(kind, changes);
+  expect(told(...found)).toEqual([expected]);
+  expect(found[0]!.fix).toMatch(/^[A-Z].*\.$/);
+  const names = Object.keys(SETTINGS).filter((key) => found[0]!.fix.includes(key));
+  if (!found[0]!.fix.startsWith('Use '))
+    expect(names.length + Number(/batch/.test(found[0]!.fix))).toBeGreaterThan(0);
+});
+
+test('pairs, prompts and a reward that are missing are asked for', () => {
+  expect(told(...problems('kto', {}, {}))).toEqual(['error stages[0]']);
+  expect(told(...problems('grpo', {}, {}))).toEqual(['error stages[0]']);
+  expect(told(...problems('grpo', { reward: { kind: 'model' } }))).toEqual(['error reward']);
+});
