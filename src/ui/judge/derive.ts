@@ -18,7 +18,7 @@ export const PREFERENCES = 'preferences.jsonl';
 /**
  * Reward, PPO and evaluation with the settings of `parent`, whose stages have left the adapters `left`. PPO begins at
  * the SFT adapter, or goes on from the last policy trained after it, held to the SFT adapter either way. Null where
- * there is no such policy.
+ * there is no such policy. A pairs stage samples nothing where pairs are given; it stays, so that one can judge again.
  */
 export function derive(parent: Experiment, left: readonly string[], start: 'sft' | 'policy'): Derived | null {
   const sft = left.findLast((name) => /^sft(-\d+)?$/.test(name));
@@ -40,7 +40,12 @@ export function derive(parent: Experiment, left: readonly string[], start: 'sft'
         ...(sft !== undefined && { sft_model_path: 'adapters/sft' }),
         ...(start === 'policy' && { policy_model_path: 'adapters/policy' }),
       },
-      stages: [lastOf(parent, 'reward'), ppo, lastOf(parent, 'evaluate')],
+      stages: [
+        ...parent.stages.filter(({ kind }) => kind === 'pairs').slice(-1),
+        lastOf(parent, 'reward'),
+        ppo,
+        lastOf(parent, 'evaluate'),
+      ],
     },
     adapters: [
       ...(sft === undefined ? [] : [{ from: sft, to: 'sft' }]),

@@ -26,7 +26,7 @@ it('compares a run that has fewer stages only in those it has', () => {
   const judged = derive(base, ['sft', 'ppo'], 'policy')!.experiment;
   const found = differences([base, judged]);
   expect(found.map(({ key }) => key)).toEqual(['stages']);
-  expect(found[0]!.values).toEqual(['SFT, Judge, Reward, PPO, Compare', 'Reward, PPO, Compare']);
+  expect(found[0]!.values).toEqual(['SFT, Judge, Reward, PPO, Compare', 'Judge, Reward, PPO, Compare']);
 });
 
 it('shows a setting that is switched off as off', () => {
