@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MemoryStore } from '../../tests/memory-store';
@@ -123,6 +124,23 @@ describe('a packed run', () => {
     store.files.delete('report.json');
     expect(readRecording(await packRun(store, experiment, null), 'x').run.report).toBeNull();
     await expect(packRun(new MemoryStore(), experiment, null)).rejects.toThrow('nothing to record');
+  });
+});
+
+describe('a recording of format 1, made when it was the only one', () => {
+  const bytes = readFileSync(
+    new URL('../../tests/fixtures/recordings/kind-endings-tiny.recording', import.meta.url),
+  );
+
+  it('opens', () => {
+    const { run, adapters } = readRecording(bytes, 'x');
+    expect(run.experiment.name).toBe('kind-endings-tiny');
+    expect(run.metrics.at(-1)).toMatchObject({ stage: 'evaluate', step: 16 });
+    expect(run.samples.filter(({ tokens }) => tokens).length).toBeGreaterThan(0);
+    expect(Object.keys(run.report?.evaluation ?? {})).toEqual(['base', 'sft', 'ppo']);
+    for (const [path, file] of adapters) {
+      if (path.endsWith('.safetensors')) expect(parseSafetensors(file, path).tensors.size).toBeGreaterThan(0);
+    }
   });
 });
 
