@@ -37,6 +37,7 @@ export class Models {
   /** Loads a model, fetching it if need be: the person has asked for it. */
   load(source: string): void {
     this.agreed.add(source);
+    this.session.error = null;
     this.request(source);
   }
 
@@ -49,7 +50,6 @@ export class Models {
   private request(source: string): void {
     this.asked = source;
     this.session.model = null;
-    this.session.error = null;
     this.send({ type: 'loadModel', model: source });
   }
 
