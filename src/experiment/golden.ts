@@ -6,11 +6,12 @@ import { parseObject } from '../model/json';
 import { disposeModel, loadModel } from '../model/load';
 import type { Adapter } from '../model/lora';
 import { readPeft } from '../model/peft';
-import { floats, parseSafetensors } from '../model/safetensors';
+import { floats, parseSafetensors, type Safetensors } from '../model/safetensors';
 import type { ReadFile } from '../model/types';
 import { PlaygroundError } from '../shared/errors';
 import type { GoldenRow } from '../shared/protocol';
 import { CHECKS } from './golden-cases';
+import { checkMethods, type MethodCases } from './golden-methods';
 import { checkTexts, type GoldenText } from './golden-texts';
 import type { Cases, Golden } from './golden-tools';
 
@@ -29,9 +30,7 @@ export async function runGolden(read: ReadFile): Promise<GoldenRow[]> {
   const golden: Golden = {
     model,
     cases: json,
-    reference: (name) => (file.tensors.has(name) ? floats(file, name) : null),
-    namesUnder: (prefix) =>
-      [...file.tensors.keys()].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length)),
+    ...tensorsOf(file),
     adapter: async (name) => {
       const adapter = adapters.get(name) ?? (await readPeft(model, (path) => read(`${name}/${path}`), name));
       adapters.set(name, adapter);
@@ -42,11 +41,26 @@ export async function runGolden(read: ReadFile): Promise<GoldenRow[]> {
   };
   try {
     for (const check of CHECKS) await check(golden);
+    const methods = await read('methods.json');
+    if (methods) {
+      const more = parseSafetensors(await need(read, 'methods.safetensors'), 'methods.safetensors');
+      const cases = JSON.parse(new TextDecoder().decode(methods)) as MethodCases;
+      await checkMethods({ ...golden, ...tensorsOf(more) }, cases);
+    }
   } finally {
     for (const adapter of adapters.values()) adapter.dispose();
     disposeModel(model);
   }
   return rows;
+}
+
+/** How cases find their references in a file. */
+function tensorsOf(file: Safetensors): Pick<Golden, 'reference' | 'namesUnder'> {
+  return {
+    reference: (name) => (file.tensors.has(name) ? floats(file, name) : null),
+    namesUnder: (prefix) =>
+      [...file.tensors.keys()].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length)),
+  };
 }
 
 async function runTexts(read: ReadFile, texts: readonly GoldenText[]): Promise<GoldenRow[]> {

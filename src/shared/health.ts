@@ -212,8 +212,7 @@ function rewardModelGuessing(history: History, stage: string): Notice | null {
 }
 
 /** The setting that holds the policy near its reference. */
-const leash = (stage: string): string =>
-  methodNamed(stage)?.family === 'sampling' ? 'beta' : 'kl_coef';
+const leash = (stage: string): string => (methodNamed(stage)?.family === 'sampling' ? 'beta' : 'kl_coef');
 
 function lastOf(values: readonly number[]): number | undefined {
   return values[values.length - 1];
