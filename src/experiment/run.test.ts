@@ -328,6 +328,7 @@ describe('a run', { timeout: 120_000 }, () => {
         control.change({ stage: 'ppo', key: 'kl_coef', value: 0.5 });
         control.change({ stage: 'ppo', key: 'learning_rate', value: 1e-3 });
         control.change({ stage: 'sft', key: 'learning_rate', value: 1 }); // Too late.
+        control.change({ stage: 'ppo', key: 'vf_coef', value: 0.1 }); // As it is.
       };
       return { control, tell };
     };

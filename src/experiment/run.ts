@@ -114,8 +114,13 @@ class Run {
     for (const line of text.split('\n').filter(Boolean)) this.change(JSON.parse(line) as ChangeRow);
   }
 
-  private change({ stage, key, value }: ChangeRow): void {
-    Object.assign(this.experiment.stages[this.names.indexOf(stage)]!, { [key]: value });
+  private change(change: ChangeRow): void {
+    Object.assign(this.settingsOf(change.stage), { [change.key]: change.value });
+    this.options.tell({ type: 'changed', change });
+  }
+
+  private settingsOf(name: string): Record<string, unknown> {
+    return this.experiment.stages[this.names.indexOf(name)] as unknown as Record<string, unknown>;
   }
 
   /** Takes up what was changed since the last step, for this stage and those to come; whether there was anything. */
@@ -125,12 +130,12 @@ class Run {
     const rows = this.options.control
       .takeChanges()
       .filter(({ stage }) => this.names.indexOf(stage) >= index)
+      .filter(({ stage, key, value }) => this.settingsOf(stage)[key] !== value)
       .map((change): ChangeRow => ({ ...change, step: change.stage === here ? step : 0 }));
     for (const row of rows) {
       this.change(row);
       // What the stage itself steers, like kl_coef, it keeps among its scalars.
       if (row.stage === here && row.key in scalars) scalars[row.key] = row.value ?? 0;
-      this.options.tell({ type: 'changed', change: row });
     }
     await this.append(CHANGES, rows);
     return rows.length > 0;

@@ -352,8 +352,11 @@ export class Playground {
     const { runId } = this.session;
     const experiment = runId === null ? null : await experimentOf(runId);
     if (runId === null || !experiment) return;
-    this.session.goBack(place);
+    const before = this.session.experiment ?? experiment;
+    this.session.goBack(place, experiment);
     await this.begin({ runId, experiment }, true, checkpointId(place));
+    // What had been changed after that checkpoint and taken back since.
+    this.sendChanges(before);
   }
 
   /** Slow motion: seconds of rest before every step. */

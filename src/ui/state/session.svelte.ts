@@ -156,12 +156,19 @@ export class Session {
     this.model ??= run.model;
   }
 
-  /** Forgets what the run told after a checkpoint. */
-  goBack({ stage, step }: CheckpointPlace): void {
+  /** Forgets what the run told after a checkpoint, the changes of its settings among it. */
+  goBack({ stage, step }: CheckpointPlace, experiment: Experiment): void {
     const { metrics, samples, stages } = this.told;
-    if (!this.experiment) return;
-    this.reset(this.runId, this.experiment);
-    this.told.samples = samples;
+    this.reset(this.runId, experiment);
+    const isEarlier = (checkpoint: string): boolean => {
+      const [name, at] = checkpoint.split('@');
+      const index = stages.findIndex((each) => each.name === name);
+      return index < stage || (index === stage && at !== undefined && Number(at) <= step);
+    };
+    for (const { moments, ...watched } of samples.watched) {
+      const earlier = moments.filter(({ checkpoint }) => isEarlier(checkpoint));
+      this.addSamples(earlier.map((moment) => ({ ...watched, ...moment })));
+    }
     for (const { name } of stages.slice(0, stage + 1)) {
       const all = name !== stages[stage]?.name;
       for (const row of metrics.of(name).rows) if (all || row.step <= step) this.file(row);
