@@ -1,0 +1,151 @@
+// Every method in a whole run on the tiny model: what it leaves, and that killed in the middle and resumed in a fresh
+// context it ends with the same bytes as when left alone.
+import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { MemoryStore } from '../../tests/memory-store';
+import { nodeDirectory } from '../../tests/node-files';
+import { openDevice } from '../engine/device';
+import { tf } from '../engine/tf';
+import { loadModel } from '../model/load';
+import type { LanguageModel } from '../model/types';
+import type { Experiment, Stage } from '../shared/experiment';
+import { family, type StageKind } from '../shared/methods';
+import { metricOf } from '../shared/metrics';
+import type { DeviceReport, Event, MetricsRow, Report } from '../shared/protocol';
+import { defaultStage } from '../shared/validate';
+import { Control } from './control';
+import { runExperiment } from './run';
+
+vi.mock('../evaluate/judge', () => ({
+  judge: (completion: string) => ({ happy: completion.length > 4, score: completion.length }),
+}));
+
+const jsonl = (rows: object[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+const words = Array.from({ length: 20 }, (_, i) =>
+  String.fromCharCode(97 + (i % 26), 97 + ((i * 7) % 26), 97 + ((i * 3) % 26)),
+);
+const data: Record<string, string> = {
+  'prompts.jsonl': jsonl(words.slice(0, 12).map((word) => ({ prompt: `${word}:` }))),
+  'eval.jsonl': jsonl(words.slice(12).map((word) => ({ prompt: `${word}:` }))),
+  'pairs.jsonl': jsonl(
+    words.map((word) => ({ prompt: `${word}:`, chosen: word.toUpperCase(), rejected: `${word}${word}` })),
+  ),
+  'labels.jsonl': jsonl(
+    words.map((word, i) => ({
+      prompt: `${word}:`,
+      completion: word.repeat(1 + (i % 2)),
+      label: i % 2 === 0,
+    })),
+  ),
+};
+const readData = ({ path }: { path: string }): Promise<Uint8Array | null> =>
+  Promise.resolve(path in data ? new TextEncoder().encode(data[path]) : null);
+
+const common = {
+  per_device_train_batch_size: 8,
+  warmup_steps: 0,
+  learning_rate: 1e-2,
+  save_steps: 1,
+  weight_decay: 0.01,
+};
+const rows = { ...common, max_steps: 4, eval_fraction: 0.25, eval_steps: 2, early_stopping_patience: 5 };
+const samples = {
+  ...common,
+  total_episodes: 32,
+  max_completion_length: 6,
+  max_new_tokens: 6,
+  num_generations: 4,
+  missing_eos_penalty: 0.5,
+  reward: { kind: 'tokens', weights: { a: 1 } },
+};
+/** A short stage with every setting of its kind. */
+function shortStage(kind: StageKind): Stage {
+  const full = defaultStage(kind);
+  const wanted = 'max_steps' in full ? rows : samples;
+  return { ...full, ...Object.fromEntries(Object.entries(wanted).filter(([key]) => key in full)) } as Stage;
+}
+
+const experimentOf = (kind: StageKind, preferences = 'pairs.jsonl'): Experiment => ({
+  format: 1,
+  name: 'tiny',
+  model: 'tiny',
+  seed: 7,
+  lora: { ...LORA, target_modules: ['q_proj', 'v_proj'] },
+  data: { prompts: 'prompts.jsonl', eval_prompts: 'eval.jsonl', preferences },
+  stages: [shortStage(kind), { ...defaultStage('evaluate'), samples_per_prompt: 2, max_new_tokens: 6 }],
+});
+const LORA = { r: 2, lora_alpha: 4, lora_dropout: 0, use_rslora: false };
+
+let device: DeviceReport;
+let model: LanguageModel;
+beforeAll(async () => {
+  device = await openDevice('wasm');
+  model = await loadModel('tiny', nodeDirectory('tests/fixtures/gpt-neo-tiny/model'));
+});
+
+async function run(
+  experiment: Experiment,
+  { store = new MemoryStore(), resume = false, tell = (_: Event): void => undefined } = {},
+): Promise<MemoryStore> {
+  const before = tf.memory().numTensors;
+  const control = new Control();
+  try {
+    await runExperiment({ experiment, model, device, store, readData, resume, control, tell });
+  } finally {
+    expect(tf.memory().numTensors).toBe(before);
+  }
+  return store;
+}
+
+const metricsOf = (store: MemoryStore): MetricsRow[] =>
+  store
+    .text('metrics.jsonl')
+    .trim()
+    .split('\n')
+    .map((line) => ({ ...(JSON.parse(line) as MetricsRow), seconds: 0 }));
+
+/** What must be equal: everything but times. */
+const outcome = (store: MemoryStore) => [
+  metricsOf(store),
+  ...[...store.files.keys()]
+    .filter((path) => /^(adapters\/|samples)/.test(path))
+    .sort()
+    .map((path) => [path, Array.from(store.files.get(path)!).join()]),
+];
+
+describe.each([...family('preference'), ...family('sampling')])('%s', { timeout: 120_000 }, (kind) => {
+  it('runs, is evaluated, and resumes to the same bytes', async () => {
+    const experiment = experimentOf(kind);
+    const whole = await run(experiment);
+    expect(whole.files.has(`adapters/${kind}/adapter_model.safetensors`)).toBe(true);
+    const report = JSON.parse(whole.text('report.json')) as Report;
+    expect(Object.keys(report.evaluation)).toEqual(expect.arrayContaining(['base', kind]));
+    expect(report.evaluation[kind]!['kl']!.value).not.toBe(0);
+    for (const row of metricsOf(whole).filter(({ stage }) => stage === kind)) {
+      const names = Object.keys(row).filter((name) => !['stage', 'step', 'seconds'].includes(name));
+      expect(names.filter((name) => !metricOf(kind, name))).toEqual([]);
+    }
+
+    const store = new MemoryStore();
+    let left: MemoryStore | undefined;
+    const tell = (event: Event): void => {
+      if (left || event.type !== 'metrics' || event.row.step !== 3) return;
+      left = store.copy();
+      throw new Error('power cut');
+    };
+    await expect(run(experiment, { store, tell })).rejects.toThrow('power cut');
+    await run(experiment, { store: left!, resume: true });
+    expect(outcome(left!)).toEqual(outcome(whole));
+  });
+});
+
+it('KTO learns from labelled completions as they are', { timeout: 60_000 }, async () => {
+  const labelled = metricsOf(await run(experimentOf('kto', 'labels.jsonl')));
+  const paired = metricsOf(await run(experimentOf('kto')));
+  expect(labelled[0]!['loss']).toBe(0.5);
+  expect(labelled[0]!['num_tokens']).not.toBe(paired[0]!['num_tokens']);
+});
+
+it('a pair without a prompt is refused by name', async () => {
+  data['none.jsonl'] = jsonl([{ chosen: 'ab', rejected: 'cd' }]);
+  await expect(run(experimentOf('dpo', 'none.jsonl'))).rejects.toMatchObject({ code: 'bad-data' });
+});
