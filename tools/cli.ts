@@ -16,6 +16,7 @@ import {
 import { generateOptions } from './commands/generate.ts';
 import { golden } from './commands/golden.ts';
 import { makeModel, presetNames } from './commands/make-model.ts';
+import { memory } from './commands/memory.ts';
 import { record } from './commands/record.ts';
 import { rows } from './commands/rows.ts';
 import { readExperiment, run } from './commands/run.ts';
@@ -75,6 +76,7 @@ const commands = {
   },
   validate: { positional: 'FILE', flags: {} },
   schema: { positional: null, flags: {} },
+  memory: { positional: 'EXPERIMENT.json', flags: { longest: number(null, count(1)) } },
   'make-model': {
     positional: null,
     flags: { preset: choice(presetNames), out: required('a directory'), seed: number(0, seed) },
@@ -117,6 +119,11 @@ const runners: Record<Name, (given: readonly string[]) => Promise<boolean>> = {
   schema: async (given) => {
     parseArguments('schema', commands.schema, given);
     console.log(JSON.stringify(experimentSchema(), null, 2));
+    return Promise.resolve(true);
+  },
+  memory: async (given) => {
+    const { positional, values } = parseArguments('memory', commands.memory, given);
+    memory(positional, values.longest);
     return Promise.resolve(true);
   },
   'make-model': async (given) => {

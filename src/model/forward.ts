@@ -26,12 +26,14 @@ export function hiddenStates(
       'Shorten the prompts or the completions.',
     );
   }
-  const keyMask = tf.tensor2d(mask, [batch, length], 'int32'); // [B, T]
+  const keyMask = (): tf.Tensor2D => tf.tensor2d(mask, [batch, length], 'int32'); // [B, T]
+  // A block that is computed twice outlives the tensors of the forward pass: it makes its own.
+  const shared = model.gradientCheckpointing ? null : keyMask();
   return model.architecture.forward(model, {
     adapter,
     ids: tf.tensor1d(ids, 'int32'),
     positions: positions(mask, batch, length),
-    attend: (_layer, q, k, v, call) => attention(q, k, v, keyMask, { batch, ...call }),
+    attend: (_layer, q, k, v, call) => attention(q, k, v, shared ?? keyMask(), { batch, ...call }),
     dropout,
   });
 }

@@ -8,11 +8,19 @@ import { isObject } from './json';
 /** Turns a position's angle for each pair of a head's numbers: radians a position, [R/2]. */
 export type Frequencies = Float64Array;
 
-/** cos and sin [N, R/2] of the angles at `positions` [N]. */
+interface Angles {
+  /** [N, R/2] each. */
+  cos: tf.Tensor2D;
+  sin: tf.Tensor2D;
+}
+
+/** Gives cos and sin of the angles at `positions` [N]: the same tensors to every block, or, where blocks are computed
+ *  twice and outlive the forward pass, new ones. */
 export function angles(
   frequencies: Frequencies,
   positions: Int32Array,
-): { cos: tf.Tensor2D; sin: tf.Tensor2D } {
+  gradientCheckpointing = false,
+): () => Angles {
   const shape: [number, number] = [positions.length, frequencies.length];
   const cos = new Float32Array(shape[0] * shape[1]);
   const sin = new Float32Array(cos.length);
@@ -22,7 +30,10 @@ export function angles(
       sin[n * shape[1] + d] = Math.sin(position * frequency);
     }),
   );
-  return { cos: tf.tensor2d(cos, shape), sin: tf.tensor2d(sin, shape) };
+  const tensors = (): Angles => ({ cos: tf.tensor2d(cos, shape), sin: tf.tensor2d(sin, shape) });
+  if (gradientCheckpointing) return tensors;
+  const shared = tensors();
+  return () => shared;
 }
 
 /**

@@ -100,6 +100,8 @@ export interface LanguageModel {
   weights: ReadonlyMap<string, tf.Tensor>;
   /** Weights of linear layers that are kept small, in place of those in `weights`. */
   packed?: ReadonlyMap<string, PackedMatrix>;
+  /** Training keeps the input of each block alone and computes the rest twice. */
+  gradientCheckpointing?: boolean;
   /** Null when the directory has no tokenizer.json: rows then need ids. */
   tokenizer: Tokenizer | null;
   parameters: number;

@@ -79,6 +79,7 @@ export interface Experiment {
   model: string;
   seed: number;
   quantization?: Quantization;
+  gradient_checkpointing?: 'auto' | 'on' | 'off';
   lora: LoraSettings;
   data: DataSettings;
   stages: Stage[];

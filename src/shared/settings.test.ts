@@ -11,7 +11,7 @@ const SCOPES: Scope[] = ['experiment', 'lora', 'data', 'labeller', ...STAGE_KIND
 
 test('the table and the types of experiment.ts are the same in every scope', () => {
   expectTypeOf<FieldsOf<'experiment'>>().toEqualTypeOf<
-    Required<Pick<Experiment, 'name' | 'model' | 'seed' | 'quantization'>>
+    Required<Pick<Experiment, 'name' | 'model' | 'seed' | 'quantization' | 'gradient_checkpointing'>>
   >();
   expectTypeOf<keyof FieldsOf<'experiment'> | 'format' | 'lora' | 'data' | 'stages'>().toEqualTypeOf<
     keyof Experiment

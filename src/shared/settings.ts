@@ -41,6 +41,14 @@ export const SETTINGS = {
     advanced: true,
     in: { experiment: ['none', null] },
   },
+  gradient_checkpointing: {
+    label: 'Compute twice, keep less',
+    doc: 'Keeps each block’s input alone while training and computes the rest again: slower, with far less memory.',
+    type: 'choice',
+    choices: ['auto', 'on', 'off'],
+    advanced: true,
+    in: { experiment: ['auto', 'on'] },
+  },
 
   r: {
     label: 'LoRA rank',

@@ -9,6 +9,7 @@ import { runGolden } from '../experiment/golden';
 import { freshPairs } from '../experiment/pairs';
 import { generateRows, scoreRows } from '../experiment/rows';
 import { packRun } from '../experiment/recording';
+import { plan, WASM_LIMIT } from '../experiment/budget';
 import { runExperiment } from '../experiment/run';
 import { generate } from '../model/generate';
 import { disposeModel, loadModel } from '../model/load';
@@ -183,11 +184,14 @@ export class Host {
     const control = this.control ?? new Control();
     const { tell } = this;
     try {
-      const model = await this.load(experiment.model, experiment.quantization);
+      const loaded = await this.load(experiment.model, experiment.quantization);
       const store = storeOf(runId);
       const device = this.opened();
       await chooseKernels(device);
       const readData = dataOf(runId);
+      const limit = device.backend === 'wasm' ? WASM_LIMIT : Infinity;
+      const { gradientCheckpointing } = await plan(loaded, experiment, readData, limit);
+      const model = { ...loaded, gradientCheckpointing };
       const run = runExperiment({ experiment, model, device, store, readData, resume, from, control, tell });
       await run.catch(() => undefined); // It has told what went wrong.
     } catch (error) {

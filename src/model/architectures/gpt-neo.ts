@@ -9,13 +9,12 @@ import type { PlaygroundError } from '../../shared/errors';
 import { adaptedLinear } from '../lora';
 import type { Architecture, ForwardInput, LanguageModel, LinearLayer, ModelConfig } from '../types';
 import { configReader } from './config';
+import { runBlocks } from './layers';
 
 /** ids int32 [N] → [N, C]. */
-function forward(
-  model: LanguageModel,
-  { adapter, ids, positions, attend, dropout }: ForwardInput,
-): tf.Tensor2D {
-  const { layers, heads, windows, epsilon } = model.config;
+function forward(model: LanguageModel, input: ForwardInput): tf.Tensor2D {
+  const { adapter, ids, positions, attend, dropout } = input;
+  const { heads, windows, epsilon } = model.config;
   const weight = (name: string) => model.weights.get(`transformer.${name}`) as tf.Tensor;
   const project = (name: string, x: tf.Tensor2D) =>
     adaptedLinear(model, adapter, `transformer.${name}`, x, dropout);
@@ -36,8 +35,7 @@ function forward(
   const words = gatherRows(weight('wte.weight') as tf.Tensor2D, ids); // [N, C]
   const places = gatherRows(weight('wpe.weight') as tf.Tensor2D, tf.tensor1d(positions, 'int32')); // [N, C]
   let x = tf.add<tf.Tensor2D>(words, places); // [N, C]
-  // Each block in a tidy of its own: what no gradient needs is freed there rather than at the end of the pass.
-  for (let i = 0; i < layers; i++) x = tf.tidy(() => block(i, x)); // [N, C]
+  x = runBlocks(model, input, block, x); // [N, C]
   return norm('ln_f', x); // [N, C]
 }
 

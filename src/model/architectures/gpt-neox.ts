@@ -7,7 +7,7 @@ import { tf } from '../../engine/tf';
 import { angles, type Frequencies, ropeFrequencies } from '../rope';
 import type { Architecture, ForwardInput, LanguageModel, LinearLayer, ModelConfig } from '../types';
 import { configReader } from './config';
-import { layersOf } from './layers';
+import { layersOf, runBlocks } from './layers';
 
 interface GptNeoXConfig extends ModelConfig {
   frequencies: Frequencies;
@@ -18,14 +18,15 @@ interface GptNeoXConfig extends ModelConfig {
 
 /** ids int32 [N] → [N, C]. */
 function forward(model: LanguageModel, input: ForwardInput): tf.Tensor2D {
-  const { width, layers, heads, headDim, frequencies, parallel, activation } = model.config as GptNeoXConfig;
+  const { width, heads, headDim, frequencies, parallel, activation } = model.config as GptNeoXConfig;
   const { embed, linear, layerNorm } = layersOf(model, input);
-  const { cos, sin } = angles(frequencies, input.positions); // [N, R/2]
+  const turns = angles(frequencies, input.positions, model.gradientCheckpointing);
   const call = { heads, window: 0, scale: 1 / Math.sqrt(headDim) };
   const activate = activation === 'gelu' ? geluExact : gelu;
 
   const block = (i: number, x: tf.Tensor2D): tf.Tensor2D => {
     const layer = `gpt_neox.layers.${i}`;
+    const { cos, sin } = turns(); // [N, R/2]
     const fused = linear(`${layer}.attention.query_key_value`, layerNorm(`${layer}.input_layernorm`, x)); // [N, 3C]
     const parts = tf.split(tf.reshape(fused, [-1, heads, 3 * headDim]), 3, 2); // [N, H, D] each
     const [q, k, v] = parts.map((part) => tf.reshape(part, [-1, width])) as [
@@ -41,7 +42,7 @@ function forward(model: LanguageModel, input: ForwardInput): tf.Tensor2D {
   };
 
   let x = embed('gpt_neox.embed_in'); // [N, C]
-  for (let i = 0; i < layers; i++) x = tf.tidy(() => block(i, x)); // [N, C]
+  x = runBlocks(model, input, block, x); // [N, C]
   return layerNorm('gpt_neox.final_layer_norm', x); // [N, C]
 }
 

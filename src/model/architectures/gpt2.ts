@@ -5,7 +5,7 @@ import { gelu, geluExact } from '../../engine/ops/gelu';
 import { tf } from '../../engine/tf';
 import type { Architecture, ForwardInput, LanguageModel, LinearLayer, ModelConfig } from '../types';
 import { configReader } from './config';
-import { layersOf } from './layers';
+import { layersOf, runBlocks } from './layers';
 
 interface Gpt2Config extends ModelConfig {
   activation: 'gelu_new' | 'gelu';
@@ -15,7 +15,7 @@ interface Gpt2Config extends ModelConfig {
 
 /** ids int32 [N] → [N, C]. */
 function forward(model: LanguageModel, input: ForwardInput): tf.Tensor2D {
-  const { layers, heads, scale, activation } = model.config as Gpt2Config;
+  const { heads, scale, activation } = model.config as Gpt2Config;
   const { embed, linear, layerNorm } = layersOf(model, input);
   const activate = activation === 'gelu' ? geluExact : gelu;
 
@@ -31,7 +31,7 @@ function forward(model: LanguageModel, input: ForwardInput): tf.Tensor2D {
 
   const places = embed('transformer.wpe', tf.tensor1d(input.positions, 'int32')); // [N, C]
   let x = tf.add<tf.Tensor2D>(embed('transformer.wte'), places); // [N, C]
-  for (let i = 0; i < layers; i++) x = tf.tidy(() => block(i, x)); // [N, C]
+  x = runBlocks(model, input, block, x); // [N, C]
   return layerNorm('transformer.ln_f', x); // [N, C]
 }
 

@@ -1,11 +1,39 @@
 // The layers that every architecture is made of, bound to a model's weights and to the adapter of one pass.
 
+import { checkpoint } from '../../engine/checkpoint';
 import { gatherRows } from '../../engine/ops/gather-rows';
 import { layerNorm } from '../../engine/ops/layer-norm';
 import { rmsNorm } from '../../engine/ops/rms-norm';
 import type { tf } from '../../engine/tf';
 import { adaptedLinear } from '../lora';
 import type { ForwardInput, LanguageModel } from '../types';
+
+/**
+ * The blocks one after the other, x [N, C] → [N, C]. Each in a tidy of its own: what no gradient needs is freed there
+ * rather than at the end of the pass.
+ */
+export function runBlocks(
+  { config, gradientCheckpointing }: LanguageModel,
+  { adapter }: ForwardInput,
+  block: (i: number, x: tf.Tensor2D) => tf.Tensor2D,
+  x: tf.Tensor2D,
+): tf.Tensor2D {
+  const trained = Array.from({ length: config.layers }, (): tf.Tensor[] => []);
+  if (gradientCheckpointing) {
+    for (const [name, variable] of adapter?.variables ?? []) {
+      const layer = /\.(?:h|layers)\.(\d+)\./.exec(name)?.[1];
+      if (layer !== undefined) trained[Number(layer)]?.push(variable);
+    }
+  }
+  const first = trained.findIndex(({ length }) => length > 0);
+  for (let i = 0; i < config.layers; i++) {
+    const given = x;
+    // Before the first adapted block nothing leads to what is trained.
+    const inputs = first < 0 || i < first ? [] : i === first ? trained[i]! : [given, ...trained[i]!];
+    x = checkpoint((y) => block(i, y), given, inputs);
+  }
+  return x;
+}
 
 /** x [N, C] unless said; names are those of the parameters without `.weight` and `.bias`. */
 export function layersOf(model: LanguageModel, { adapter, ids, dropout }: ForwardInput) {

@@ -8,7 +8,7 @@ import { tf } from '../../engine/tf';
 import { angles, type Frequencies, ropeFrequencies } from '../rope';
 import type { Architecture, ForwardInput, LanguageModel, LinearLayer, ModelConfig } from '../types';
 import { configReader } from './config';
-import { layersOf } from './layers';
+import { layersOf, runBlocks } from './layers';
 
 interface LlamaConfig extends ModelConfig {
   frequencies: Frequencies;
@@ -18,13 +18,14 @@ interface LlamaConfig extends ModelConfig {
 
 /** ids int32 [N] → [N, C]. Q = heads · headDim, K = kvHeads · headDim. */
 function forward(model: LanguageModel, input: ForwardInput): tf.Tensor2D {
-  const { layers, heads, headDim, kvHeads, windows, frequencies } = model.config as LlamaConfig;
+  const { heads, headDim, kvHeads, windows, frequencies } = model.config as LlamaConfig;
   const { embed, linear, rmsNorm } = layersOf(model, input);
-  const { cos, sin } = angles(frequencies, input.positions); // [N, D/2]
+  const turns = angles(frequencies, input.positions, model.gradientCheckpointing);
   const scale = 1 / Math.sqrt(headDim);
 
   const block = (i: number, x: tf.Tensor2D): tf.Tensor2D => {
     const layer = `model.layers.${i}`;
+    const { cos, sin } = turns(); // [N, D/2]
     const h = rmsNorm(`${layer}.input_layernorm`, x); // [N, C]
     const q = rotary(linear(`${layer}.self_attn.q_proj`, h), cos, sin, heads); // [N, Q]
     const k = rotary(linear(`${layer}.self_attn.k_proj`, h), cos, sin, kvHeads); // [N, K]
@@ -39,7 +40,7 @@ function forward(model: LanguageModel, input: ForwardInput): tf.Tensor2D {
   };
 
   let x = embed('model.embed_tokens'); // [N, C]
-  for (let i = 0; i < layers; i++) x = tf.tidy(() => block(i, x)); // [N, C]
+  x = runBlocks(model, input, block, x); // [N, C]
   return rmsNorm('model.norm', x); // [N, C]
 }
 
