@@ -46,6 +46,11 @@ export function writeOwn(kind: OwnKind, name: string, files: ReadonlyMap<string,
   });
 }
 
+/** Keeps rows of data, as JSONL. */
+export function writeRows(name: string, jsonl: string): Promise<void> {
+  return writeOwn('data', name, new Map([[ROWS, new Blob([jsonl])]]));
+}
+
 /** All there is of a kind, by name. */
 export function listOwn(kind: OwnKind): Promise<Own[]> {
   return guarded('listing what is kept', async (db) => {

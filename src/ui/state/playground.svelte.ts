@@ -14,7 +14,7 @@ import { targetsFor } from '../lib/presets';
 import { stationsOf, type Station } from '../lib/stations';
 import { Recordings } from '../recorded/recordings.svelte';
 import { holdRun, isHeld, whenFree } from './locks';
-import { Models } from '../model/models.svelte';
+import { Models } from '../models/models.svelte';
 import { Overlays } from './overlays.svelte';
 import type { Origin } from './address';
 import { Playback } from './playback.svelte';

@@ -5,14 +5,10 @@ import { PlaygroundError, toPlainError } from '../../shared/errors';
 import type { Command } from '../../shared/protocol';
 import { type KeptModel, listKeptModels, removeKeptModel } from '../../storage/hub-files';
 import { listOwn, type Own, type OwnKind, removeOwn, writeOwn } from '../../storage/own-store';
-import { freeName } from '../lib/bring';
+import { freeName, modelFiles } from '../lib/bring';
 import type { Session } from '../state/session.svelte';
 
 const HUB = 'hf:';
-
-/** The files of a model or adapter that are read; a folder may hold others. */
-const WANTED =
-  /^(config|tokenizer|tokenizer_config|adapter_config|model\.safetensors\.index)\.json$|\.safetensors$/;
 
 export class Models {
   hub = $state.raw<KeptModel[]>([]);
@@ -21,7 +17,7 @@ export class Models {
   /** What the worker was last asked to load. */
   asked = $state<string | null>(null);
   /** Sources whose download the person has agreed to. */
-  private readonly agreed = new Set<string>();
+  private agreed: readonly string[] = [];
 
   constructor(
     private readonly session: Session,
@@ -30,13 +26,13 @@ export class Models {
 
   /** Whether a model would have to be fetched from elsewhere, and nobody has agreed to that. */
   needsFetch(source: string): boolean {
-    if (!source.startsWith(HUB) || this.agreed.has(source)) return false;
+    if (!source.startsWith(HUB) || this.agreed.includes(source)) return false;
     return !this.hub.some((kept) => kept.source === source && kept.whole);
   }
 
   /** Loads a model, fetching it if need be: the person has asked for it. */
   load(source: string): void {
-    this.agreed.add(source);
+    this.agreed = [...this.agreed, source];
     this.session.error = null;
     this.request(source);
   }
@@ -73,7 +69,7 @@ export class Models {
   }
 
   async removeHub(source: string): Promise<void> {
-    this.agreed.delete(source);
+    this.agreed = this.agreed.filter((agreed) => agreed !== source);
     await this.guarded(() => removeKeptModel(source));
   }
 
@@ -83,25 +79,18 @@ export class Models {
 
   /** Keeps the files of a folder, which is a model or an adapter; what it is and its name, null if it is neither. */
   async bring(files: readonly File[]): Promise<{ kind: 'model' | 'adapter'; name: string } | null> {
-    const wanted = new Map(files.filter(({ name }) => WANTED.test(name)).map((file) => [file.name, file]));
-    const kind = wanted.has('adapter_config.json') ? 'adapter' : 'model';
-    const weights = kind === 'adapter' ? 'adapter_model.safetensors' : /^model.*\.safetensors$/;
-    const complete =
-      (kind === 'adapter' || wanted.has('config.json')) &&
-      [...wanted.keys()].some((name) =>
-        typeof weights === 'string' ? name === weights : weights.test(name),
-      );
-    if (!complete) {
-      const found = [...wanted.keys()].join(', ') || 'none of them';
+    const found = modelFiles(files);
+    if (!found.kind) {
       this.session.error = toPlainError(
         new PlaygroundError(
           'bad-model',
-          `These files are no model and no adapter: of what is read there is ${found}.`,
+          `These files are no model and no adapter: of what is read there is ${[...found.files.keys()].join(', ') || 'nothing'}.`,
           'A model needs config.json and model.safetensors (or its shards with their index), an adapter adapter_config.json and adapter_model.safetensors.',
         ),
       );
       return null;
     }
+    const { kind, files: wanted } = found;
     const taken = (kind === 'adapter' ? this.adapters : this.own).map(({ name }) => name);
     const folder = files[0]?.webkitRelativePath.split('/').at(-2) ?? '';
     const name = freeName(folder || `my ${kind}`, taken);

@@ -13,7 +13,7 @@ import {
 } from '../../shared/look';
 import type { Setting } from '../../shared/setting';
 import { settingsOf } from '../../shared/settings';
-import { listOwn, removeOwn, ROWS, writeOwn } from '../../storage/own-store';
+import { listOwn, removeOwn, writeRows } from '../../storage/own-store';
 import { asLines, freeName, sourceOf } from '../lib/bring';
 import type { Playground } from '../state/playground.svelte';
 
@@ -145,7 +145,7 @@ export class Desk {
   }
 
   private async write(name: string, jsonl: string): Promise<void> {
-    await this.guarded(() => writeOwn('data', name, new Map([[ROWS, new Blob([jsonl])]])));
+    await this.guarded(() => writeRows(name, jsonl));
   }
 
   private get lookups() {
