@@ -15,7 +15,7 @@ export default mergeConfig(
           test: {
             name: 'unit',
             environment: 'node',
-            include: ['src/**/*.test.ts', 'tools/**/*.test.ts'],
+            include: ['{src,tools,bench}/**/*.test.ts'],
           },
         },
         {

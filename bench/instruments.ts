@@ -19,22 +19,28 @@ export function install(): void {
 }
 
 /** Calls `before` ahead of every call of a method. */
-function tap<O extends object, K extends keyof O>(prototype: O, name: K, before: (self: O) => void): void {
-  const original = prototype[name] as (...args: unknown[]) => unknown;
-  prototype[name] = function (this: O, ...args: unknown[]) {
+function tap<O extends object>(prototype: O, name: keyof O, before: (self: O) => void): void {
+  const original = prototype[name] as (this: O, ...args: unknown[]) => unknown;
+  const tapped = function (this: O, ...args: unknown[]) {
     before(this);
     return original.apply(this, args);
-  } as O[K];
+  };
+  Object.defineProperty(prototype, name, { value: tapped });
 }
 
 function countGpu(): void {
-  const count = () => void gpu.dispatches++;
+  const count = () => {
+    gpu.dispatches++;
+  };
   tap(GPUComputePassEncoder.prototype, 'dispatchWorkgroups', count);
   tap(GPUComputePassEncoder.prototype, 'dispatchWorkgroupsIndirect', count);
   const live = new WeakSet<GPUBuffer>();
-  const { createBuffer } = GPUDevice.prototype;
+  const create = Object.getOwnPropertyDescriptor(GPUDevice.prototype, 'createBuffer')?.value as (
+    this: GPUDevice,
+    descriptor: GPUBufferDescriptor,
+  ) => GPUBuffer;
   GPUDevice.prototype.createBuffer = function (this: GPUDevice, descriptor) {
-    const buffer = createBuffer.call(this, descriptor);
+    const buffer = create.call(this, descriptor);
     live.add(buffer);
     gpu.bytes += descriptor.size;
     return buffer;

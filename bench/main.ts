@@ -6,9 +6,10 @@ import { availableParallelism, cpus, loadavg } from 'node:os';
 import { PlaygroundError } from '../src/shared/errors.ts';
 import { choice, optional, parseArguments, toggle, type Flag } from '../tools/arguments.ts';
 import { reportError } from '../tools/cli.ts';
+import type { Measurement } from './measurement.ts';
 import { peerNames, plan, type Entry, type Name, type Peer, type Scale } from './plan.ts';
 import { race } from './race.ts';
-import { json, markdown, type Measurement } from './report.ts';
+import { json, markdown } from './report.ts';
 import { openBrowser, openNode, type Seat } from './seats.ts';
 
 const peers: Flag<readonly Peer[]> = {
@@ -80,8 +81,8 @@ async function measure(given: readonly string[]): Promise<void> {
   const names: Name[] = ['ours', ...against];
   const hall = host === 'node' ? openNode() : await openBrowser(backend);
   const all: Measurement[] = [];
+  const seats = new Map<Name, Seat>();
   try {
-    const seats = new Map<Name, Seat>();
     let adapter = '';
     for (const name of names) {
       const seat = await hall.seat();
@@ -90,13 +91,14 @@ async function measure(given: readonly string[]): Promise<void> {
       adapter ||= opened;
       seats.set(name, seat);
     }
-    const scale = scaleOf(backend, adapter);
+    const scale = quick ? 'quick' : scaleOf(backend, adapter);
     const wanted = ({ kind, group }: Entry) =>
-      only === null || only.split(',').some((w) => w === kind || w === group);
-    for (const entry of plan({ scale: quick ? 'quick' : scale, backend, names, long }).filter(wanted)) {
+      only === null || group === 'ceiling' || only.split(',').some((w) => w === kind || w === group);
+    for (const entry of plan({ scale, backend, names, long }).filter(wanted)) {
       const begun = performance.now();
+      console.error(entry.label);
       all.push({ entry, results: await race(entry, seats) });
-      console.error(`${entry.label}: ${((performance.now() - begun) / 1000).toFixed(0)} s`);
+      console.error(`  ${((performance.now() - begun) / 1000).toFixed(0)} s in all`);
     }
     const about = {
       date: new Date().toISOString().slice(0, 10),
@@ -112,6 +114,7 @@ async function measure(given: readonly string[]): Promise<void> {
       json: `${json(about, all)}\n`,
     });
   } finally {
+    for (const seat of seats.values()) await seat.close();
     await hall.close();
   }
 }

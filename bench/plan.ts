@@ -103,9 +103,9 @@ const sizes: Record<Scale, Sizes> = {
   // prettier-ignore
   quick: { models: [tiny], sft: [1, 16, 16], ppo: [2, 8, 8], rollout: [4, 8, 8], decode: [1, 8, 8], matmul: 128, copy: 4 },
   // prettier-ignore
-  wasm: { models: [storiesNeo], sft: [8, 64, 64], ppo: [32, 64, 40], rollout: [16, 64, 40], decode: [1, 64, 40], matmul: 1024, copy: 64 },
+  wasm: { models: [storiesNeo], sft: [8, 64, 64], ppo: [4, 64, 40], rollout: [16, 64, 40], decode: [1, 64, 40], matmul: 1024, copy: 64 },
   // prettier-ignore
-  software: { models: [storiesNeo], sft: [1, 64, 64], ppo: [2, 32, 16], rollout: [16, 16, 16], decode: [1, 16, 32], matmul: 512, copy: 64 },
+  software: { models: [storiesNeo], sft: [1, 64, 64], ppo: [2, 16, 16], rollout: [16, 16, 16], decode: [1, 16, 32], matmul: 512, copy: 64 },
   // prettier-ignore
   hardware: { models: [storiesNeo, neo125], sft: [8, 64, 64], ppo: [32, 64, 40], rollout: [16, 64, 40], decode: [1, 64, 64], matmul: 4096, copy: 256 },
 };
@@ -130,19 +130,22 @@ interface Asked {
 export function plan({ scale, backend, names, long }: Asked): Entry[] {
   const { models, matmul, copy, ...shapes } = sizes[scale];
   const entries: Entry[] = [];
-  const add = (entry: Omit<Entry, 'who' | 'label'> & { label?: string; only?: readonly Name[] }) => {
-    const who = (entry.only ?? names).filter(
-      (name) => names.includes(name) && able[name](entry.kind, backend),
-    );
-    entries.push({ ...entry, label: entry.label ?? labelOf(entry), who });
+  const add = ({ only = names, ...entry }: Omit<Entry, 'who' | 'label'> & { only?: readonly Name[] }) => {
+    const who = only.filter((name) => names.includes(name) && able[name](entry.kind, backend));
+    entries.push({ ...entry, label: labelOf(entry), who });
   };
   const rows = ([batch, prompt, completion]: Rows) => ({ batch, prompt, completion, size: 0 });
-  const seconds = scale === 'quick' ? 1 : 12;
+  const seconds = { quick: 1, wasm: 8, software: 6, hardware: 8 }[scale];
 
   const device = { ...rows([0, 0, 0]), model: models[0]!, seconds: seconds / 4, group: 'ceiling' as const };
   add({ ...device, kind: 'matmul', size: matmul });
   add({ ...device, kind: 'copy', size: copy });
 
+  // The full batch is ours alone: stock ops take minutes for it.
+  const full = rows([32, 64, 40]);
+  if (scale === 'wasm') {
+    add({ kind: 'ppo', model: storiesNeo, ...full, seconds, group: 'workloads', only: ['ours'] });
+  }
   for (const model of models) {
     for (const kind of ['sft', 'ppo', 'rollout', 'decode'] as const) {
       add({ kind, model, ...rows(shapes[kind]), seconds, group: 'workloads' });
@@ -211,15 +214,3 @@ function labelOf({ kind, model, batch, prompt, completion, size }: Work): string
       return `${repeats} copies of ${size} MB`;
   }
 }
-
-/** Ratios of a peer's time to ours that were set as goals, by the scale they were set for. */
-export const asked: readonly { scale: Scale; kind: Kind; peer: Peer; atLeast: number }[] = [
-  { scale: 'software', kind: 'sft', peer: 'plain', atLeast: 5 },
-  { scale: 'software', kind: 'sft', peer: 'jax-js', atLeast: 1 },
-  { scale: 'software', kind: 'rollout', peer: 'plain', atLeast: 5 },
-  { scale: 'wasm', kind: 'sft', peer: 'plain', atLeast: 4 },
-  { scale: 'wasm', kind: 'decode', peer: 'transformers', atLeast: 1 },
-  { scale: 'hardware', kind: 'sft', peer: 'plain', atLeast: 3 },
-  { scale: 'hardware', kind: 'sft', peer: 'jax-js', atLeast: 1.5 },
-  { scale: 'hardware', kind: 'decode', peer: 'transformers', atLeast: 1 },
-];

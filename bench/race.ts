@@ -24,6 +24,8 @@ export type Results = Map<Name, Measured | Failure>;
 /** Numbers of float32 sums in other orders differ by less; another loss, mask or optimizer by more. */
 const tolerance = 2e-3;
 const mostRounds = 30;
+/** Milliseconds: who needs longer at first is not asked again. */
+const hopeless = 120_000;
 
 export async function race(entry: Entry, seats: ReadonlyMap<Name, Seat>): Promise<Results> {
   const results: Results = new Map();
@@ -49,31 +51,35 @@ export async function race(entry: Entry, seats: ReadonlyMap<Name, Seat>): Promis
           `computes ${first.numbers.join(', ')} where ours is ${measured('ours')?.first.numbers.join(', ')}`,
         );
       }
+      console.error(`  ${name}: ${(first.milliseconds / 1000).toFixed(1)} s at first`);
       results.set(name, { first, samples: [], difference });
     });
   }
 
   const start = performance.now();
   const budget = 1000 * seconds * who.length;
-  const again = who.filter((name) => (measured(name)?.first.milliseconds ?? Infinity) < budget);
-  for (let round = 0; round < mostRounds; round++) {
-    const begun = performance.now();
-    for (const name of again) {
+  let playing = who.filter((name) => (measured(name)?.first.milliseconds ?? Infinity) < hopeless);
+  for (let round = 0; round < mostRounds && playing.length > 0; round++) {
+    for (const name of playing) {
       await attempt(name, async (seat) => {
-        const result = measured(name);
-        if (!result) return; // failed in an earlier round
-        result.samples.push((await seat.ask({ do: 'run' })) as Sample);
+        measured(name)?.samples.push((await seat.ask({ do: 'run' })) as Sample);
       });
     }
-    const now = performance.now();
-    if (now - start + (now - begun) > budget) break;
+    // Who is slow is not waited for again, so that the others have their rounds.
+    const left = budget - (performance.now() - start);
+    playing = playing.filter((name) => {
+      const last = measured(name)?.samples.at(-1)?.milliseconds ?? Infinity;
+      return last < left / 4;
+    });
   }
 
   for (const name of who) {
     const result = measured(name);
     const second = apart(measured('ours')?.samples[0]?.numbers, result?.samples[0]?.numbers ?? []);
     if (result && second !== null) result.difference = Math.max(result.difference ?? 0, second);
-    await attempt(name, async (seat) => void (await seat.ask({ do: 'dispose' })));
+    await attempt(name, async (seat) => {
+      await seat.ask({ do: 'dispose' });
+    });
   }
   return results;
 }

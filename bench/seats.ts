@@ -19,6 +19,35 @@ export interface Hall {
   close(): Promise<void>;
 }
 
+/** Milliseconds that an answer may take; who takes longer has left. */
+const patience = 240_000;
+
+/** A seat whose occupant is sent away when an answer does not come. */
+function seatOf(ask: (request: Request) => Promise<unknown>, close: () => Promise<void>): Seat {
+  let gone = false;
+  return {
+    async ask(request) {
+      if (gone) throw new Error('has left before');
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<never>((_, reject) => {
+        timer = setTimeout(() => {
+          gone = true;
+          void close();
+          reject(new Error(`gave no answer in ${patience / 1000} s`));
+        }, patience);
+      });
+      const answer = ask(request);
+      answer.catch(() => undefined); // where it comes after all, as an error
+      try {
+        return unwrap(await Promise.race([answer, late]));
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+    close,
+  };
+}
+
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 
 function unwrap(answer: unknown): unknown {
@@ -59,7 +88,7 @@ export async function openBrowser(backend: 'wasm' | 'webgpu'): Promise<Hall> {
             }),
           request,
         );
-      return { ask: async (request) => unwrap(await ask(request)), close: () => page.close() };
+      return seatOf(ask, () => page.close());
     },
     async close() {
       await browser.close();
@@ -78,18 +107,19 @@ export function openNode(): Hall {
       });
       const ask = (request: Request) =>
         new Promise<Answer>((resolve, reject) => {
-          child.once('message', (answer) => resolve(answer as Answer));
-          child.once('exit', () => reject(new Error('its process ended')));
+          const ended = () => reject(new Error('its process ended'));
+          child.once('exit', ended);
+          child.once('message', (answer) => {
+            child.off('exit', ended);
+            resolve(answer as Answer);
+          });
           child.send(request);
         });
-      return Promise.resolve({
-        ask: async (request) => unwrap(await ask(request)),
-        close: () => {
-          child.removeAllListeners('exit');
-          child.kill();
-          return Promise.resolve();
-        },
-      });
+      const close = () => {
+        child.kill();
+        return Promise.resolve();
+      };
+      return Promise.resolve(seatOf(ask, close));
     },
     close: () => Promise.resolve(),
   };

@@ -1,4 +1,4 @@
-// How the benchmarks of the kernels time things and print them.
+// How the benchmarks of the kernels time things.
 
 import { normals } from '../src/engine/random';
 import { tf } from '../src/engine/tf';
@@ -25,9 +25,4 @@ export function least(f: () => tf.TensorContainer, milliseconds = 200): number {
     best = Math.min(best, group(times));
   }
   return best;
-}
-
-export function table(head: string[], rows: (string | number)[][]): string {
-  const line = (cells: (string | number)[]) => `| ${cells.join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }

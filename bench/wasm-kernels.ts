@@ -9,7 +9,8 @@ import { layerNorm, layerNormReference } from '../src/engine/ops/layer-norm';
 import { matmul, matmulReference } from '../src/engine/ops/matmul';
 import { tokenLogprobs, tokenLogprobsReference } from '../src/engine/ops/token-logprobs';
 import { tf } from '../src/engine/tf';
-import { least, random, table } from './timing';
+import { table } from './table';
+import { least, random } from './timing';
 
 const transpositions = [
   [false, false],

@@ -10,7 +10,8 @@ import { matmul, matmulReference } from '../src/engine/ops/matmul';
 import { tokenLogprobs, tokenLogprobsReference } from '../src/engine/ops/token-logprobs';
 import { webgpuBackend } from '../src/engine/private';
 import { tf } from '../src/engine/tf';
-import { random, table } from './timing';
+import { table } from './table';
+import { random } from './timing';
 
 /** Milliseconds of processor time, all threads, until the GPU has run what f records. */
 async function milliseconds(f: () => tf.TensorContainer): Promise<number> {

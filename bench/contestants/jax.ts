@@ -1,9 +1,10 @@
 // GPT-Neo with LoRA in the API of @jax-js/jax: the step of sft.ts (loss on the completion, clipping by the global norm,
 // AdamW) as one jitted function. In jax-js a function owns its arguments: `.ref` keeps one for another use.
 
-import { Adapter } from '../../src/model/lora';
 import { normals } from '../../src/engine/random';
+import { tf } from '../../src/engine/tf';
 import { gptNeo } from '../../src/model/architectures/gpt-neo';
+import { Adapter } from '../../src/model/lora';
 import type { LanguageModel, ModelConfig } from '../../src/model/types';
 import type { Contestant, Job } from '../contestant';
 import { lora, modelData, tokenRows, training } from '../data';
@@ -92,11 +93,9 @@ async function frozen(model: Model) {
   if (known?.name === model.name) return known;
   if (known) jax.tree.dispose(known.weights);
   const { config, weights } = await modelData(model);
-  const arrays = Array.from(weights, ([key, { values, shape }]) => [
-    key,
-    jax.numpy.array(values, { shape }),
-  ]) as [string, JaxArray][];
-  known = { name: model.name, config, weights: Object.fromEntries(arrays) };
+  const tree: Tree = {};
+  for (const [key, { values, shape }] of weights) tree[key] = jax.numpy.array(values, { shape });
+  known = { name: model.name, config, weights: tree };
   return known;
 }
 
@@ -110,6 +109,7 @@ async function initialLora(config: ModelConfig, { model: { name, targets } }: Wo
     tokenizer: null,
     parameters: 0,
   };
+  await tf.setBackend('cpu'); // of tfjs nothing else is used here
   const adapter = Adapter.create(bare, { ...lora, target_modules: targets }, 1);
   const tree: Tree = {};
   for (const [key, variable] of adapter.variables) {

@@ -27,7 +27,7 @@ interface Trainer {
 }
 
 interface Modules {
-  backend: { selectBackend(name: 'webgpu'): Promise<void> };
+  backend: { selectBackend: (name: 'webgpu') => Promise<void> };
   NanoGPTV1: { default: new (config: object) => Model };
   SFTTrainer: { default: new (model: Model, tokeniser: object, options: object) => Trainer };
 }
