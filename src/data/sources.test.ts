@@ -8,6 +8,7 @@ test('a builtin part is a file of the site, an adapter a directory, anything els
     at: 'site',
     path: 'experiments/kind-endings/eval.jsonl',
   });
+  expect(resolveSource('own:my rows')).toEqual({ at: 'own', path: 'my rows' });
   expect(resolveSource('../data/pairs.jsonl')).toEqual({ at: 'file', path: '../data/pairs.jsonl' });
 });
 
@@ -27,6 +28,10 @@ test('a file that is not there is named', async () => {
   await expect(readRows('pairs.jsonl', 'preference', nothing)).rejects.toMatchObject({
     code: 'not-found',
     message: 'There is no file "pairs.jsonl".',
+  });
+  await expect(readRows('own:mine', 'preference', nothing)).rejects.toMatchObject({
+    code: 'bad-data',
+    message: 'Rows called "mine" are not kept in this browser.',
   });
   await expect(readRows('builtin:unknown/sft', 'preference', nothing)).rejects.toMatchObject({
     message: 'The playground ships no data set "builtin:unknown/sft".',

@@ -23,20 +23,21 @@ export function resolveSource(name: string): DataSource {
   return { at: 'site', path: `experiments/${builtin['set']}/${builtin['part']}${ending}` };
 }
 
-const WHERE: Record<DataSource['at'], (name: string) => string> = {
-  site: (name) => `The playground ships no data set "${name}".`,
-  file: (name) => `There is no file "${name}".`,
-  own: (name) => `Rows called "${name}" are not kept here.`,
-};
-
-/** The file of an entry of `data`. Throws `not-found`. */
+/** The file of an entry of `data`. Throws `not-found`, or `bad-data` for rows that somebody else brought along. */
 export async function readSource(name: string, read: ReadBytes): Promise<string> {
   const source = resolveSource(name);
   const bytes = await read(source);
   if (bytes) return new TextDecoder().decode(bytes);
+  if (source.at === 'own') {
+    throw new PlaygroundError(
+      'bad-data',
+      `Rows called "${source.path}" are not kept in this browser.`,
+      'Bring them along again, or take other rows.',
+    );
+  }
   throw new PlaygroundError(
     'not-found',
-    WHERE[source.at](name),
+    source.at === 'site' ? `The playground ships no data set "${name}".` : `There is no file "${name}".`,
     'Correct the name under "data"; paths are relative to the experiment file.',
   );
 }
