@@ -4,6 +4,7 @@
 
 import { reportMarkdown } from '../evaluate/report';
 import type { ReadBytes } from '../data/sources';
+import { trimPool } from '../engine/memory';
 import type { LanguageModel } from '../model/types';
 import { toPlainError } from '../shared/errors';
 import { type Experiment, stageNames } from '../shared/experiment';
@@ -175,6 +176,7 @@ class Run {
       if (opened) {
         disposeState(opened.state);
         opened.dispose();
+        trimPool(); // The next stage has lengths of its own.
       }
     }
     this.progress.stage = index + 1;
