@@ -40,7 +40,7 @@ export function judgementOf(
   order: Order,
   verdict: Verdict,
   judge: string,
-  time: Date,
+  time = new Date(),
 ): Judgement {
   const better = verdict === '2' ? 1 : 0;
   const chosen = pair.answers[order[better]];

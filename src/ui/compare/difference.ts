@@ -96,7 +96,7 @@ export function differenceSentence(report: Report, before: string, after: string
   const sure = isClear(difference)
     ? `(${points(low)} to ${points(high)})`
     : `(${points(low)} to ${points(high)}: perhaps luck)`;
-  const { win_rate } = pair!;
+  const { win_rate } = pair;
   const wins = `Side by side, its ending is the better one in ${formatPercent(win_rate.value)}`;
   return `${begin}, ${size} ${sure}. ${wins} (${points(win_rate.low)} to ${points(win_rate.high)}).`;
 }

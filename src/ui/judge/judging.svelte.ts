@@ -45,7 +45,7 @@ export class Judging {
   private waiting = $state.raw<AnswerPair[]>([]);
   private pairsText = '';
   /** Number of the next fresh pair, by adapter. */
-  private readonly next = new Map<string, number>();
+  private readonly next: Partial<Record<string, number>> = {};
   private saving: Promise<void> = Promise.resolve();
 
   constructor(
@@ -87,7 +87,7 @@ export class Judging {
   judge(verdict: Verdict): void {
     const { shown } = this;
     if (!shown) return;
-    const judgement = judgementOf(shown.pair, shown.order, verdict, 'human', new Date());
+    const judgement = judgementOf(shown.pair, shown.order, verdict, 'human');
     this.judgements = [...this.judgements, judgement];
     this.waiting = this.waiting.slice(1);
     this.save(() => this.store.append(FILE, `${JSON.stringify(judgement)}\n`));
@@ -95,11 +95,11 @@ export class Judging {
   }
 
   undo(): void {
-    const last = this.judgements.at(-1);
+    const length = this.judgements.length - 1;
+    const last = this.judgements[length];
     if (!last) return;
-    this.judgements = this.judgements.slice(0, -1);
+    this.judgements = this.judgements.slice(0, length);
     this.waiting = [pairOf(last), ...this.waiting];
-    const { length } = this.judgements;
     this.save(() => truncateLines(this.store, FILE, length));
   }
 
@@ -125,12 +125,12 @@ export class Judging {
 
   private async refill(): Promise<void> {
     const { source } = this;
-    const known = new Set([...this.judgements.map(({ pair }) => pair), ...this.waiting.map(({ id }) => id)]);
+    const known = [...this.judgements.map(({ pair }) => pair), ...this.waiting.map(({ id }) => id)];
     if (source.kind === 'run') {
       if (this.waiting.length > 0) return;
       await this.guard(() => this.readPairs());
       const pairs = pairsToJudge(this.pairsText, this.stage() ?? '', this.experiment.seed);
-      this.waiting = pairs.filter(({ id }) => !known.has(id));
+      this.waiting = pairs.filter(({ id }) => !known.includes(id));
       return;
     }
     if (!this.begun || this.drawing || this.waiting.length > FEW) return;
@@ -138,12 +138,10 @@ export class Judging {
     await this.guard(async () => {
       const { adapter } = source;
       const writer = adapter ?? 'base';
-      const numbers = [...known]
-        .filter((id) => id.startsWith(`${writer}:`))
-        .map((id) => Number(id.split(':')[1]));
-      const from = this.next.get(writer) ?? Math.max(-1, ...numbers) + 1;
+      const numbers = known.filter((id) => id.startsWith(`${writer}:`)).map((id) => Number(id.split(':')[1]));
+      const from = this.next[writer] ?? Math.max(-1, ...numbers) + 1;
       const drawn = await this.sample(adapter, from, DRAWN);
-      this.next.set(writer, from + DRAWN);
+      this.next[writer] = from + DRAWN;
       if (this.source === source) this.waiting = [...this.waiting, ...drawn];
     });
     this.drawing = false;

@@ -4,7 +4,6 @@
 import type { Experiment } from '../../shared/experiment';
 import type { Report } from '../../shared/protocol';
 import { deleteRun, idbRunStore, listRuns, runSizes } from '../../storage/idb-store';
-import { titleOf } from '../lib/format';
 import { type About, readAbout, writeAbout } from '../state/about';
 import { isHeld } from '../state/locks';
 import { experimentOf, reportOf } from '../state/saved';
@@ -19,22 +18,12 @@ export interface RunEntry {
   bytes: number;
 }
 
-export function nameOf({ experiment, about }: Pick<RunEntry, 'experiment' | 'about'>): string {
-  return about.title ?? titleOf(experiment.name);
-}
-
-/** When a run began, from its id; null of an id that does not say. */
-export function beganAt(runId: string): Date | null {
-  const [, day, time] = /^(\d{4}-\d\d-\d\d)T(\d\d-\d\d-\d\d)/.exec(runId) ?? [];
-  return day && time ? new Date(`${day}T${time.replaceAll('-', ':')}Z`) : null;
-}
-
 export class RunList {
   /** Newest first. */
   runs = $state.raw<RunEntry[]>([]);
   /** Bytes this site uses of what the browser lets it have; null where it does not say. */
   room = $state.raw<{ used: number; quota: number } | null>(null);
-  deleted = $state.raw<{ entry: RunEntry; files: Map<string, Uint8Array> } | null>(null);
+  deleted = $state.raw<{ entry: RunEntry; files: [path: string, bytes: Uint8Array][] } | null>(null);
 
   async load(): Promise<void> {
     const sizes = await runSizes();
@@ -63,8 +52,8 @@ export class RunList {
   /** Forgets a run; only the last one can be brought back. */
   async remove(entry: RunEntry): Promise<void> {
     const store = idbRunStore(entry.runId);
-    const files = new Map<string, Uint8Array>();
-    for (const path of await store.list('')) files.set(path, (await store.read(path)) ?? new Uint8Array());
+    const files: [string, Uint8Array][] = [];
+    for (const path of await store.list('')) files.push([path, (await store.read(path)) ?? new Uint8Array()]);
     await deleteRun(entry.runId);
     this.deleted = { entry, files };
     await this.load();
