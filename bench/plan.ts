@@ -7,6 +7,16 @@ export const peerNames = ['plain', 'jax-js', 'nanogpt', 'transformers'] as const
 export type Peer = (typeof peerNames)[number];
 export type Name = 'ours' | Peer;
 
+/** What a reader of the results must know of each. */
+export const notes: Record<Peer, string> = {
+  plain: 'our own code with none of our kernels registered, so that every op is composed of stock tfjs ops.',
+  'jax-js': '@jax-js/jax: the same model, rows and step written in its API, as one jitted function.',
+  nanogpt:
+    '@genai-fi/nanogpt: the LoRA step of its own trainer on its nearest model, from the published bundle, which holds its patched tfjs. RMSNorm without bias for LayerNorm, one matrix for q, k and v (adapted whole), LoRA merged into the weights in every pass, logits of every position, untrained weights; its loss is its own and not compared.',
+  transformers:
+    'onnxruntime-web, on which transformers.js runs, driven directly with the cache left on the device; the same weights exported to ONNX, without an adapter; loading begins from weights in memory.',
+};
+
 /** A GPT-Neo: the bundled one, or a shape with seeded weights. Fields as in its config.json. */
 export interface Model {
   name: string;

@@ -4,7 +4,7 @@
 import { demand, tokensOf } from './flops.ts';
 import { heldAgainstGoals } from './goals.ts';
 import { ceilingOf, extrapolate, of, type Ceiling, type Measurement } from './measurement.ts';
-import { repeats, type Entry, type Name, type Scale } from './plan.ts';
+import { notes, peerNames, repeats, type Entry, type Name, type Scale } from './plan.ts';
 import { counted, median, typical } from './race.ts';
 import { table } from './table.ts';
 
@@ -101,9 +101,11 @@ export function markdown(about: About, all: readonly Measurement[]): string {
     );
   const section = (title: string, columns: string[], body: string[][]): string[] =>
     body.length > 0 ? [`## ${title}`, table(columns, body)] : [];
+  const present = peerNames.filter((peer) => all.some(({ entry }) => entry.who.includes(peer)));
   return [
     `# ${about.backend}, ${about.adapter}, ${about.date}`,
     `${about.host}; ${about.machine}, load ${about.load.toFixed(1)} before. Shapes for ${about.scale}. Everyone took turns in one run. Times end when the device is done; "first ms" holds what is done once (compiling); dispatches and bytes are counted in the same place for everyone; FLOPs and bytes in bench/flops.ts.`,
+    present.map((peer) => `- ${peer}: ${notes[peer]}`).join('\n'),
     ...section('The device', ['what', 'who', `sustained over ${repeats}`], ceilingRows(grouped('ceiling'))),
     ...section('Workloads', head, rows('workloads')),
     ...section(
