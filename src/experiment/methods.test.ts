@@ -61,7 +61,7 @@ const samples = {
 function shortStage(kind: StageKind): Stage {
   const full = defaultStage(kind);
   const wanted = 'max_steps' in full ? rows : samples;
-  return { ...full, ...Object.fromEntries(Object.entries(wanted).filter(([key]) => key in full)) } as Stage;
+  return { ...full, ...Object.fromEntries(Object.entries(wanted).filter(([key]) => key in full)) };
 }
 
 const experimentOf = (kind: StageKind, preferences = 'pairs.jsonl'): Experiment => ({
@@ -84,12 +84,25 @@ beforeAll(async () => {
 
 async function run(
   experiment: Experiment,
-  { store = new MemoryStore(), resume = false, tell = (_: Event): void => undefined } = {},
+  {
+    store = new MemoryStore(),
+    resume = false,
+    tell,
+  }: { store?: MemoryStore; resume?: boolean; tell?: (event: Event) => void } = {},
 ): Promise<MemoryStore> {
   const before = tf.memory().numTensors;
   const control = new Control();
   try {
-    await runExperiment({ experiment, model, device, store, readData, resume, control, tell });
+    await runExperiment({
+      experiment,
+      model,
+      device,
+      store,
+      readData,
+      resume,
+      control,
+      tell: tell ?? (() => undefined),
+    });
   } finally {
     expect(tf.memory().numTensors).toBe(before);
   }
