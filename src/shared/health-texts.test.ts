@@ -27,5 +27,7 @@ test('one checkpoint alone, texts that always did, and a little more are left in
   const twice = 'a dog ran and a dog ran far';
   expect(checkTexts([text('ppo@5', 'so happy so happy')], 'ppo')).toEqual([]);
   expect(checkTexts([text('ppo@5', twice), text('ppo@10', twice)], 'ppo')).toEqual([]);
-  expect(checkTexts([text('ppo@5', 'one two three'), text('ppo@10', 'one two three four')], 'ppo')).toEqual([]);
+  expect(checkTexts([text('ppo@5', 'one two three'), text('ppo@10', 'one two three four')], 'ppo')).toEqual(
+    [],
+  );
 });

@@ -4,6 +4,7 @@
 
 import type { IconName } from '../parts/Icon.svelte';
 import type { Playground } from '../state/playground.svelte';
+import { present } from '../state/present.svelte';
 import { theme } from '../state/theme.svelte';
 
 /** Headings of menu and help, in their order. */
@@ -170,6 +171,15 @@ export function pageActions(
       icon: 'right',
       enabled: always,
       run: () => playground.chooseBeside(1),
+    },
+    {
+      id: 'present',
+      group: 'Look',
+      label: 'Present: large type, one chart',
+      keys: ['p'],
+      icon: 'present',
+      enabled: always,
+      run: () => present.toggle(),
     },
     {
       id: 'theme',

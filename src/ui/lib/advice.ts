@@ -18,7 +18,8 @@ export function leadsIn(advice: string, experiment: Experiment, stage: string): 
   const stations = stationsOf(experiment.stages);
   const at = stations.findIndex(({ name }) => name === stage);
   const nearest = stations.slice(0, at + 1).reverse();
-  const keys = new Set((advice.match(/[a-z][a-z_]+/g) ?? []).filter(isNamed));
+  const words: string[] = advice.match(/[a-z][a-z_]+/g) ?? [];
+  const keys = new Set(words.filter(isNamed));
   return Array.from(keys).flatMap((key) => {
     const station = nearest.find((each) => keysOf(experiment, stations, each).includes(key));
     return station ? [{ key, label: SETTINGS[key].label, station }] : [];

@@ -7,7 +7,8 @@ import type { Line } from './chart-lines';
 import { colourOf } from './colours';
 import { formatNumber, formatPercent } from './format';
 
-export const CHART_HEIGHT = 136;
+/** Pixels, and how much larger what is written and drawn is for a room to read. */
+export const CHART_SIZE = { usual: { height: 136, scale: 1 }, present: { height: 320, scale: 1.6 } };
 
 /** Distances of ticks: steps are whole. */
 const STEPS = [1, 10, 100, 1000, 10_000, 100_000].flatMap((ten) => [ten, 2 * ten, 5 * ten]);
@@ -21,6 +22,7 @@ export interface ChartSource {
   log: boolean;
   healthy: Metric['healthy'];
   theme: () => string;
+  size: { height: number; scale: number };
   totalSteps: () => number;
   /** Step that the timeline shows, null at the present. */
   moment: () => number | null;
@@ -29,10 +31,11 @@ export interface ChartSource {
 
 export function chartOptions(width: number, source: ChartSource): uPlot.Options {
   const { stage, lines, share, log, theme } = source;
+  const { height, scale } = source.size;
   const axis = {
     stroke: () => colourOf('ink-soft', theme()),
-    font: '12px system-ui, sans-serif',
-    size: 24,
+    font: `${12 * scale}px system-ui, sans-serif`,
+    size: 24 * scale,
     ticks: { show: false },
   };
   const grid = { stroke: () => colourOf('line', theme()), width: 1 };
@@ -41,7 +44,7 @@ export function chartOptions(width: number, source: ChartSource): uPlot.Options 
     tick === null ? '' : share ? formatPercent(tick) : formatNumber(tick);
   return {
     width,
-    height: CHART_HEIGHT,
+    height,
     padding: [8, 8, 0, 0],
     legend: { show: false },
     cursor: { sync: { key: stage }, y: false, points: { size: 6 }, drag: { x: false, y: false } },
@@ -51,7 +54,7 @@ export function chartOptions(width: number, source: ChartSource): uPlot.Options 
     },
     axes: [
       { ...axis, grid: { show: false }, space: 64, incrs: STEPS },
-      { ...axis, grid, size: 46, space: 22, values: (_, ticks) => ticks.map(show) },
+      { ...axis, grid, size: 46 * scale, space: 22 * scale, values: (_, ticks) => ticks.map(show) },
     ],
     series: [
       {},
@@ -60,7 +63,7 @@ export function chartOptions(width: number, source: ChartSource): uPlot.Options 
         return {
           label: series.label,
           stroke: () => colourOf(series.role, theme()),
-          width: ghost || run > 0 ? 1.25 : 2,
+          width: (ghost || run > 0 ? 1.25 : 2) * scale,
           alpha: ghost ? 0.35 : 1,
           ...(dash ? { dash } : {}),
           spanGaps: true,

@@ -4,7 +4,15 @@ import { describe, expect, it } from 'vitest';
 import type { Experiment } from '../../shared/experiment';
 import type { Setting } from '../../shared/setting';
 import { defaultStage } from '../../shared/validate';
-import { parseValue, readSetting, settingsAt, showValue, writeSetting, type Place } from './draft';
+import {
+  parseValue,
+  readSetting,
+  settingsAt,
+  showValue,
+  withMethod,
+  writeSetting,
+  type Place,
+} from './draft';
 
 const experiment: Experiment = {
   format: 1,
@@ -66,5 +74,16 @@ describe('parseValue', () => {
     expect(parseValue(patience, '')).toEqual({ value: null });
     expect(showValue(null)).toBe('');
     expect(parseValue(setting('data', 'preferences'), '')).toEqual({ value: undefined });
+  });
+});
+
+describe('withMethod', () => {
+  it('puts the method in the place of the stage, at its defaults, and keeps the reward', () => {
+    const rule = { kind: 'rule' as const, name: 'kind-ending' };
+    const ppo = writeSetting(experiment, 2, setting(2, 'reward'), rule);
+    const changed = withMethod(ppo, 2, 'grpo');
+    expect(changed.stages[2]).toEqual({ ...defaultStage('grpo'), reward: rule });
+    expect(changed.stages.slice(0, 2)).toEqual(experiment.stages.slice(0, 2));
+    expect(withMethod(changed, 2, 'dpo').stages[2]).toEqual(defaultStage('dpo'));
   });
 });

@@ -2,8 +2,10 @@
 // returns a new experiment, so that what runs is never changed under it. What a value may be is the table's to say.
 
 import type { Experiment, RewardSource, Stage } from '../../shared/experiment';
+import type { StageKind } from '../../shared/methods';
 import { allowed, fits, type Setting, type SettingValue } from '../../shared/setting';
 import { settingsOf } from '../../shared/settings';
+import { defaultStage } from '../../shared/validate';
 
 /** Where a setting stands: an index into the stages, or a part of the experiment outside them. */
 export type Place = number | 'experiment' | 'lora' | 'data';
@@ -54,6 +56,14 @@ export function writeSetting(
       : (bag as unknown as Stage);
   });
   return { ...experiment, stages };
+}
+
+/** The experiment with another method in the place of a stage, its settings at their defaults; the reward stays. */
+export function withMethod(experiment: Experiment, at: number, kind: StageKind): Experiment {
+  const stage: Bag = { ...defaultStage(kind) };
+  const before = experiment.stages[at];
+  if (before && 'reward' in before && 'reward' in stage) stage['reward'] = before.reward;
+  return { ...experiment, stages: experiment.stages.with(at, stage as unknown as Stage) };
 }
 
 /** Whether two values of a setting are the same. */

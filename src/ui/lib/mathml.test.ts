@@ -25,8 +25,10 @@ test('numbers that are filled in are told from those that are not', () => {
   expect(parseMath('⟨−0.12⟩')).toEqual([{ tag: 'mn', text: '−0.12', filled: true }]);
 });
 
-test('text is kept as it is', () => {
-  expect(parseMath('"if it ends"')).toEqual([{ tag: 'mtext', text: 'if it ends' }]);
+test('words stand apart from what is beside them', () => {
+  expect(parseMath('"if it ends"')[0]?.text?.trim()).toBe('if it ends');
+  expect(parseMath('log π').map(({ text }) => text)).toEqual(['log', '\u2009', 'π']);
+  expect(parseMath('min(a)').map(({ text }) => text)).toEqual(['min', '(', 'a', ')']);
 });
 
 test('what does not balance is refused', () => {

@@ -10,7 +10,14 @@ export interface MathNode {
   filled?: boolean;
 }
 
-const TOKEN = /\\frac|⟨[^⟩]*⟩|"[^"]*"|[0-9]+(?:\.[0-9]+)?|[a-z]{2,}|[A-Z]{2,}|\p{L}'?|[^\s]/gu;
+const TOKEN = /\\frac|⟨[^⟩]*⟩|"[^"]*"|[0-9]+(?:\.[0-9]+)?|[a-z]{2,}|[A-Z]{2,}|\p{L}[\p{M}']?|[^\s]/gu;
+
+const SPACE: MathNode = { tag: 'mtext', text: '\u2009' };
+
+/** Words in a formula stand apart from what is beside them. */
+function spaced(text: string): string {
+  return `${text.startsWith(',') ? '' : '\u2009'}${text.trimEnd()}\u2005`;
+}
 
 /** Parses a formula. Throws on unbalanced braces: formulas are ours, and tested. */
 export function parseMath(source: string): MathNode[] {
@@ -19,7 +26,12 @@ export function parseMath(source: string): MathNode[] {
 
   function sequence(end: string | null): MathNode[] {
     const nodes: MathNode[] = [];
-    while (at < tokens.length && tokens[at] !== end) nodes.push(scripted());
+    while (at < tokens.length && tokens[at] !== end) {
+      const word = /^[a-z]{2,}$/.test(tokens[at] ?? '');
+      nodes.push(scripted());
+      // MathML sets "log x" as one word.
+      if (word && at < tokens.length && !/^[(,)}]$/.test(tokens[at] ?? '')) nodes.push(SPACE);
+    }
     if (end !== null && tokens[at++] !== end) throw new SyntaxError(`“${end}” is missing in ${source}`);
     return nodes;
   }
@@ -44,7 +56,7 @@ export function parseMath(source: string): MathNode[] {
     if (token === '{') return { tag: 'mrow', children: sequence('}') };
     if (token === '\\frac') return { tag: 'mfrac', children: [atom(), atom()] };
     if (token.startsWith('⟨')) return { tag: 'mn', text: token.slice(1, -1), filled: true };
-    if (token.startsWith('"')) return { tag: 'mtext', text: token.slice(1, -1) };
+    if (token.startsWith('"')) return { tag: 'mtext', text: spaced(token.slice(1, -1)) };
     if (/^\d/.test(token)) return { tag: 'mn', text: token };
     if (/^\p{L}/u.test(token)) return { tag: 'mi', text: token };
     return { tag: 'mo', text: token === '-' ? '−' : token };
