@@ -272,7 +272,7 @@ export class Playground {
       () => true,
     );
     const later = () => new Promise<false>((done) => setTimeout(() => done(false), WATCH_EVERY));
-    for (let free = false; !free && !signal.aborted;) {
+    for (let free = false; !free;) {
       free = await Promise.race([freed, later()]);
       const saved = await savedRun(runId);
       if (signal.aborted || !saved) break;
