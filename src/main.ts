@@ -1,4 +1,5 @@
-// Mounts the page, then, once it stands, wakes the worker that carries the engine.
+// Mounts the page with what there is to show. A recording is most often there at once; then nothing is drawn before it
+// that would be drawn over.
 
 import { mount } from 'svelte';
 import App from './ui/App.svelte';
@@ -6,12 +7,15 @@ import './ui/app.css';
 import { connect } from './ui/connect';
 import { isolate } from './ui/isolate';
 
+/** Milliseconds that the first picture may wait for a recording. */
+const PATIENCE = 120;
+
 const target = document.getElementById('app');
 if (target) {
   const { playground, wake } = connect();
-  mount(App, { target, props: { playground } });
   const begin = async (): Promise<void> => {
     if (!(await isolate())) await wake();
   };
-  requestAnimationFrame(() => setTimeout(() => void begin()));
+  await Promise.race([begin(), new Promise((done) => setTimeout(done, PATIENCE))]);
+  mount(App, { target, props: { playground } });
 }

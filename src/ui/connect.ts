@@ -79,6 +79,10 @@ export function connect(): { playground: Playground; wake: () => Promise<void> }
   const recording =
     replays && SHIPPED_RECORDINGS.some(({ name }) => name === base) ? Recordings.fetchShipped(base) : null;
 
+  // The page writes its own address as one goes; only what somebody sent is a link.
+  const isLink = location.hash.length > 1 && !isOwnAddress();
+  const last = isLink ? Promise.resolve(null) : lastRun();
+
   async function deliver(command: Command): Promise<void> {
     if ('runId' in command && command.runId !== null && cameRecorded(command.runId)) await recordings.keep();
     (worker ?? start()).send(command);
@@ -106,9 +110,6 @@ export function connect(): { playground: Playground; wake: () => Promise<void> }
     else if (wasBusy) await playground.continue();
   }
 
-  // The page writes its own address as one goes; only what somebody sent is a link.
-  const isLink = location.hash.length > 1 && !isOwnAddress();
-
   const hear = (event: Event): void => {
     session.receive(event);
     if (event.type === 'error' && event.error.code === 'device-lost') void replaceWorker().catch(tell);
@@ -128,7 +129,7 @@ export function connect(): { playground: Playground; wake: () => Promise<void> }
 
   const wake = async (): Promise<void> => {
     try {
-      const saved = isLink ? null : await lastRun();
+      const saved = await last;
       if (saved && !session.busy) {
         playground.restore(saved);
         if (!saved.report && (await isHeld(saved.runId))) void playground.open(saved.runId);
@@ -141,7 +142,9 @@ export function connect(): { playground: Playground; wake: () => Promise<void> }
       tell(error);
     }
     playground.settled = true;
-    if (session.recorded === null && address.open === null) worker ??= start();
+    if (session.recorded !== null || address.open !== null) return;
+    // The engine is not loaded before the page stands.
+    requestAnimationFrame(() => setTimeout(() => (worker ??= start())));
   };
   return { playground, wake };
 }

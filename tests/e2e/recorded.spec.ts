@@ -6,7 +6,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, test as base, type Page } from '@playwright/test';
 import { fakeWorker } from './fixtures/fake-worker';
-import { expectAccessible, watch } from './fixtures/witness';
+import { expectAccessible, traceWork, watch } from './fixtures/witness';
 
 const FILE = 'tests/fixtures/recordings/kind-endings-tiny.recording';
 const SHIPPED = 'public/recorded/kind-endings.recording';
@@ -195,13 +195,14 @@ test('a replay turned into a live run: PPO goes on from the recorded adapters', 
   await expect(recordedBadge(page)).toHaveCount(0);
   await expect(tab(page, 'SFT')).toHaveCount(0);
   await expect(button(page, 'Pause')).toBeVisible({ timeout: 60_000 });
-  await expect(tab(page, 'PPO')).toContainText('→', { timeout: 180_000 });
-  await expect(button(page, 'Run again')).toBeVisible({ timeout: 240_000 });
-  await expect(page.getByRole('contentinfo')).toContainText('after PPO');
+  await expect(tab(page, 'PPO').getByRole('img', { name: 'finished' })).toBeVisible({ timeout: 240_000 });
+  await expect(tab(page, 'PPO')).toContainText('→');
+  await button(page, 'Stop').click();
+  await expect(button(page, 'Continue the run')).toBeVisible({ timeout: 60_000 });
   expect(witness).toEqual({ complaints: [], foreign: [] });
 });
 
-test('the first picture of the replay is there within a second, on a slow processor and with nothing cached', async ({
+test('the first picture of the replay is there within a second of a processor four times slower', async ({
   page,
 }) => {
   test.skip(!existsSync(SHIPPED), 'no recording ships yet');
@@ -210,17 +211,18 @@ test('the first picture of the replay is there within a second, on a slow proces
     const look = new MutationObserver(() => {
       if (!document.querySelector('[role=slider][aria-label=Timeline][aria-disabled=false]')) return;
       look.disconnect();
-      requestAnimationFrame(() => Object.assign(globalThis, { pictureAfter: performance.now() }));
+      requestAnimationFrame(() => {
+        console.timeStamp('picture');
+        document.documentElement.dataset.picture = 'yes';
+      });
     });
     look.observe(document, { subtree: true, childList: true, attributes: true });
   });
-  const devtools = await page.context().newCDPSession(page);
-  await devtools.send('Emulation.setCPUThrottlingRate', { rate: 4 });
+  // The thread's own working time, as in traceTasks, times four: by the clock it would be the machine's other work too.
+  const work = await traceWork(page);
   await page.goto('./');
-  const after = await page.waitForFunction(
-    () => (globalThis as { pictureAfter?: number }).pictureAfter ?? false,
-  );
-  expect(Number(await after.jsonValue())).toBeLessThanOrEqual(1000);
+  await page.locator('html[data-picture]').waitFor();
+  expect(4 * (await work())).toBeLessThanOrEqual(1000);
   await expect(recordedBadge(page)).toContainText('This is a recording.');
   await expect(button(page, 'Pause the replay')).toBeVisible();
   expect(page.workers()).toEqual([]);
