@@ -104,7 +104,7 @@ function checkNames(
   source: string,
 ): void {
   const stages = stageNames(experiment.stages);
-  const known = [...stages, 'sft', 'reward'];
+  const known = [...stages, 'sft', 'reward', 'policy'];
   for (const [i, { stage }] of metrics.entries()) {
     if (!stages.includes(stage)) {
       const fix = `It may be one of: ${stages.join(', ')}.`;
