@@ -42,14 +42,13 @@ const PACKED: Readonly<Record<Quantization, number>> = {
   nf4: 1 / 2 + FLOAT / 64,
 };
 
-/** Bytes of the base weights, with room for the one matrix that is unpacked at a time, forward and backward. */
+/** Bytes of the base weights, with room for a block's matrices unpacked: a GPU frees them with its next submission. */
 export function weightBytes(
-  { parameters, linears }: ModelShape,
+  { parameters, linears, layers }: ModelShape,
   quantization: Quantization = 'none',
 ): number {
-  const sizes = linears.map(({ inputs, outputs }) => inputs * outputs);
-  const packed = sizes.reduce((sum, size) => sum + size, 0);
-  const unpacked = quantization === 'none' ? 0 : 2 * Math.max(...sizes);
+  const packed = linears.reduce((sum, { inputs, outputs }) => sum + inputs * outputs, 0);
+  const unpacked = quantization === 'none' ? 0 : packed / layers;
   return FLOAT * (parameters - packed + unpacked) + PACKED[quantization] * packed;
 }
 

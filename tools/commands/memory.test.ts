@@ -34,7 +34,7 @@ test('weights and adapters of GPT-Neo 125M are what is published of it', () => {
   const neo = shape('gpt-neo-125m');
   expect(weightBytes(neo)).toBe(125_198_592 * 4);
   expect(adapterParameters(neo, lora, false)).toBe(294_912);
-  const unpacked = 2 * 4 * 768 * 3072;
+  const unpacked = 4 * 12 * 768 * 768;
   const linears = 12 * 12 * 768 * 768;
   expect(weightBytes(neo, 'nf4')).toBeCloseTo(
     (125_198_592 - linears) * 4 + (linears * 4.5) / 8 + unpacked,
