@@ -29,6 +29,9 @@ export class Desk {
   /** Place in `looked.rows` of the row that is read token by token. */
   chosen = $state<number | null>(null);
 
+  /** Changes made here, to tell what was read before the last of them. */
+  private edits = 0;
+
   constructor(private readonly playground: Playground) {}
 
   get setting(): Setting {
@@ -51,10 +54,11 @@ export class Desk {
 
   /** Reads the rows again. */
   async look(): Promise<void> {
-    const { part, source } = this;
+    const { part, source, edits } = this;
     this.kept = (await listOwn('data').catch(() => [])).map(({ name }) => name);
     const looked = source === null ? NONE : await this.guarded(() => this.lookups.rows(part, source));
-    if (part !== this.part || source !== this.source) return;
+    // What was read meanwhile is of another source, or older than what has been typed since.
+    if (part !== this.part || source !== this.source || edits !== this.edits) return;
     this.looked = looked ?? NONE;
     if (this.chosen !== null && this.chosen >= this.looked.rows.length) this.chosen = null;
     await this.measure();
@@ -114,7 +118,9 @@ export class Desk {
 
   async change(at: number, row: DataRow | null): Promise<void> {
     const rows = this.looked.rows.flatMap((old, i) => (i === at ? (row ?? []) : old));
-    await this.save(rows.map(({ fields }) => `${JSON.stringify(fields)}\n`).join(''));
+    // At once, so that the next change builds on this one.
+    this.looked = { ...this.looked, rows };
+    await this.save(this.jsonl());
   }
 
   /** A row with nothing in it yet, chosen to be filled in. */
@@ -140,6 +146,7 @@ export class Desk {
 
   private async save(jsonl: string): Promise<void> {
     if (this.ownName === null) return;
+    this.edits += 1;
     await this.write(this.ownName, jsonl);
     await this.look();
   }
