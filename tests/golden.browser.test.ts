@@ -27,15 +27,19 @@ describe.each(['wasm', 'webgpu'] as const)('%s', (backend) => {
     ['gpt-neox-odd', 68],
     ['gpt-neox-serial', 92],
     ['llama-stories260K', 15],
-  ])('every golden tensor of %s within 1e-4 of its largest value', async (name, count) => {
-    await openDevice(backend);
-    await tf.ready();
-    const before = tf.memory().numTensors;
-    const rows = await runGolden(directory(`fixtures/${name}`));
-    expect(rows).toHaveLength(count);
-    expect(rows.filter(({ error }) => !(error <= 1e-4))).toEqual([]);
-    expect(tf.memory().numTensors).toBe(before);
-  });
+  ])(
+    'every golden tensor of %s within 1e-4 of its largest value',
+    { timeout: 180_000 },
+    async (name, count) => {
+      await openDevice(backend);
+      await tf.ready();
+      const before = tf.memory().numTensors;
+      const rows = await runGolden(directory(`fixtures/${name}`));
+      expect(rows).toHaveLength(count);
+      expect(rows.filter(({ error }) => !(error <= 1e-4))).toEqual([]);
+      expect(tf.memory().numTensors).toBe(before);
+    },
+  );
 
   test('the bundled model gives PyTorch’s log-probabilities and greedy text', async () => {
     await openDevice(backend);
