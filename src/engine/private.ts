@@ -16,6 +16,7 @@ interface PrivateWasmBackend {
   wasm: WasmModule;
   dataIdMap: { get(id: object): { memoryOffset: number } };
   makeOutput(shape: number[], dtype: tf.DataType): tf.TensorInfo;
+  incRef(id: object): void;
 }
 
 /** The wasm backend in use, with the fields we need. */
