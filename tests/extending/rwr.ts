@@ -19,7 +19,7 @@ import { metricsRow, ScalarSums, sum, type TrainState } from '../../src/train/st
 type RwrStage = Omit<StageOf<'reinforce'>, 'kind' | 'baseline'>;
 
 /** −Σ weight · log π of whole completions. `logprobs` [B, T], 0 at padding; `weights` [B] */
-export const rwrLoss = (logprobs: tf.Tensor2D, weights: tf.Tensor1D): tf.Scalar =>
+const rwrLoss = (logprobs: tf.Tensor2D, weights: tf.Tensor1D): tf.Scalar =>
   tf.neg(tf.sum(tf.mul(tf.sum(logprobs, 1), weights)));
 
 export async function* rwr(
