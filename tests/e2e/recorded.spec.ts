@@ -23,7 +23,8 @@ interface Host {
 
 /** Another host, which lends its files to any page, and remembers what it was asked for. */
 const test = base.extend<{ host: Host }>({
-  host: async ({ page: _ }, use) => {
+  host: async ({ baseURL }, use) => {
+    const { hostname } = new URL(baseURL ?? '');
     const asked: string[] = [];
     const server: Server = createServer((request, response) => {
       asked.push(request.url ?? '');
@@ -33,8 +34,8 @@ const test = base.extend<{ host: Host }>({
       response.writeHead(path ? 200 : 404, { 'access-control-allow-origin': '*' });
       response.end(path && readFileSync(path));
     });
-    await new Promise<void>((done) => server.listen(0, 'localhost', done));
-    await use({ url: `http://localhost:${(server.address() as AddressInfo).port}`, asked });
+    await new Promise<void>((done) => server.listen(0, hostname, done));
+    await use({ url: `http://${hostname}:${(server.address() as AddressInfo).port}`, asked });
     server.close();
   },
 });

@@ -68,7 +68,7 @@ export function checkpointAt(
     return place < now || (place === now && done <= step) ? [{ checkpoint, place, done }] : [];
   });
   past.sort((a, b) => a.place - b.place || a.done - b.done);
-  return past.at(-1)?.checkpoint ?? null;
+  return past[past.length - 1]?.checkpoint ?? null;
 }
 
 /** What is really known of an ending: null where nobody has looked. */

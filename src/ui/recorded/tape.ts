@@ -33,7 +33,7 @@ export function tapeOf({ experiment, metrics, samples, report }: RecordedRun): T
     name,
     kind: experiment.stages[names.indexOf(name)]!.kind,
     state,
-    totalSteps: of(name).at(-1)?.step ?? 0,
+    totalSteps: of(name).slice(-1)[0]?.step ?? 0,
     seconds: state === 'finished' ? (report?.seconds[name] ?? 0) : 0,
   });
 
@@ -58,7 +58,7 @@ export function tapeOf({ experiment, metrics, samples, report }: RecordedRun): T
     });
   }
   events
-    .at(-1)
+    .slice(-1)[0]
     ?.push(
       ...(report ? names.map((name) => stageEvent(name, 'finished')) : []),
       ...samples
