@@ -159,9 +159,10 @@ export class Playground {
     return stations.find((station) => station.name === name) ?? (rest as Station);
   }
 
-  /** Focuses a station; choosing the one that is running follows the run again. */
+  /** Focuses a station; choosing the one that is running follows the run again. Who judges stays. */
   choose(name: string): void {
-    this.chosen = name === this.now ? null : name;
+    const judges = this.stations.some((station) => station.name === name && station.kind === 'pairs');
+    this.chosen = name === this.now && !judges ? null : name;
   }
 
   /** Focuses the station so many places to the right of the one in focus, as far as there are any. */
