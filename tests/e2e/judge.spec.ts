@@ -1,9 +1,10 @@
 // Judging, runs and tabs as a person meets them: ten judgements and a reward retrained on them, with a scripted worker
 // and, in small, with the real one; the table of runs; a second tab on a run that the first is at work on.
 
+import { readFileSync } from 'node:fs';
 import { expect, test, type Page } from '@playwright/test';
+import type { Experiment } from '../../src/shared/experiment';
 import { fakeWorker } from './fixtures/fake-worker';
-import { openShort, SHORT } from './fixtures/short-run';
 import { expectAccessible, watch } from './fixtures/witness';
 
 const button = (page: Page, name: string | RegExp) => page.getByRole('button', { name });
@@ -195,34 +196,94 @@ test.describe('with a scripted worker', () => {
   });
 });
 
+/** A finished run of the default experiment as an earlier visit would have left it: the adapters that ship with the
+ *  page, sixteen pairs, and stages short enough for what is to be run from it. */
+async function seedRun(page: Page): Promise<void> {
+  const experiment = JSON.parse(readFileSync('experiments/kind-endings.json', 'utf8')) as Experiment;
+  const short: Record<string, object> = {
+    reward: { max_steps: 3, warmup_steps: 1, per_device_train_batch_size: 4, eval_steps: 3 },
+    ppo: { total_episodes: 16, per_device_train_batch_size: 8, response_length: 16 },
+    evaluate: { samples_per_prompt: 1, max_new_tokens: 8 },
+  };
+  for (const stage of experiment.stages) Object.assign(stage, short[stage.kind]);
+  const ids = [1, 2, 3];
+  const pairs = Array.from({ length: 16 }, (_, i) => {
+    const prompt = `Tom had ${i + 2} red balls. One day, they rolled into the pond.\nEnding:`;
+    const texts = { prompt, chosen: ' Tom was happy.', rejected: ' Tom was sad.' };
+    return `${JSON.stringify({ ...texts, prompt_ids: [...ids, i], chosen_ids: [4, i], rejected_ids: [5, i], flipped: false })}\n`;
+  });
+  const report = {
+    name: 'kind-endings',
+    seed: 1,
+    backend: 'wasm',
+    device: '',
+    seconds: {},
+    evaluation: {},
+    comparisons: {},
+  };
+  const texts = {
+    'experiment.json': JSON.stringify(experiment),
+    'pairs.jsonl': pairs.join(''),
+    'report.json': JSON.stringify(report),
+  };
+  await page.evaluate(async (files) => {
+    const shipped = 'experiments/kind-endings/sft_model';
+    const entries = Object.entries(files).map(([path, text]): [string, Uint8Array] => [
+      path,
+      new TextEncoder().encode(text),
+    ]);
+    for (const file of ['adapter_config.json', 'adapter_model.safetensors']) {
+      const bytes = new Uint8Array(await (await fetch(`${shipped}/${file}`)).arrayBuffer());
+      for (const stage of ['sft', 'ppo']) entries.push([`adapters/${stage}/${file}`, bytes]);
+    }
+    await new Promise<void>((resolve, reject) => {
+      const opening = indexedDB.open('rlhf-playground-runs');
+      opening.onerror = () => reject(new Error('no database'));
+      opening.onsuccess = () => {
+        const transaction = opening.result.transaction('files', 'readwrite');
+        for (const [path, bytes] of entries) {
+          transaction.objectStore('files').put(bytes, ['2026-01-01T00-00-00 kind-endings', path]);
+        }
+        transaction.oncomplete = () => {
+          opening.result.close();
+          resolve();
+        };
+      };
+    });
+  }, texts);
+}
+
 test.describe('with the real engine', () => {
   test.setTimeout(420_000);
 
   test('judgements of a run train its next reward', async ({ page }) => {
     const witness = watch(page);
-    await openShort(page, SHORT);
-    await button(page, 'Run the three stages').click();
-    await expect(button(page, 'Run again')).toBeVisible({ timeout: 300_000 });
+    await page.goto('./?backend=wasm');
+    await expect(tab(page, 'Model')).toContainText('5.9 million', { timeout: 60_000 });
+    await seedRun(page);
+    await page.reload();
     await tab(page, 'Judge').click();
+    await expect(page.locator('.answer')).toHaveCount(2, { timeout: 60_000 });
     for (let judged = 1; judged <= 3; judged++) {
       await page.keyboard.press('1');
-      await expect(page.getByText(`${judged} judged`)).toBeVisible();
+      await expect(page.getByText(`${judged} judged.`)).toBeVisible();
     }
     await page.getByLabel('Pairs', { exact: true }).selectOption('fresh, by PPO');
-    await expect(page.locator('.answer')).toHaveCount(2, { timeout: 60_000 });
+    await expect(page.locator('.answer')).toHaveCount(2, { timeout: 120_000 });
     await page.keyboard.press('2');
-    await expect(page.getByText('4 judged')).toBeVisible();
+    await expect(page.getByText('4 judged.')).toBeVisible();
 
     await button(page, 'Continue PPO from here').click();
     await expect(tab(page, 'SFT')).toHaveCount(0);
-    await expect(button(page, 'Run again')).toBeVisible({ timeout: 240_000 });
+    await expect(button(page, 'Run again')).toBeVisible({ timeout: 300_000 });
     await expect(page.getByRole('contentinfo')).toContainText(/base model.*after SFT.*after PPO/s);
     const preferences = rowsOf(await fileOfNewestRun(page, 'preferences.jsonl'));
     // Three of the run's sixteen pairs in new hands, ten times each, and the fresh one as often.
     expect(preferences).toHaveLength(16 - 3 + 4 * 10);
     const metrics = rowsOf(await fileOfNewestRun(page, 'metrics.jsonl'));
-    const [first] = metrics.filter(({ stage }) => stage === 'ppo');
-    expect(first!['objective/kl'], 'it began away from SFT').not.toBe(0);
+    expect(metrics.map(({ stage, step }) => `${String(stage)} ${String(step)}`)).toEqual(
+      expect.arrayContaining(['reward 3', 'ppo 1', 'ppo 2']),
+    );
     expect(witness).toEqual({ complaints: [], foreign: [] });
   });
 });
