@@ -2,7 +2,7 @@
 // the tooltip of its buttons and its line in the help all come from that record. A view that brings actions of its own
 // adds them while it is shown (registry.svelte.ts).
 
-import type { IconName } from '../parts/Icon.svelte';
+import type { IconName } from '../parts/icons';
 import type { Playground } from '../state/playground.svelte';
 import { present } from '../state/present.svelte';
 import { theme } from '../state/theme.svelte';
