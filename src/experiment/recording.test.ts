@@ -137,7 +137,7 @@ describe('a recording of format 1, made when it was the only one', () => {
     expect(run.experiment.name).toBe('kind-endings-tiny');
     expect(run.metrics.at(-1)).toMatchObject({ stage: 'evaluate', step: 16 });
     expect(run.samples.filter(({ tokens }) => tokens).length).toBeGreaterThan(0);
-    expect(Object.keys(run.report?.evaluation ?? {})).toEqual(['base', 'sft', 'ppo']);
+    expect(Object.keys(run.report?.evaluation ?? {})).toEqual(['base', 'sft', 'ppo', 'best-of-1']);
     for (const [path, file] of adapters) {
       if (path.endsWith('.safetensors')) expect(parseSafetensors(file, path).tensors.size).toBeGreaterThan(0);
     }
