@@ -54,7 +54,7 @@ export async function* pairs(
     const queries = batchIndices(prompts.length, PROMPTS, step, seed, name).map((row) => prompts[row]!);
     const answers = await twice(model, policy, queries, {
       seed: hash32(seed, name, 'samples'),
-      from: 2 * PROMPTS * step,
+      stream: (i, answer) => PROMPTS * (2 * step + answer) + i,
       temperature,
       maxNewTokens: max_new_tokens,
     });
@@ -127,7 +127,7 @@ export async function freshPairs(
     .map((row) => prompts[row]!);
   const answers = await twice(workshop.model, policy, queries, {
     seed: hash32(seed, name, 'judged'),
-    from: 2 * from,
+    stream: (i, answer) => 2 * (from + i) + answer,
     temperature: stage.temperature,
     maxNewTokens: stage.max_new_tokens,
   });
@@ -144,17 +144,22 @@ function labelFunction(name: string): LabelFunction | undefined {
   return Object.hasOwn(labellers, name) ? labellers[name] : undefined;
 }
 
-/** Two completions of each query; the draws are numbered from `from`. */
+/** Two completions of each query; `stream` numbers the draws of query i's first (0) and second (1) answer. */
 async function twice(
   model: LanguageModel,
   policy: Adapter | null,
   queries: readonly PromptExample[],
   {
     seed,
-    from,
+    stream,
     temperature,
     maxNewTokens,
-  }: { seed: number; from: number; temperature: number; maxNewTokens: number },
+  }: {
+    seed: number;
+    stream: (i: number, answer: 0 | 1) => number;
+    temperature: number;
+    maxNewTokens: number;
+  },
 ): Promise<[Answer, Answer][]> {
   const { tokens } = await generate(
     model,
@@ -167,7 +172,7 @@ async function twice(
       topK: 0,
       topP: 1,
       seed,
-      streams: Array.from({ length: 2 * queries.length }, (_, i) => from + i),
+      streams: [...queries.map((_, i) => stream(i, 0)), ...queries.map((_, i) => stream(i, 1))],
     },
   );
   const answer = (ids: number[]): Answer => ({
