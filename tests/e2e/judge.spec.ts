@@ -268,7 +268,7 @@ test.describe('with the real engine', () => {
       await page.keyboard.press('1');
       await expect(page.getByText(`${judged} judged.`)).toBeVisible();
     }
-    await page.getByLabel('Pairs', { exact: true }).selectOption('fresh, by PPO');
+    await page.getByRole('combobox', { name: 'Pairs' }).selectOption('fresh, by PPO');
     await expect(page.locator('.answer')).toHaveCount(2, { timeout: 120_000 });
     await page.keyboard.press('2');
     await expect(page.getByText('4 judged.')).toBeVisible();
