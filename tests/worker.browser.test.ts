@@ -3,7 +3,7 @@
 import { beforeAll, expect, it } from 'vitest';
 import { deleteRun, idbRunStore, listRuns } from '../src/storage/idb-store';
 import { readText } from '../src/storage/run-store';
-import type { Experiment } from '../src/shared/experiment';
+import type { Experiment, Stage } from '../src/shared/experiment';
 import type { Command, Event } from '../src/shared/protocol';
 import { defaultStage } from '../src/shared/validate';
 import { startWorker } from '../src/worker/client';
@@ -139,6 +139,21 @@ it('trains, is killed with its tab, resumes and ends as a run that was left alon
   whole.send({ type: 'generate', request: 1, runId: 'whole', adapter: 'ppo', prompts: ['a'], options });
   expect((await whole.until('generated')).completions[0]!.length).toBe(4);
   expect(whole.events.filter(({ type }) => type === 'metrics').length).toBe(10);
+  // Writes pairs for a person to judge, the same again by their numbers.
+  const ask = (request: number, from: number, count: number) => {
+    whole.send({ type: 'samplePairs', request, runId: 'whole', adapter: 'ppo', experiment, from, count });
+    return whole.until('sampledPairs', (event) => event.request === request);
+  };
+  const { pairs } = await ask(2, 0, 6);
+  expect(pairs.length).toBeGreaterThan(0);
+  for (const { id, prompt, answers, labelled } of pairs) {
+    expect(id).toMatch(/^ppo:[0-5]$/);
+    expect(prompt.text).toMatch(/^p\d+:$/);
+    expect(answers[0].text).not.toBe(answers[1].text);
+    expect(labelled).toBeNull();
+  }
+  const { pairs: later } = await ask(3, 2, 4);
+  expect(later).toEqual(pairs.filter(({ id }) => Number(id.slice(4)) >= 2));
   whole.close();
 
   const killed = start('killed', false);
@@ -150,6 +165,34 @@ it('trains, is killed with its tab, resumes and ends as a run that was left alon
   expect(await metrics('killed')).toEqual(await metrics('whole'));
   const adapter = 'adapters/ppo/adapter_model.safetensors';
   expect(await idbRunStore('killed').read(adapter)).toEqual(await idbRunStore('whole').read(adapter));
+});
+
+it('starts a run from pairs and adapters that lie beside its experiment', async () => {
+  const [from, store] = [idbRunStore('whole'), idbRunStore('judged')];
+  for (const path of await from.list('adapters/')) await store.write(path, (await from.read(path))!);
+  const pair = (i: number) => JSON.stringify({ prompt: `p${i}:`, chosen: 'aa', rejected: `B${i}` });
+  await store.append('preferences.jsonl', Array.from({ length: 8 }, (_, i) => `${pair(i)}\n`).join(''));
+  const judged: Experiment = {
+    ...experiment,
+    data: {
+      prompts: experiment.data.prompts!,
+      preferences: 'preferences.jsonl',
+      policy_model_path: 'adapters/sft',
+    },
+    stages: [
+      { ...defaultStage('reward'), ...training, max_steps: 2, eval_fraction: 0.25, eval_steps: 2 },
+      { ...experiment.stages[1]!, reward: { kind: 'model' }, total_episodes: 8 } as Stage,
+    ],
+  };
+  const worker = open();
+  worker.send({ type: 'open', backend: 'wasm' });
+  worker.send({ type: 'start', runId: 'judged', experiment: judged, resume: false });
+  await worker.until('run', ({ state }) => state === 'finished');
+  const { row } = await worker.until('metrics', (event) => event.row.stage === 'ppo');
+  // It goes on from the policy it was given, away from its reference, the bare model.
+  expect(row['objective/kl']).not.toBe(0);
+  expect(await store.list('adapters/policy/')).not.toEqual([]);
+  worker.close();
 });
 
 it('says what is wrong with a command, and of which', async () => {
