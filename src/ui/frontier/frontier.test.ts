@@ -62,7 +62,7 @@ describe('the bound', () => {
   test('begins at the reference and ends where everything is as it should: at −log p', () => {
     const bound = shareBound(0.25);
     expect(bound[0]).toEqual({ x: 0, y: 0.25 });
-    expect(bound.at(-1)?.x).toBeCloseTo(Math.log(4), 12);
+    expect(bound[bound.length - 1]?.x).toBeCloseTo(Math.log(4), 12);
     expect(shareBound(0)).toEqual([]);
   });
 

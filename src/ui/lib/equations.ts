@@ -149,13 +149,9 @@ function totalOf(settings: object | null, row: MetricsRow): object {
 
 function filled(numbers: string, values: object): string | null {
   const known = new Map<string, unknown>(Object.entries(values));
-  let missing = false;
-  const text = numbers.replaceAll(/«([^»]+)»/g, (_, name: string) => {
-    const value = known.get(name);
-    if (typeof value !== 'number' || !Number.isFinite(value)) missing = true;
-    return `⟨${show(Number(value))}⟩`;
-  });
-  return missing ? null : text;
+  const names = Array.from(numbers.matchAll(/«([^»]+)»/g), ([, name = '']) => name);
+  if (names.some((name) => !Number.isFinite(known.get(name)))) return null;
+  return numbers.replaceAll(/«([^»]+)»/g, (_, name: string) => `⟨${show(Number(known.get(name)))}⟩`);
 }
 
 function show(value: number): string {
