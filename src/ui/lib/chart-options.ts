@@ -11,7 +11,7 @@ import { formatNumber, formatPercent } from './format';
 export const CHART_SIZE = { usual: { height: 136, scale: 1 }, present: { height: 320, scale: 1.6 } };
 
 /** uPlot names its scales in a const enum, which is not there for a module that is compiled alone. */
-const LOGARITHMIC = { distr: 3 };
+const LOGARITHMIC = Object.fromEntries([['distr', 3]]) as uPlot.Scale;
 
 /** Distances of ticks: steps are whole. */
 const STEPS = [1, 10, 100, 1000, 10_000, 100_000].flatMap((ten) => [ten, 2 * ten, 5 * ten]);
@@ -42,7 +42,7 @@ export function chartOptions(width: number, source: ChartSource): uPlot.Options 
     ticks: { show: false },
   };
   const grid = { stroke: () => colourOf('line', theme()), width: 1 };
-  const y: uPlot.Scale = log ? (LOGARITHMIC as uPlot.Scale) : { range: (_, min, max) => span(min, max) };
+  const y: uPlot.Scale = log ? LOGARITHMIC : { range: (_, min, max) => span(min, max) };
   const show = (tick: number | null): string =>
     tick === null ? '' : share ? formatPercent(tick) : formatNumber(tick);
   return {
