@@ -23,7 +23,7 @@ export interface PackedMatrix {
 export const BLOCK = 64;
 
 /** Numbers in one int32 word. */
-export const PER_WORD: Readonly<Record<Packing, number>> = { float16: 2, int8: 4, nf4: 8 };
+const PER_WORD: Readonly<Record<Packing, number>> = { float16: 2, int8: 4, nf4: 8 };
 
 /** The sixteen values of NF4: quantiles of the normal distribution, scaled to [−1, 1] with an exact 0. */
 // prettier-ignore

@@ -8,7 +8,7 @@ export function rmsNorm(x: tf.Tensor2D, gamma: tf.Tensor, eps: number): tf.Tenso
 }
 
 /** The same of plain tfjs ops. */
-export function rmsNormReference(x: tf.Tensor2D, gamma: tf.Tensor, eps: number): tf.Tensor2D {
+function rmsNormReference(x: tf.Tensor2D, gamma: tf.Tensor, eps: number): tf.Tensor2D {
   return tf.mul<tf.Tensor2D>(normalised(x, eps), gamma);
 }
 

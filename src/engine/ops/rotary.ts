@@ -13,7 +13,7 @@ export function rotary(x: tf.Tensor2D, cos: tf.Tensor2D, sin: tf.Tensor2D, heads
 }
 
 /** The same of plain tfjs ops. */
-export function rotaryReference(
+function rotaryReference(
   x: tf.Tensor2D,
   cos: tf.Tensor2D,
   sin: tf.Tensor2D,

@@ -8,7 +8,7 @@ export function swiglu(gate: tf.Tensor2D, up: tf.Tensor2D): tf.Tensor2D {
 }
 
 /** The same of plain tfjs ops. */
-export function swigluReference(gate: tf.Tensor2D, up: tf.Tensor2D): tf.Tensor2D {
+function swigluReference(gate: tf.Tensor2D, up: tf.Tensor2D): tf.Tensor2D {
   return tf.mul<tf.Tensor2D>(tf.mul(gate, tf.sigmoid(gate)), up);
 }
 
