@@ -3,6 +3,7 @@
 
 import { methodNamed } from '../../shared/methods';
 import type { SampleRow } from '../../shared/protocol';
+import { stepName } from './stations';
 import { isSpecial } from './tokens';
 
 export type Moment = Omit<SampleRow, 'prompt' | 'seed'>;
@@ -96,7 +97,7 @@ export function factsOf({ happy, finished, reward, kl, tokens, checkpoint }: Mom
 export function momentLabel(checkpoint: string): string {
   const [stage = '', step] = checkpoint.split('@');
   const name = stage === 'base' ? 'Base' : (methodNamed(stage)?.label ?? stage);
-  return step === undefined ? name : `${name}, ${stage.startsWith('ppo') ? 'update' : 'step'} ${step}`;
+  return step === undefined ? name : `${name}, ${stepName(stage.replace(/-\d+$/, ''))} ${step}`;
 }
 
 /**

@@ -3,6 +3,7 @@
 
 import { stageNames, type Stage } from '../../shared/experiment';
 import { METHODS, methodOf, type StageKind } from '../../shared/methods';
+import { SETTINGS } from '../../shared/settings';
 
 export type Role = 'policy' | 'reference' | 'reward' | 'kl' | 'value';
 
@@ -22,6 +23,12 @@ export interface ChartPlan {
 }
 
 export type StationKind = 'model' | 'data' | StageKind;
+
+/** What a step of a stage is called: methods that learn from samples of their own count updates. */
+export function stepName(kind: string): 'update' | 'batch' | 'step' {
+  if (kind === 'pairs') return 'batch';
+  return kind in SETTINGS.total_episodes.in ? 'update' : 'step';
+}
 
 export interface Station {
   /** Name of the stage (`sft`, `sft-2`), or `model`, `data`. */
