@@ -47,7 +47,7 @@ test.describe('with the real engine', () => {
     await expect(page.getByRole('contentinfo')).toContainText(
       /Happy endings.*\d+\s%.*base model.*after SFT.*after PPO/s,
     );
-    await expect(page.getByRole('table')).toContainText('after PPO');
+    await expect(page.getByRole('table').filter({ hasText: 'base model' })).toContainText('after PPO');
     await expect(page.locator('blockquote')).toHaveCount(2);
 
     await page.getByLabel('First', { exact: true }).selectOption('Base');
