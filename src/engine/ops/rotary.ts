@@ -13,12 +13,7 @@ export function rotary(x: tf.Tensor2D, cos: tf.Tensor2D, sin: tf.Tensor2D, heads
 }
 
 /** The same of plain tfjs ops. */
-function rotaryReference(
-  x: tf.Tensor2D,
-  cos: tf.Tensor2D,
-  sin: tf.Tensor2D,
-  heads: number,
-): tf.Tensor2D {
+function rotaryReference(x: tf.Tensor2D, cos: tf.Tensor2D, sin: tf.Tensor2D, heads: number): tf.Tensor2D {
   const [rows, width] = x.shape;
   const size = width / heads;
   const half = cos.shape[1];
