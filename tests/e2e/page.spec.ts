@@ -50,7 +50,7 @@ test.describe('with the real engine', () => {
     await expect(page.getByRole('table').filter({ hasText: 'base model' })).toContainText('after PPO');
     await expect(page.locator('blockquote')).toHaveCount(2);
 
-    await page.getByLabel('First', { exact: true }).selectOption('Base');
+    await page.getByRole('combobox', { name: 'First', exact: true }).selectOption('Base');
     await button(page, 'Write two endings').click();
     for (const writer of ['Base', 'PPO']) {
       await expect(page.locator(`.written[data-by="${writer}"]`)).not.toBeEmpty({ timeout: 60_000 });
