@@ -10,6 +10,12 @@ export interface Sequence {
   promptLength: number;
 }
 
+/** A prompt with its completion after it. */
+export const joined = (prompt: readonly number[], completion: readonly number[]): Sequence => ({
+  ids: [...prompt, ...completion],
+  promptLength: prompt.length,
+});
+
 /** Lengths are rounded up to multiples of this, so that the device sees few shapes and its buffers are reused. */
 const BUCKET = 16;
 

@@ -2,6 +2,7 @@
 // the same draws for every checkpoint, so that differences are paired. A yield is one batch of prompts at one
 // checkpoint; the measures are taken from all samples at the end (measures.ts).
 
+import { joined } from '../data/batches';
 import { microBatches, perToken } from '../data/micro-batches';
 import type { PromptExample } from '../data/examples';
 import { hash32 } from '../engine/random';
@@ -98,10 +99,7 @@ export async function* evaluate(
         streams: rows.map(({ stream }) => stream),
       },
     );
-    const sequences = rows.map(({ prompt }, i) => ({
-      ids: [...prompt.ids, ...tokens[i]!],
-      promptLength: prompt.ids.length,
-    }));
+    const sequences = rows.map(({ prompt }, i) => joined(prompt.ids, tokens[i]!));
     // Generation's log-probabilities are the training path's to 1e-4; the reference's must be computed anyway.
     const referenceLogprobs =
       candidate.name === reference

@@ -1,8 +1,8 @@
 // How the stages that learn from rows of data are made ready to run: demonstrations, pairs, labelled completions.
 
-import type { Sequence } from '../data/batches';
+import { joined } from '../data/batches';
 import { encodeCompletions, encodePreferences } from '../data/examples';
-import { parseRows, type Part, type PreferenceRow } from '../data/records';
+import { parseRows, type PreferenceRow } from '../data/records';
 import { readRows } from '../data/sources';
 import { splitByPrompt } from '../data/split';
 import { shareOf } from '../evaluate/measures';
@@ -20,6 +20,7 @@ import { explainByLogprobs } from './watch';
 import {
   contextOf,
   lastBefore,
+  policiesBefore,
   policyBefore,
   type RunningStage,
   trained,
@@ -105,8 +106,8 @@ export function learningFrom<
     const context = contextOf(workshop, index);
     const rows = await read(workshop, index);
     const split = splitByPrompt(rows, ({ prompt }) => prompt, stage.eval_fraction, experiment.seed);
-    const reference = await policyBefore(workshop, index);
-    const state = startPolicy(reference);
+    const { policy, reference } = await policiesBefore(workshop, index);
+    const state = startPolicy(policy);
     return {
       state,
       totalSteps: stage.max_steps,
@@ -116,7 +117,9 @@ export function learningFrom<
         await writeAdapter(workshop, context.name, trained(state, 'policy'));
         return {};
       },
-      dispose: () => reference.dispose(),
+      dispose: () => {
+        for (const adapter of new Set([policy, reference])) adapter.dispose();
+      },
     };
   };
 }
@@ -166,16 +169,11 @@ async function preferencesFor(
   const rows = parseRows((await readText(store, file)) ?? '', file, 'preference');
   const examples = rows.map(({ prompt, chosen, rejected, fields }) => ({
     prompt: String(fields['prompt']),
-    chosen: sequence(prompt, chosen),
-    rejected: sequence(prompt, rejected),
+    // Unlike TRL's text pairs, a completion that was cut off gets no EOS: the model is to see it as PPO will show it.
+    chosen: joined(prompt as readonly number[], chosen as readonly number[]),
+    rejected: joined(prompt as readonly number[], rejected as readonly number[]),
   }));
   return { examples, flipped: flippedShare(rows) };
-}
-
-/** Unlike TRL's text pairs, a completion that was cut off gets no EOS: the model is to see it as PPO will show it. */
-function sequence(prompt: Part, completion: Part): Sequence {
-  const ids = [...(prompt as readonly number[]), ...(completion as readonly number[])];
-  return { ids, promptLength: prompt.length };
 }
 
 /** Share of labels that a labeller is known to have flipped (`flipped` in every row), null where nobody knows. */

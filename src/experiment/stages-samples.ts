@@ -1,20 +1,20 @@
 // How the stages that let the policy write are made ready to run: pairs for a labeller, and reinforcement.
 
-import { rewardFunction } from '../reward';
+import type { Adapter } from '../model/lora';
+import { rewardFunction, type Scorable } from '../reward';
+import type { RewardModel } from '../reward/learned';
 import type { PairsStage, PpoStage, Stage } from '../shared/experiment';
 import type { MetricsRow } from '../shared/protocol';
 import { explainPpo, ppo, startPpo } from '../train/ppo';
 import { startPolicy } from '../train/preference';
 import type { SamplingContext } from '../train/rollouts';
-import type { TrainState } from '../train/state';
+import type { TokenNumbers, TrainState } from '../train/state';
 import { pairs, startPairs } from './pairs';
 import { explainByLogprobs } from './watch';
 import {
   contextOf,
-  givenAdapters,
-  lastBefore,
+  policiesBefore,
   policyBefore,
-  readAdapter,
   readPrompts,
   rewardModelBefore,
   type RunningStage,
@@ -45,63 +45,68 @@ export async function openPairs(workshop: Workshop, index: number, stage: PairsS
   };
 }
 
-export async function openPpo(workshop: Workshop, index: number, stage: PpoStage): Promise<RunningStage> {
-  const { experiment, model } = workshop;
-  const context = contextOf(workshop, index);
-  const prompts = await readPrompts(workshop, 'prompts', stage.response_length);
-  const reference = await policyBefore(workshop, index);
-  const rewardModel = stage.reward.kind === 'model' ? await rewardModelBefore(workshop, index) : null;
-  const score = rewardFunction(stage.reward, model, rewardModel);
-  // Only the first PPO stage goes on from a given policy: a later one has the policy of the one before.
-  const given = 'policy' in givenAdapters(experiment) && lastBefore(experiment, index, 'ppo') === null;
-  const policy = given ? await readAdapter(workshop, 'policy') : reference;
-  const state = await startPpo(stage, policy, rewardModel, model.config.width);
-  if (given) policy.dispose();
-  const batchSize = stage.per_device_train_batch_size * stage.gradient_accumulation_steps;
-  const own = { ...context, prompts, reference, reward: score };
-  return {
-    state,
-    totalSteps: Math.ceil(stage.total_episodes / batchSize),
-    steps: () => ppo(own, stage, state),
-    explain: (episodes) => explainPpo(own, stage, state, episodes),
-    finish: async () => {
-      await writeAdapter(workshop, context.name, trained(state, 'policy'));
-      return {};
-    },
-    dispose: () => {
-      reference.dispose();
-      rewardModel?.adapter.dispose();
-    },
-  };
-}
-
-/** Opens stages that train a policy, without a critic, on what it writes itself. */
-export function learningFromSamples<S extends Exclude<Extract<Stage, { reward: unknown }>, PpoStage>>(
+/** Opens stages that train a policy on what it writes itself: `start` is their state before the first step. */
+function openSampling<S extends SamplingStage>(
+  start: (
+    workshop: Workshop,
+    stage: S,
+    policy: Adapter,
+    rewardModel: RewardModel | null,
+  ) => Promise<TrainState>,
+  longest: (stage: S) => number,
   learn: (context: SamplingContext, stage: S, state: TrainState) => AsyncGenerator<MetricsRow>,
+  explain: (
+    context: SamplingContext,
+    stage: S,
+    state: TrainState,
+    episodes: readonly Scorable[],
+  ) => Promise<TokenNumbers[]>,
 ) {
   return async (workshop: Workshop, index: number, stage: S): Promise<RunningStage> => {
-    const { model } = workshop;
-    const context = contextOf(workshop, index);
-    const longest = 'max_new_tokens' in stage ? stage.max_new_tokens : stage.max_completion_length;
-    const prompts = await readPrompts(workshop, 'prompts', longest);
-    const reference = await policyBefore(workshop, index);
+    const { policy, reference } = await policiesBefore(workshop, index);
     const rewardModel = stage.reward.kind === 'model' ? await rewardModelBefore(workshop, index) : null;
-    const reward = rewardFunction(stage.reward, model, rewardModel);
-    const state = startPolicy(reference);
+    const context: SamplingContext = {
+      ...contextOf(workshop, index),
+      prompts: await readPrompts(workshop, 'prompts', longest(stage)),
+      reference,
+      reward: rewardFunction(stage.reward, workshop.model, rewardModel),
+    };
+    const state = await start(workshop, stage, policy, rewardModel);
     const batchSize = stage.per_device_train_batch_size * stage.gradient_accumulation_steps;
     return {
       state,
       totalSteps: Math.ceil(stage.total_episodes / batchSize),
-      steps: () => learn({ ...context, prompts, reference, reward }, stage, state),
-      explain: (episodes) => explainByLogprobs(model, state.adapters['policy']!, reference, episodes),
+      steps: () => learn(context, stage, state),
+      explain: (episodes) => explain(context, stage, state, episodes),
       finish: async () => {
         await writeAdapter(workshop, context.name, trained(state, 'policy'));
         return {};
       },
       dispose: () => {
-        reference.dispose();
+        for (const adapter of new Set([policy, reference])) adapter.dispose();
         rewardModel?.adapter.dispose();
       },
     };
   };
 }
+
+type SamplingStage = Extract<Stage, { reward: unknown }>;
+
+export const openPpo = openSampling<PpoStage>(
+  ({ model }, stage, policy, rewardModel) => startPpo(stage, policy, rewardModel, model.config.width),
+  ({ response_length }) => response_length,
+  ppo,
+  explainPpo,
+);
+
+/** The same without a critic. */
+export const learningFromSamples = <S extends Exclude<SamplingStage, PpoStage>>(
+  learn: (context: SamplingContext, stage: S, state: TrainState) => AsyncGenerator<MetricsRow>,
+) =>
+  openSampling<S>(
+    (_, __, policy) => Promise.resolve(startPolicy(policy)),
+    (stage) => ('max_new_tokens' in stage ? stage.max_new_tokens : stage.max_completion_length),
+    learn,
+    ({ model, reference }, _, state, episodes) =>
+      explainByLogprobs(model, state.adapters['policy']!, reference, episodes),
+  );

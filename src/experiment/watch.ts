@@ -1,6 +1,7 @@
 // The same few openings, completed with the same draws by the base model and by SFT and PPO as they train: what a
 // person compares. Being a function of the seed alone, they are the same in a resumed run.
 
+import { joined } from '../data/batches';
 import { microBatches, perToken } from '../data/micro-batches';
 import { hash32 } from '../engine/random';
 import { generate } from '../model/generate';
@@ -68,10 +69,7 @@ export async function explainByLogprobs(
   episodes: readonly Scorable[],
 ): Promise<TokenNumbers[]> {
   const batches = microBatches(
-    episodes.map(({ promptIds, tokens }) => ({
-      ids: [...promptIds, ...tokens],
-      promptLength: promptIds.length,
-    })),
+    episodes.map(({ promptIds, tokens }) => joined(promptIds, tokens)),
     model.config.context,
   );
   const under = (adapter: Adapter | null): Promise<Float32Array[]> =>

@@ -109,6 +109,19 @@ export async function policyBefore(workshop: Workshop, index: number): Promise<A
     : readAdapter(workshop, name);
 }
 
+/** The policy that a stage goes on training and the one it is held to. They are one and the same, a copy is trained,
+ *  unless the experiment gives a policy: then the first stage after SFT goes on from that. The caller disposes both. */
+export async function policiesBefore(
+  workshop: Workshop,
+  index: number,
+): Promise<{ policy: Adapter; reference: Adapter }> {
+  const reference = await policyBefore(workshop, index);
+  const trainers = leaving('policy').filter((kind) => kind !== 'sft');
+  const first = lastBefore(workshop.experiment, index, ...trainers) === null;
+  const given = first && 'policy' in givenAdapters(workshop.experiment);
+  return { reference, policy: given ? await readAdapter(workshop, 'policy') : reference };
+}
+
 /** The last reward stage's model before `index`, null if there is none. */
 export async function rewardModelBefore(workshop: Workshop, index: number): Promise<RewardModel | null> {
   const name = lastBefore(workshop.experiment, index, ...leaving('reward'));

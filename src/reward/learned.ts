@@ -2,7 +2,7 @@
 // scaled so that completions of the reference policy have mean 0 and deviation 1 (Ziegler et al. 2019).
 
 import { microBatches } from '../data/micro-batches';
-import type { Sequence } from '../data/batches';
+import { joined, type Sequence } from '../data/batches';
 import { tf } from '../engine/tf';
 import { sequenceScores } from '../model/heads';
 import type { Adapter } from '../model/lora';
@@ -35,10 +35,7 @@ export async function rawScores(
 
 export function learnedReward(model: LanguageModel, { adapter, gain, bias }: RewardModel): RewardFunction {
   return async (rows) => {
-    const sequences = rows.map(({ promptIds, tokens }) => ({
-      ids: [...promptIds, ...tokens],
-      promptLength: promptIds.length,
-    }));
+    const sequences = rows.map(({ promptIds, tokens }) => joined(promptIds, tokens));
     return (await rawScores(model, adapter, sequences)).map((score) => gain * score + bias);
   };
 }

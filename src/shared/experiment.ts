@@ -20,7 +20,7 @@ export const BUILTIN =
 /**
  * Each entry is `builtin:NAME/PART` or a path relative to the experiment file: rows in a JSONL file, or (the
  * `…_model_path`, named as in TRL's PPO script) an adapter's directory, which stands in for a stage that was run before.
- * PPO goes on from the policy's, where there is one; its reference stays the SFT adapter.
+ * The first method after SFT goes on from the policy's, where there is one; its reference stays the SFT adapter.
  */
 export interface DataSettings {
   sft?: string;

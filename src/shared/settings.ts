@@ -126,7 +126,7 @@ export const SETTINGS = {
   },
   policy_model_path: {
     label: 'Policy adapter',
-    doc: 'An adapter that PPO goes on from; the reference it is held to stays the SFT adapter.',
+    doc: 'An adapter that the first method after SFT goes on from; the reference it is held to stays the SFT adapter.',
     type: 'text',
     advanced: true,
     in: { data: [] },

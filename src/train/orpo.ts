@@ -12,8 +12,10 @@ import {
   completionLengths,
   longerSides,
   lookAtPairs,
+  meanReward,
   type PairBatch,
   pairBatches,
+  perTokenOf,
   pick,
   type PreferenceContext,
   sideFigures,
@@ -109,11 +111,7 @@ function part(
   lengths: Sides,
   rows: readonly number[],
 ) {
-  const tokens = pick(micro, lengths);
-  const odds = oddsRatio({
-    chosen: tf.div(logps.chosen, tokens.chosen),
-    rejected: tf.div(logps.rejected, tokens.rejected),
-  });
+  const odds = oddsRatio(perTokenOf(logps, pick(micro, lengths)));
   const nll = sftLoss(logps.chosen, sum(rows.map((row) => lengths.chosen[row]!)));
   const preference = tf.div<tf.Scalar>(odds.loss, rows.length);
   return {
@@ -123,9 +121,3 @@ function part(
     logSigmoid: tf.neg<tf.Scalar>(preference),
   };
 }
-
-/** Without a reference TRL shows β times the log-probability a token. */
-const meanReward =
-  ({ beta }: StageOf<'orpo'>, lengths: Sides, logps: Sides) =>
-  (side: keyof Sides, row: number): number =>
-    (beta * logps[side][row]!) / lengths[side][row]!;

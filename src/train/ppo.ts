@@ -17,7 +17,13 @@ import type { MetricsRow } from '../shared/protocol';
 import { adaptKlCoef, follow, gae, scaleScores, whiten } from './advantage';
 import { ppoPolicyLoss, ppoValueLoss } from './losses';
 import { accumulateGradients, AdamW } from './optimizer';
-import { type Assessed, assessEpisodes, sampleEpisodes, type SamplingContext } from './rollouts';
+import {
+  type Assessed,
+  assessEpisodes,
+  sampleEpisodes,
+  type SamplingContext,
+  scoreFigures,
+} from './rollouts';
 import { learningRateAt } from './schedule';
 import { deviation, mean, metricsRow, ScalarSums, sum, type TokenNumbers, type TrainState } from './state';
 
@@ -127,12 +133,9 @@ async function collect(
     'objective/entropy': mean(oldLogprobs.map((row) => -sum(row))),
     'objective/non_score_reward': -klCoef * sampledKl,
     'objective/rlhf_reward': mean(scores) - klCoef * sampledKl,
-    'objective/scores': mean(scores),
-    'objective/scores_std': deviation(scores),
+    ...scoreFigures(assessment),
     'val/var_explained': varianceExplained(oldValues, returns),
     'val/num_eos_tokens': finished.filter(Boolean).length,
-    finish_rate: mean(finished.map(Number)),
-    mean_length: mean(episodes.map(({ tokens }) => tokens.length)),
   };
   metricsRow(context.name, state.step + 1, metrics); // Refuses a score that is no number before anything is learnt from it.
   const advantages = whiten(assessment.advantages.map((row, i) => row.subarray(0, kl[i]!.length)));

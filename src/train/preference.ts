@@ -91,6 +91,18 @@ export const pick = ({ rows }: PairBatch, { chosen, rejected }: Sides): SideTens
   rejected: tf.tensor1d(rows.map((row) => rejected[row]!)),
 });
 
+/** Log-probabilities a token. */
+export const perTokenOf = (logps: SideTensors, lengths: SideTensors): SideTensors => ({
+  chosen: tf.div(logps.chosen, lengths.chosen),
+  rejected: tf.div(logps.rejected, lengths.rejected),
+});
+
+/** β times the log-probability a token: the reward where there is no reference to compare with. */
+export const meanReward =
+  ({ beta }: { beta: number }, lengths: Sides, logps: Sides) =>
+  (side: keyof Sides, row: number): number =>
+    (beta * logps[side][row]!) / lengths[side][row]!;
+
 /** Sides told micro-batch by micro-batch, also inside a gradient function, and fetched once. */
 export class ToldSides {
   private readonly parts: { rows: number[]; told: tf.Tensor }[] = [];

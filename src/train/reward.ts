@@ -2,7 +2,7 @@
 // at the last real token. A yield is one optimizer step; `normalise` then brings the scale of its scores to mean 0 and
 // deviation 1 on completions of the policy it will judge.
 
-import { batchIndices, collate, type Sequence } from '../data/batches';
+import { batchIndices, collate, joined, type Sequence } from '../data/batches';
 import { chunks } from '../data/micro-batches';
 import { hash32 } from '../engine/random';
 import { tf } from '../engine/tf';
@@ -169,7 +169,7 @@ export async function normalise(
       seed: hash32(seed, name, 'reference'),
       streams: some.map((_, i) => start + i),
     });
-    tokens.forEach((ids, i) => sequences.push({ ids: [...some[i]!, ...ids], promptLength: some[i]!.length }));
+    tokens.forEach((ids, i) => sequences.push(joined(some[i]!, ids)));
   }
   const scores = await rawScores(model, adapter, sequences);
   const gain = 1 / Math.max(deviation(scores), 1e-6);

@@ -1,7 +1,7 @@
 // What the methods that learn from their own samples share: completions of a policy, their log-probabilities by the
 // path that training takes, a score for each, and the figures that are logged of them under TRL's names.
 
-import { batchIndices, type Sequence } from '../data/batches';
+import { batchIndices, joined, type Sequence } from '../data/batches';
 import { microBatches, perToken } from '../data/micro-batches';
 import { hash32 } from '../engine/random';
 import { generate } from '../model/generate';
@@ -67,10 +67,7 @@ export async function assessEpisodes(
 ): Promise<Assessed> {
   const { temperature, missing_eos_penalty: penalty, missing_eos_trick: trick } = settings;
   const finished = episodes.map(({ tokens }) => tokens.at(-1) === model.config.eosId);
-  const sequences = episodes.map(({ promptIds, tokens }) => ({
-    ids: [...promptIds, ...tokens],
-    promptLength: promptIds.length,
-  }));
+  const sequences = episodes.map(({ promptIds, tokens }) => joined(promptIds, tokens));
   const batches = microBatches(sequences, model.config.context);
   const logprobsUnder = (adapter: Adapter): Promise<Float32Array[]> =>
     perToken(batches, (batch) => completionLogprobs(model, adapter, batch, { temperature }).logprobs);

@@ -12,8 +12,10 @@ import {
   completionLengths,
   longerSides,
   lookAtPairs,
+  meanReward,
   type PairBatch,
   pairBatches,
+  perTokenOf,
   pick,
   type PreferenceContext,
   sideFigures,
@@ -112,18 +114,8 @@ function part(
   lengths: Sides,
   rows: readonly number[],
 ) {
-  const tokens = pick(micro, lengths);
-  const mean = {
-    chosen: tf.div<tf.Tensor1D>(logps.chosen, tokens.chosen),
-    rejected: tf.div<tf.Tensor1D>(logps.rejected, tokens.rejected),
-  };
+  const mean = perTokenOf(logps, pick(micro, lengths)); // [P], [P]
   const preference = tf.div<tf.Scalar>(simpoLoss(mean, stage), rows.length);
   const nll = sftLoss(logps.chosen, sum(rows.map((row) => lengths.chosen[row]!)));
   return { loss: tf.add<tf.Scalar>(preference, tf.mul(nll, stage.cpo_alpha)), nll };
 }
-
-/** β times the log-probability a token. */
-const meanReward =
-  ({ beta }: StageOf<'simpo'>, lengths: Sides, logps: Sides) =>
-  (side: keyof Sides, row: number): number =>
-    (beta * logps[side][row]!) / lengths[side][row]!;

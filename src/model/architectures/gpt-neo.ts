@@ -1,42 +1,34 @@
 // GPT-Neo (Black et al. 2021), read top to bottom. What sets it apart from GPT-2: attention scores are not scaled,
 // layers alternate between global attention and a local window, weights are [out, in], and q, k, v have no bias.
 
-import { gatherRows } from '../../engine/ops/gather-rows';
 import { gelu } from '../../engine/ops/gelu';
-import { layerNorm } from '../../engine/ops/layer-norm';
 import { tf } from '../../engine/tf';
 import type { PlaygroundError } from '../../shared/errors';
-import { adaptedLinear } from '../lora';
 import type { Architecture, ForwardInput, LanguageModel, LinearLayer, ModelConfig } from '../types';
 import { configReader } from './config';
-import { runBlocks } from './layers';
+import { layersOf, runBlocks } from './layers';
 
 /** ids int32 [N] → [N, C]. */
 function forward(model: LanguageModel, input: ForwardInput): tf.Tensor2D {
-  const { adapter, ids, positions, attend, dropout } = input;
-  const { heads, windows, epsilon } = model.config;
-  const weight = (name: string) => model.weights.get(`transformer.${name}`) as tf.Tensor;
-  const project = (name: string, x: tf.Tensor2D) =>
-    adaptedLinear(model, adapter, `transformer.${name}`, x, dropout);
-  const norm = (name: string, x: tf.Tensor2D) =>
-    layerNorm(x, weight(`${name}.weight`), weight(`${name}.bias`), epsilon);
+  const { heads, windows } = model.config;
+  const { embed, linear, layerNorm } = layersOf(model, input);
 
   const block = (i: number, x: tf.Tensor2D): tf.Tensor2D => {
-    const h = norm(`h.${i}.ln_1`, x); // [N, C]
-    const q = project(`h.${i}.attn.attention.q_proj`, h); // [N, C]
-    const k = project(`h.${i}.attn.attention.k_proj`, h); // [N, C]
-    const v = project(`h.${i}.attn.attention.v_proj`, h); // [N, C]
-    const mixed = attend(i, q, k, v, { heads, window: windows[i] ?? 0, scale: 1 }); // [N, C]
-    const y = tf.add<tf.Tensor2D>(x, project(`h.${i}.attn.attention.out_proj`, mixed)); // [N, C]
-    const inner = gelu(project(`h.${i}.mlp.c_fc`, norm(`h.${i}.ln_2`, y))); // [N, 4C]
-    return tf.add(y, project(`h.${i}.mlp.c_proj`, inner)); // [N, C]
+    const h = `transformer.h.${i}`;
+    const normed = layerNorm(`${h}.ln_1`, x); // [N, C]
+    const q = linear(`${h}.attn.attention.q_proj`, normed); // [N, C]
+    const k = linear(`${h}.attn.attention.k_proj`, normed); // [N, C]
+    const v = linear(`${h}.attn.attention.v_proj`, normed); // [N, C]
+    const mixed = input.attend(i, q, k, v, { heads, window: windows[i] ?? 0, scale: 1 }); // [N, C]
+    const y = tf.add<tf.Tensor2D>(x, linear(`${h}.attn.attention.out_proj`, mixed)); // [N, C]
+    const inner = gelu(linear(`${h}.mlp.c_fc`, layerNorm(`${h}.ln_2`, y))); // [N, 4C]
+    return tf.add(y, linear(`${h}.mlp.c_proj`, inner)); // [N, C]
   };
 
-  const words = gatherRows(weight('wte.weight') as tf.Tensor2D, ids); // [N, C]
-  const places = gatherRows(weight('wpe.weight') as tf.Tensor2D, tf.tensor1d(positions, 'int32')); // [N, C]
-  let x = tf.add<tf.Tensor2D>(words, places); // [N, C]
+  const places = embed('transformer.wpe', tf.tensor1d(input.positions, 'int32')); // [N, C]
+  let x = tf.add<tf.Tensor2D>(embed('transformer.wte'), places); // [N, C]
   x = runBlocks(model, input, block, x); // [N, C]
-  return norm('ln_f', x); // [N, C]
+  return layerNorm('transformer.ln_f', x); // [N, C]
 }
 
 function parseConfig(json: Record<string, unknown>, file: string): ModelConfig {
