@@ -37,8 +37,10 @@ const data: Record<string, string> = {
     })),
   ),
 };
+/** Adapters that a run before left, by path. */
+const given = new Map<string, Uint8Array>();
 const readData = ({ path }: { path: string }): Promise<Uint8Array | null> =>
-  Promise.resolve(path in data ? new TextEncoder().encode(data[path]) : null);
+  Promise.resolve(path in data ? new TextEncoder().encode(data[path]) : (given.get(path) ?? null));
 
 const common = {
   per_device_train_batch_size: 8,
@@ -149,6 +151,18 @@ describe.each([...family('preference'), ...family('sampling')])('%s', { timeout:
     await run(experiment, { store: left!, resume: true });
     expect(outcome(left!)).toEqual(outcome(whole));
   });
+});
+
+it.each([
+  ['dpo', 'rewards/margins'],
+  ['rloo', 'objective/kl'],
+] as const)('%s goes on from a given policy, held to what was before it', async (kind, figure) => {
+  const experiment = experimentOf(kind);
+  const begun = await run(experiment);
+  expect(metricsOf(begun)[0]![figure]).toBe(0);
+  for (const [path, bytes] of begun.files) given.set(path, bytes);
+  const on = { ...experiment.data, policy_model_path: `adapters/${kind}` };
+  expect(metricsOf(await run({ ...experiment, data: on }))[0]![figure]).not.toBe(0);
 });
 
 it('KTO learns from labelled completions as they are', { timeout: 60_000 }, async () => {

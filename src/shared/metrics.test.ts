@@ -69,6 +69,7 @@ describe('the table and what is logged', () => {
   /** Beside the method's own file. */
   const more: Partial<Record<StageKind, string[]>> = {
     evaluate: ['evaluate/measures.ts'],
+    ppo: ['train/rollouts.ts'],
     ...Object.fromEntries(family('preference').map((kind) => [kind, ['train/preference.ts']])),
     ...Object.fromEntries(
       family('sampling').map((kind) => [kind, ['train/rollouts.ts', 'train/preference.ts']]),
