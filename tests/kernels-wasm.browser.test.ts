@@ -230,6 +230,10 @@ test('token log-probabilities and entropy', async () => {
         return tf.stack([logprobs, entropy]);
       };
     await agree(call(tokenLogprobs), call(tokenLogprobsReference), inputs);
+    const [correct, wanted] = [tokenLogprobs, tokenLogprobsReference].map((f) =>
+      tf.tidy(() => f(...(inputs as [tf.Tensor2D, tf.Tensor2D]), ids, temperature).correct.dataSync()),
+    );
+    expect(correct).toEqual(wanted);
     tf.dispose([...inputs, ids]);
   }
 });

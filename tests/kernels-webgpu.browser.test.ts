@@ -72,14 +72,14 @@ test('TokenLogprobs: log-probabilities, entropies and gradients over ragged voca
       hold(() => {
         const ids = tf.tensor1d(integers(N, V, 'ids'), 'int32');
         const [hidden, head] = [random([N, C], 'hidden'), random([V, C], 'head')] as tf.Tensor2D[];
-        const { logprobs, entropy } = tokenLogprobs(hidden!, head!, ids, temperature);
+        const { logprobs, entropy, correct } = tokenLogprobs(hidden!, head!, ids, temperature);
         const loss = (h: tf.Tensor2D, w: tf.Tensor2D) => {
           const both = tokenLogprobs(h, w, ids, temperature);
           const [x, y] = [random([N], 'x') as tf.Tensor1D, random([N], 'y') as tf.Tensor1D];
           return tf.add<tf.Scalar>(tf.sum(tf.mul(both.logprobs, x)), tf.sum(tf.mul(both.entropy, y)));
         };
         const grads = tf.grads((h: tf.Tensor, w: tf.Tensor) => loss(h as tf.Tensor2D, w as tf.Tensor2D));
-        return [logprobs, entropy, ...grads([hidden!, head!])];
+        return [logprobs, entropy, correct, ...grads([hidden!, head!])];
       }, 5e-5),
     12,
   );

@@ -13,6 +13,8 @@ export interface CompletionLogprobs {
   logprobs: tf.Tensor2D;
   /** [B, T]: at a completion token the entropy (nats) of the distribution it was drawn from, elsewhere 0. */
   entropy: tf.Tensor2D;
+  /** [B, T]: 1 at a completion token that no other was likelier than, elsewhere 0. Computed when asked for. */
+  correct: () => tf.Tensor2D;
 }
 
 interface Options {
@@ -32,8 +34,12 @@ export function completionLogprobs(
   const hidden = hiddenStates(model, adapter, batch, dropout); // [B·T, C]
   const { before, ids, slots } = completionRows(batch);
   const picked = gatherRows(hidden, tf.tensor1d(before, 'int32')); // [N, C]
-  const of = tokenLogprobs(picked, headMatrix(model), tf.tensor1d(ids, 'int32'), temperature); // [N], [N]
-  return { logprobs: spread(of.logprobs, slots, batch), entropy: spread(of.entropy, slots, batch) };
+  const of = tokenLogprobs(picked, headMatrix(model), tf.tensor1d(ids, 'int32'), temperature); // each [N]
+  return {
+    logprobs: spread(of.logprobs, slots, batch),
+    entropy: spread(of.entropy, slots, batch),
+    correct: () => spread(of.correct, slots, batch),
+  };
 }
 
 /** Shapes seen by the device are kept few: the number of gathered rows is rounded up to this. */

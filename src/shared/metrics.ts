@@ -72,6 +72,17 @@ const SUPERVISED_METRICS: readonly Metric[] = [
     trl: 'Over completion tokens only, as our loss; TRL’s is over all tokens that are trained on.',
   },
   {
+    name: 'mean_token_accuracy',
+    label: 'Token accuracy',
+    unit: 'share',
+    stages: ['sft'],
+    tells:
+      'Share of the completions’ tokens that the model would have named first. Stories have many good next words, so that half is a lot.',
+    bad: 'Not rising: nothing is learnt. Near 1: the demonstrations are known by heart.',
+    try: ['learning_rate', 'max_steps', 'early_stopping_patience'],
+    trl: 'same',
+  },
+  {
     name: 'finish_rate',
     label: 'Finished',
     unit: 'share',

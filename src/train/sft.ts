@@ -65,15 +65,15 @@ export async function* sft(
     for (const [m, { batch }] of microBatches(train, model.config.context, rows).entries()) {
       const batchLoss = (): tf.Scalar => {
         const dropout = hash32(seed, name, 'dropout', step, m);
-        const { logprobs, entropy } = completionLogprobs(model, policy, batch, { temperature: 1, dropout }); // [B, T]
-        const loss = sftLoss(logprobs, tokens);
-        sums.add(loss, tf.div(tf.sum(entropy), tokens));
+        const of = completionLogprobs(model, policy, batch, { temperature: 1, dropout }); // each [B, T]
+        const loss = sftLoss(of.logprobs, tokens);
+        sums.add(loss, tf.div(tf.sum(of.entropy), tokens), tf.div(tf.sum(of.correct()), tokens));
         return loss;
       };
       grads = accumulateGradients(batchLoss, variables, grads);
     }
     const learningRate = learningRateAt(step, stage.max_steps, stage);
-    const [loss, entropy] = await sums.read();
+    const [loss, entropy, accuracy] = await sums.read();
     const gradNorm = await optimizer.update(grads ?? [], learningRate, stage);
 
     state.step = step + 1;
@@ -82,6 +82,7 @@ export async function* sft(
     const metrics: Record<string, number> = {
       loss: loss!,
       entropy: entropy!,
+      mean_token_accuracy: accuracy!,
       grad_norm: gradNorm,
       learning_rate: learningRate,
       num_tokens: seen,

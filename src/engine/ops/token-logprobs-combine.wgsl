@@ -1,14 +1,16 @@
-// From the partial sums of token-logprobs to a row's log-probability, entropy and log-sum-exp.
+// From the partial sums of token-logprobs to a row's log-probability, entropy, log-sum-exp, and whether its token is the
+// likeliest. The token's own logit is summed in another order than the largest was, hence the margin.
 struct Uniforms { M: u32, K: u32, parts: u32, inverse: f32 }
 
 @group(0) @binding(0) var<storage, read_write> logprobs: array<f32>;
 @group(0) @binding(1) var<storage, read_write> entropy: array<f32>;
 @group(0) @binding(2) var<storage, read_write> lse: array<f32>;
-@group(0) @binding(3) var<storage, read> partial: array<vec4f>;
-@group(0) @binding(4) var<storage, read> hidden: array<f32>;
-@group(0) @binding(5) var<storage, read> head: array<f32>;
-@group(0) @binding(6) var<storage, read> ids: array<i32>;
-@group(0) @binding(7) var<uniform> u: Uniforms;
+@group(0) @binding(3) var<storage, read_write> correct: array<f32>;
+@group(0) @binding(4) var<storage, read> partial: array<vec4f>;
+@group(0) @binding(5) var<storage, read> hidden: array<f32>;
+@group(0) @binding(6) var<storage, read> head: array<f32>;
+@group(0) @binding(7) var<storage, read> ids: array<i32>;
+@group(0) @binding(8) var<uniform> u: Uniforms;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
@@ -30,4 +32,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   logprobs[m] = z * u.inverse - most - log(sum);
   entropy[m] = log(sum) - mean / sum;
   lse[m] = most + log(sum);
+  correct[m] = select(0.0, 1.0, z * u.inverse >= most - 1e-5 * max(1, abs(most)));
 }

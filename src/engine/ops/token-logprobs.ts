@@ -9,6 +9,8 @@ export interface TokenLogprobs {
   logprobs: tf.Tensor1D;
   /** −Σ p log p of the same distribution, in nats, [N]. */
   entropy: tf.Tensor1D;
+  /** 1 where no token is likelier than the given one (ties within rounding), else 0, [N]; without gradient. */
+  correct: tf.Tensor1D;
 }
 
 /** z = hidden·headᵀ. hidden [N, C], head [V, C], ids int32 [N]; differentiable in hidden and head. */
@@ -19,8 +21,8 @@ export function tokenLogprobs(
   temperature: number,
 ): TokenLogprobs {
   if (!hasKernel('TokenLogprobs')) return tokenLogprobsReference(hidden, head, ids, temperature);
-  const [logprobs, entropy] = runKernel<tf.Tensor[]>('TokenLogprobs', { hidden, head, ids }, { temperature });
-  return { logprobs: logprobs as tf.Tensor1D, entropy: entropy as tf.Tensor1D };
+  const outputs = runKernel<tf.Tensor1D[]>('TokenLogprobs', { hidden, head, ids }, { temperature });
+  return { logprobs: outputs[0]!, entropy: outputs[1]!, correct: outputs[3]! };
 }
 
 /** The same of plain tfjs ops, with the whole [N, V] in memory. */
@@ -33,14 +35,16 @@ export function tokenLogprobsReference(
   const logits = tf.div<tf.Tensor2D>(tf.matMul(hidden, head, false, true), temperature); // [N, V]
   const all = tf.logSoftmax(logits); // [N, V]
   const picked = tf.mul(all, tf.cast(tf.oneHot(ids, head.shape[0]), 'float32')); // [N, V]
-  return { logprobs: tf.sum(picked, 1), entropy: tf.neg(tf.sum(tf.mul(tf.exp(all), all), 1)) };
+  const logprobs = tf.sum<tf.Tensor1D>(picked, 1);
+  const correct = tf.cast<tf.Tensor1D>(tf.greaterEqual(logprobs, tf.max(all, 1)), 'float32');
+  return { logprobs, entropy: tf.neg(tf.sum(tf.mul(tf.exp(all), all), 1)), correct };
 }
 
 tf.registerGradient({
   kernelName: 'RlhfTokenLogprobs',
   inputsToSave: ['hidden', 'head', 'ids'],
   // The third output is the log-sum-exp of each row.
-  outputsToSave: [false, true, true],
+  outputsToSave: [false, true, true, false],
   gradFunc: (dys, saved, attrs) => {
     const [hidden, head, ids, entropy, lse] = saved as [
       tf.Tensor2D,

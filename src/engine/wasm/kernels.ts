@@ -163,7 +163,7 @@ const logprobRows = (rows: number): number => (rows >= 512 ? 128 : 32);
 function tokenLogprobs(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo[] {
   const [N, C] = matrix(inputs, 'hidden');
   const [V] = matrix(inputs, 'head');
-  const outs = [0, 1, 2].map(() => output([N])); // logprobs, entropy, log-sum-exp
+  const outs = [0, 1, 2, 3].map(() => output([N])); // logprobs, entropy, log-sum-exp, correct
   const rows = logprobRows(N);
   machine.run({
     kernel: Kernel.TokenLogprobs,

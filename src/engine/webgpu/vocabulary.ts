@@ -10,7 +10,7 @@ import { multiply, tileShape } from './matmul';
 
 type Inputs<Names extends string> = Record<Names, tf.TensorInfo>;
 
-/** hidden [N, C], head [V, C], ids int32 [N] → log-probabilities, entropies, log-sum-exps, each [N]. */
+/** hidden [N, C], head [V, C], ids int32 [N] → log-probabilities, entropies, log-sum-exps, correct, each [N]. */
 export function tokenLogprobsKernel(
   { hidden, head, ids }: Inputs<'hidden' | 'head' | 'ids'>,
   { temperature }: { temperature: number },
@@ -32,7 +32,7 @@ export function tokenLogprobsKernel(
     floats: [1 / temperature],
     groups: [stretches, groups[1]],
   });
-  const results = [output([N]), output([N]), output([N])];
+  const results = [output([N]), output([N]), output([N]), output([N])];
   dispatch({
     name: 'token-logprobs-combine',
     source: combineSource,

@@ -52,16 +52,16 @@ function accumulate(state: usize, z: usize, chunk: usize, scratch: usize): void 
 }
 
 /**
- * Units are blocks of rows. Floats: temperature. Integers: hidden, head, ids, logprobs, entropy, lse, N, V, C, rows a
- * unit (≤ 128).
+ * Units are blocks of rows. Floats: temperature. Integers: hidden, head, ids, logprobs, entropy, lse, correct, N, V, C,
+ * rows a unit (≤ 128).
  */
 export function tokenLogprobs(args: usize, begin: usize, end: usize, scratch: usize): void {
   const scale = <f32>(1 / number(args, 0));
   const head = integer(args, 1);
-  const N = integer(args, 6);
-  const V = integer(args, 7);
-  const C = integer(args, 8);
-  const unit = integer(args, 9);
+  const N = integer(args, 7);
+  const V = integer(args, 8);
+  const C = integer(args, 9);
+  const unit = integer(args, 10);
   const states = scratch + GEMM_SCRATCH;
   const work = states + unit * STATE; // [CHUNK]
   const z = work + CHUNK_BYTES; // [rows, CHUNK]
@@ -86,11 +86,13 @@ export function tokenLogprobs(args: usize, begin: usize, end: usize, scratch: us
       const state = states + row * STATE;
       const sum = load<f64>(state, 8);
       const logSum = log(sum);
-      const lse = load<f64>(state) + logSum;
+      const most = load<f64>(state);
+      const lse = most + logSum;
       const to = (row0 + row) << 2;
       store<f32>(integer(args, 3) + to, <f32>(load<f64>(state, 24) - lse));
       store<f32>(integer(args, 4) + to, <f32>(logSum - load<f64>(state, 16) / sum));
       store<f32>(integer(args, 5) + to, <f32>lse);
+      store<f32>(integer(args, 6) + to, load<f64>(state, 24) >= most ? 1 : 0);
     }
   }
 }
