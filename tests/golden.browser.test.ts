@@ -6,7 +6,9 @@ import { onDeviceProblem, openDevice } from '../src/engine/device';
 import { tf } from '../src/engine/tf';
 import { runGolden } from '../src/experiment/golden';
 import { checkTexts } from '../src/experiment/golden-texts';
+import { hiddenStates } from '../src/model/forward';
 import { disposeModel, loadModel } from '../src/model/load';
+import { Adapter } from '../src/model/lora';
 import type { PlaygroundError } from '../src/shared/errors';
 import { directory } from './browser-files';
 import stories from './fixtures/stories-neo.json';
@@ -17,11 +19,15 @@ afterEach(() => {
   expect(problems.splice(0)).toEqual([]);
 });
 
+const DORA = { r: 3, lora_alpha: 6, lora_dropout: 0, use_rslora: false, use_dora: true };
+
 describe.each(['wasm', 'webgpu'] as const)('%s', (backend) => {
   test.each([
     ['gpt-neo-tiny', 116],
     ['gpt-neo-odd', 564],
     ['gpt2-odd', 116],
+    ['gpt-neo-dora', 128],
+    ['gpt2-dora', 92],
     ['llama-odd', 140],
     ['mistral-odd', 92],
     ['gpt-neox-odd', 68],
@@ -40,6 +46,22 @@ describe.each(['wasm', 'webgpu'] as const)('%s', (backend) => {
       expect(tf.memory().numTensors).toBe(before);
     },
   );
+
+  test('a new DoRA adapter changes nothing, to the bit', async () => {
+    await openDevice(backend);
+    const before = tf.memory().numTensors;
+    const model = await loadModel('dora', directory('fixtures/gpt-neo-dora/model'));
+    const adapter = Adapter.create(model, { ...DORA, target_modules: ['q_proj', 'c_fc', 'out_proj'] }, 1);
+    const ids = Int32Array.from({ length: 12 }, (_, i) => 3 * i);
+    const batch = { ids, mask: new Int32Array(12).fill(1), batch: 2, length: 6 };
+    const speak = (speaker: Adapter | null): Promise<ArrayLike<number>> =>
+      tf.tidy(() => hiddenStates(model, speaker, batch)).data();
+    const [bare, adapted] = await Promise.all([speak(null), speak(adapter)]);
+    expect(adapted).toEqual(bare);
+    adapter.dispose();
+    disposeModel(model);
+    expect(tf.memory().numTensors).toBe(before + 2);
+  });
 
   test('the bundled model gives PyTorch’s log-probabilities and greedy text', async () => {
     await openDevice(backend);

@@ -21,6 +21,17 @@ describe('golden', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
+  // With and without biases, [out, in] and GPT-2's [in, out]; the second with rsLoRA's scale.
+  it.each([
+    ['gpt-neo-dora', 128],
+    ['gpt2-dora', 92],
+  ])('agrees with PyTorch on DoRA: %s', { timeout: 60_000 }, async (name, count) => {
+    const rows = await runGolden(nodeDirectory(`tests/fixtures/${name}`));
+    expect(rows).toHaveLength(count);
+    expect(rows.filter(({ tensor }) => tensor.includes('magnitude')).length).toBeGreaterThan(count / 5);
+    expect(rows.filter(({ error }) => !(error <= 1e-4))).toEqual([]);
+  });
+
   it('sees a wrong number, and checks what is there only', { timeout: 60_000 }, async () => {
     const cases = JSON.parse(new TextDecoder().decode((await tiny('cases.json'))!)) as Record<
       string,

@@ -19,7 +19,7 @@ const batch = {
   length: 5,
 };
 
-it.each(['gpt-neo-odd', 'gpt2-odd', 'llama-odd', 'gpt-neox-odd'])(
+it.each(['gpt-neo-odd', 'gpt2-odd', 'llama-odd', 'gpt-neox-odd', 'gpt-neo-dora'])(
   '%s has the same loss and gradients when blocks are computed twice',
   { timeout: 60_000 },
   async (name) => {

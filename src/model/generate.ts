@@ -8,6 +8,7 @@ import { sample } from '../engine/ops/sample';
 import { uniform } from '../engine/random';
 import { tf } from '../engine/tf';
 import { PlaygroundError } from '../shared/errors';
+import { gains } from './dora';
 import { logits, positions } from './forward';
 import type { Adapter } from './lora';
 import type { Attend, LanguageModel } from './types';
@@ -115,6 +116,7 @@ class Decoder {
   readonly #start: number;
   readonly #keys: tf.Variable[];
   readonly #values: tf.Variable[];
+  readonly #gains: ReadonlyMap<string, tf.Tensor1D>;
   /** int32 [B, S]: 0 at the padding before each prompt. */
   readonly #mask: tf.Tensor2D;
   /** Next slot to write. */
@@ -143,6 +145,7 @@ class Decoder {
       );
     this.#keys = empty();
     this.#values = empty();
+    this.#gains = gains(model, adapter);
   }
 
   /** Reads the prompts; the logits of each row's first new token, [B, V]. */
@@ -185,6 +188,7 @@ class Decoder {
         positions: places,
         attend,
         dropout: null,
+        gains: this.#gains,
       }); // [B·t, C]
       const last = Int32Array.from({ length: batch }, (_, b) => (b + 1) * t - 1);
       return logits(this.#model, t === 1 ? hidden : gatherRows(hidden, tf.tensor1d(last, 'int32'))); // [B, V]
@@ -192,6 +196,6 @@ class Decoder {
   }
 
   dispose(): void {
-    tf.dispose([...this.#keys, ...this.#values, this.#mask]);
+    tf.dispose([...this.#keys, ...this.#values, ...this.#gains.values(), this.#mask]);
   }
 }

@@ -8,7 +8,8 @@ import { hash32, normals, uniforms } from '../engine/random';
 import { tf } from '../engine/tf';
 import { PlaygroundError } from '../shared/errors';
 import type { LoraSettings } from '../shared/experiment';
-import type { LanguageModel, LinearLayer } from './types';
+import { gain, MAGNITUDE, outputNorms } from './dora';
+import type { ForwardInput, LanguageModel, LinearLayer } from './types';
 
 /** The scalar head of a reward model or critic, [1, C]. */
 export const HEAD = 'score.weight';
@@ -24,7 +25,8 @@ export class Adapter {
   readonly settings: LoraSettings;
   /**
    * Trainable tensors by their PEFT names without `base_model.model.`: `MODULE.lora_A.weight` [r, in],
-   * `MODULE.lora_B.weight` [out, r], and perhaps `score.weight` [1, C]. The order is the same for equal settings.
+   * `MODULE.lora_B.weight` [out, r], with DoRA `MODULE.lora_magnitude_vector` [out], and perhaps `score.weight` [1, C].
+   * The order is the same for equal settings.
    */
   readonly variables: ReadonlyMap<string, tf.Variable>;
 
@@ -47,8 +49,15 @@ export class Adapter {
     const { name = 'adapter', head = false } = options;
     const values = new Map<string, AdapterValue>();
     for (const layer of targetLayers(model, settings)) {
-      for (const [key, shape] of loraShapes(layer, settings.r)) {
-        const size = shape[0] * shape[1];
+      for (const [key, shape] of loraShapes(layer, settings)) {
+        if (key.endsWith(MAGNITUDE)) {
+          values.set(
+            key,
+            tf.tidy(() => outputNorms(model, null, layer.name)),
+          );
+          continue;
+        }
+        const size = tf.util.sizeFromShape(shape);
         const bound = 1 / Math.sqrt(layer.inputs);
         const initial = key.endsWith('lora_A.weight')
           ? uniforms(size, -bound, bound, seed, 'lora', key)
@@ -57,7 +66,9 @@ export class Adapter {
       }
     }
     if (head) values.set(HEAD, initialHead(model, seed));
-    return new Adapter(name, settings, values);
+    const adapter = new Adapter(name, settings, values);
+    tf.dispose([...values.values()].filter((value) => value instanceof tf.Tensor));
+    return adapter;
   }
 
   /** A copy with its own variables; `head` [C] replaces the head or adds one. */
@@ -91,29 +102,25 @@ export class Adapter {
   }
 }
 
-export type AdapterValue = tf.Tensor | { shape: [number, number]; values: Float32Array };
+export type AdapterValue = tf.Tensor | { shape: number[]; values: Float32Array };
 
 function tensorOf(value: AdapterValue): tf.Tensor {
-  return value instanceof tf.Tensor ? tf.clone(value) : tf.tensor2d(value.values, value.shape);
+  return value instanceof tf.Tensor ? tf.clone(value) : tf.tensor(value.values, value.shape);
 }
 
 /** A head for a reward model that starts anew. */
-export function initialHead(
-  model: LanguageModel,
-  seed: number,
-): { shape: [number, number]; values: Float32Array } {
+export function initialHead(model: LanguageModel, seed: number): { shape: number[]; values: Float32Array } {
   const width = model.config.width;
   const deviation = 1 / Math.sqrt(width + 1);
   return { shape: [1, width], values: normals(width, seed, 'head').map((z) => z * deviation) };
 }
 
-/** The linear layer `name` as `adapter` sees it: x [N, in] → [N, out]. `seed` of its dropout, null for none. */
+/** The linear layer `name` as the adapter sees it: x [N, in] → [N, out]. */
 export function adaptedLinear(
   model: LanguageModel,
-  adapter: Adapter | null,
+  { adapter, dropout: seed, gains }: Pick<ForwardInput, 'adapter' | 'dropout' | 'gains'>,
   name: string,
   x: tf.Tensor2D,
-  seed: number | null,
 ): tf.Tensor2D {
   const weight = model.weights.get(`${name}.weight`) as tf.Tensor2D; // [out, in], or [in, out] in GPT-2
   const bias = model.weights.get(`${name}.bias`); // [out]
@@ -128,14 +135,20 @@ export function adaptedLinear(
   const p = adapter.settings.lora_dropout;
   const kept = seed === null || p === 0 ? x : dropout(x, p, hash32(seed, 'dropout', name));
   const low = matmul(kept, A, { transposeB: true }); // [N, r]
-  return matmul(low, B, { transposeB: true, scale: adapter.scaling, add: base }); // [N, out]
+  const turned = matmul(low, B, { transposeB: true, scale: adapter.scaling, add: base }); // [N, out]
+  const g = gains?.get(name) ?? gain(model, adapter, name); // [out]
+  if (!g) return turned;
+  // g·(W + s·B·A)·x + b, written so that g = 1 leaves it as it is to the bit.
+  const stretched = tf.mul<tf.Tensor2D>(turned, g); // [N, out]
+  return bias ? tf.sub(stretched, tf.mul(tf.sub(g, 1), bias)) : stretched;
 }
 
-export function loraShapes({ name, inputs, outputs }: LinearLayer, r: number): [string, [number, number]][] {
-  return [
-    [`${name}.lora_A.weight`, [r, inputs]],
-    [`${name}.lora_B.weight`, [outputs, r]],
-  ];
+export function loraShapes(
+  { name, inputs, outputs }: LinearLayer,
+  { r, use_dora }: LoraSettings,
+): [string, number[]][] {
+  const magnitude: [string, number[]][] = use_dora ? [[`${name}.${MAGNITUDE}`, [outputs]]] : [];
+  return [[`${name}.lora_A.weight`, [r, inputs]], [`${name}.lora_B.weight`, [outputs, r]], ...magnitude];
 }
 
 /** The linear layers that `target_modules` names: the whole name or its end after a dot, as PEFT matches a list. */

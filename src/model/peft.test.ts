@@ -19,6 +19,7 @@ const settings: LoraSettings = {
   lora_dropout: 0,
   target_modules: ['q_proj', 'mlp.c_proj'],
   use_rslora: true,
+  use_dora: false,
 };
 const batch = {
   ids: Int32Array.of(12, 30, 71, 67, 83, 1, 0, 0),
@@ -168,7 +169,7 @@ describe('PEFT', () => {
 
   it.each<[string, Record<string, unknown>, string | undefined, string | undefined, string]>([
     ['another method', { peft_type: 'IA3' }, undefined, undefined, '"peft_type" is "IA3"'],
-    ['DoRA', { use_dora: true }, undefined, undefined, '"use_dora" is true'],
+    ['DoRA without magnitudes', { use_dora: true }, undefined, undefined, 'q_proj.lora_magnitude_vector"'],
     ['rank patterns', { rank_pattern: { q_proj: 2 } }, undefined, undefined, '"rank_pattern"'],
     [
       'trained embeddings',

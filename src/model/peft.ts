@@ -54,7 +54,7 @@ function peftConfig(model: LanguageModel, { settings, variables }: Adapter): Rec
     revision: null,
     target_modules: settings.target_modules,
     task_type: head ? 'SEQ_CLS' : 'CAUSAL_LM',
-    use_dora: false,
+    use_dora: settings.use_dora ?? false,
     use_rslora: settings.use_rslora,
   };
 }
@@ -67,7 +67,7 @@ export async function readPeft(model: LanguageModel, read: ReadFile, name: strin
     `${name}/${CONFIG}`,
   );
   const file = parseSafetensors(await need(read, WEIGHTS, name), `${name}/${WEIGHTS}`);
-  const shapes = new Map(targetLayers(model, settings).flatMap((layer) => loraShapes(layer, settings.r)));
+  const shapes = new Map(targetLayers(model, settings).flatMap((layer) => loraShapes(layer, settings)));
   if (file.tensors.has(PREFIX + HEAD)) shapes.set(HEAD, [1, model.config.width]);
   for (const key of file.tensors.keys()) {
     if (!key.startsWith(PREFIX) || !shapes.has(key.slice(PREFIX.length))) {
@@ -107,13 +107,7 @@ function parseConfig(text: string, model: LanguageModel, file: string): LoraSett
   const refuse = (field: string): PlaygroundError =>
     badAdapter(`${file}: "${field}" is ${show(json, field)}, which is not supported`);
   if (json['peft_type'] !== 'LORA') throw refuse('peft_type');
-  for (const field of [
-    'use_dora',
-    'lora_bias',
-    'layers_to_transform',
-    'layer_replication',
-    'exclude_modules',
-  ]) {
+  for (const field of ['lora_bias', 'layers_to_transform', 'layer_replication', 'exclude_modules']) {
     if (json[field]) throw refuse(field);
   }
   if ((json['bias'] ?? 'none') !== 'none') throw refuse('bias');
@@ -125,14 +119,16 @@ function parseConfig(text: string, model: LanguageModel, file: string): LoraSett
     throw refuse('modules_to_save');
   }
   // PEFT's defaults where a field is missing.
-  const { r = 8, lora_alpha = 8, lora_dropout = 0, use_rslora = false, target_modules } = json;
+  const { r = 8, lora_alpha = 8, lora_dropout = 0, target_modules } = json;
+  const { use_rslora = false, use_dora = false } = json;
   if (typeof r !== 'number') throw refuse('r');
   if (typeof lora_alpha !== 'number') throw refuse('lora_alpha');
   if (typeof lora_dropout !== 'number') throw refuse('lora_dropout');
   if (typeof use_rslora !== 'boolean') throw refuse('use_rslora');
+  if (typeof use_dora !== 'boolean') throw refuse('use_dora');
   const targets = targetNames(target_modules, model);
   if (!targets) throw refuse('target_modules');
-  return { r, lora_alpha, lora_dropout, use_rslora, target_modules: targets };
+  return { r, lora_alpha, lora_dropout, use_rslora, use_dora, target_modules: targets };
 }
 
 /** A list of names as it is; PEFT's "all-linear", or a pattern that must match a whole name, as the full names. */

@@ -90,6 +90,8 @@ export interface ForwardInput {
   attend: Attend;
   /** Seed of this pass's LoRA dropout; null = off. */
   dropout: number | null;
+  /** DoRA's gains by layer, where many passes share them. */
+  gains?: ReadonlyMap<string, tf.Tensor1D>;
 }
 
 /** Frozen base weights, shared by every adapter. */

@@ -11,6 +11,7 @@ export interface LoraSettings {
   lora_dropout: number;
   target_modules: string[];
   use_rslora: boolean;
+  use_dora?: boolean;
 }
 
 /** What ships with the playground: rows, one file a part, and trained adapters, one PEFT directory a part. */

@@ -60,7 +60,9 @@ function targetsOf({ linears }: ModelShape, { target_modules: targets }: LoraSet
 
 /** Numbers that one adapter trains. */
 export function adapterParameters(shape: ModelShape, lora: LoraSettings, head: boolean): number {
-  const sizes = targetsOf(shape, lora).map(({ inputs, outputs }) => lora.r * (inputs + outputs));
+  const sizes = targetsOf(shape, lora).map(
+    ({ inputs, outputs }) => lora.r * (inputs + outputs) + (lora.use_dora ? outputs : 0),
+  );
   return sizes.reduce((sum, size) => sum + size, head ? shape.width : 0);
 }
 
@@ -99,7 +101,11 @@ export function activationBytes(
   const { width: C, layers, vocabulary } = shape;
   const { kept, made } = perLayer(shape);
   const targets = targetsOf(shape, lora);
-  const adapted = targets.reduce((sum, { inputs }) => sum + inputs + 2 * lora.r, 0); // over all layers
+  // Over all layers. DoRA keeps what it stretches, and stretched.
+  const adapted = targets.reduce(
+    (sum, { inputs, outputs }) => sum + inputs + 2 * lora.r + (lora.use_dora ? 2 * outputs : 0),
+    0,
+  );
   // The first block's input leads to nothing that is trained.
   const first = 5 * C + adapted / layers;
   // Checkpointed, every block keeps its input and that one's gradient, and one at a time the rest.

@@ -16,7 +16,7 @@ test('the table and the types of experiment.ts are the same in every scope', () 
   expectTypeOf<keyof FieldsOf<'experiment'> | 'format' | 'lora' | 'data' | 'stages'>().toEqualTypeOf<
     keyof Experiment
   >();
-  expectTypeOf<FieldsOf<'lora'>>().toEqualTypeOf<LoraSettings>();
+  expectTypeOf<FieldsOf<'lora'>>().toEqualTypeOf<Required<LoraSettings>>();
   expectTypeOf<FieldsOf<'data'>>().toEqualTypeOf<Required<DataSettings>>();
   expectTypeOf<FieldsOf<'labeller'>>().toEqualTypeOf<Omit<Labeller, 'kind' | 'name'>>();
 });

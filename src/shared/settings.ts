@@ -85,6 +85,13 @@ export const SETTINGS = {
     advanced: true,
     in: { lora: [false, false] },
   },
+  use_dora: {
+    label: 'Weight-decomposed',
+    doc: 'DoRA: each adapted output gets a length of its own to train, beside the direction that LoRA turns.',
+    type: 'boolean',
+    advanced: true,
+    in: { lora: [false, false] },
+  },
 
   sft: {
     label: 'Demonstrations',

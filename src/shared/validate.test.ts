@@ -65,6 +65,7 @@ describe('a good file', () => {
       lora_dropout: 0,
       target_modules: ['q_proj', 'v_proj'],
       use_rslora: false,
+      use_dora: false,
     });
     expect(experiment.stages[3]).toEqual(defaultStage('ppo'));
     expect(experiment.stages[3]).toMatchObject({ adam_beta1: 0.9, adam_beta2: 0.999, adam_epsilon: 1e-8 });
@@ -152,7 +153,7 @@ describe('a fault is named with file, line, place, value and what it may be', ()
     [
       '{"format": 1, "stages": [{"kind": "sft"}], "lora": {"rank": 8}}',
       'a.json, line 1: lora.rank is not a setting here.',
-      'It may be one of: r, lora_alpha, lora_dropout, target_modules, use_rslora.',
+      'It may be one of: r, lora_alpha, lora_dropout, target_modules, use_rslora, use_dora.',
     ],
     [
       '{"format": 1, "stages": [{"kind": "sft"}], "model": "hf:gpt2"}',

@@ -36,14 +36,14 @@ export function runBlocks(
 }
 
 /** x [N, C] unless said; names are those of the parameters without `.weight` and `.bias`. */
-export function layersOf(model: LanguageModel, { adapter, ids, dropout }: ForwardInput) {
+export function layersOf(model: LanguageModel, input: ForwardInput) {
   const { epsilon } = model.config;
   const weight = (name: string): tf.Tensor => model.weights.get(name) as tf.Tensor;
   return {
     /** ids → [N, C]. */
-    embed: (name: string, which = ids) => gatherRows(weight(`${name}.weight`) as tf.Tensor2D, which),
+    embed: (name: string, which = input.ids) => gatherRows(weight(`${name}.weight`) as tf.Tensor2D, which),
     /** x [N, in] → [N, out], with the adapter's part if it has one for this layer. */
-    linear: (name: string, x: tf.Tensor2D) => adaptedLinear(model, adapter, name, x, dropout),
+    linear: (name: string, x: tf.Tensor2D) => adaptedLinear(model, input, name, x),
     layerNorm: (name: string, x: tf.Tensor2D) =>
       layerNorm(x, weight(`${name}.weight`), weight(`${name}.bias`), epsilon),
     rmsNorm: (name: string, x: tf.Tensor2D) => rmsNorm(x, weight(`${name}.weight`), epsilon),
