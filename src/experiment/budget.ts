@@ -1,69 +1,97 @@
-// Refuses a run that cannot fit the device before anything is computed, and says which settings would fit.
+// What a run would take of the device, from the model's shape and the longest of its rows; one that cannot fit is
+// refused before anything is computed.
 
 import { readSource, type ReadBytes } from '../data/sources';
 import { shapeOf } from '../model/shape';
 import type { LanguageModel } from '../model/types';
+import { type Budget, newTokens, refusalOf } from '../shared/budget';
 import { PlaygroundError } from '../shared/errors';
 import type { Experiment } from '../shared/experiment';
 import { checkpoints, fitting, memoryBudget } from '../shared/memory-budget';
 
-/** What a 32-bit wasm heap can grow to. */
-export const WASM_LIMIT = 2 ** 32;
+/** Stage by stage, and settings that would fit where these do not; `limit` in bytes, null where nobody can tell. */
+export async function budgetOf(
+  model: LanguageModel,
+  experiment: Experiment,
+  read: ReadBytes,
+  limit: number | null,
+): Promise<Budget> {
+  const shape = shapeOf(model);
+  const longest = await longestRows(model, experiment, read);
+  const stages = memoryBudget(shape, experiment, longest);
+  const beyond = limit !== null && stages.some(({ total }) => total > limit);
+  return {
+    stages,
+    limit,
+    gradientCheckpointing: checkpoints(shape, experiment, longest),
+    fits: beyond ? fitting(shape, experiment, limit, longest) : null,
+  };
+}
 
-const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
-
-/** How the run will be computed. Throws `out-of-memory` if a stage needs more than `limit` bytes. */
+/** How the run will be computed. Throws `out-of-memory` if a stage needs more than there is. */
 export async function plan(
   model: LanguageModel,
   experiment: Experiment,
   read: ReadBytes,
-  limit: number,
+  limit: number | null,
 ): Promise<{ gradientCheckpointing: boolean }> {
-  const shape = shapeOf(model);
-  const longest = await longestRows(model, experiment, read);
-  const gradientCheckpointing = checkpoints(shape, experiment, longest);
-  const [worst] = memoryBudget(shape, experiment, longest).sort((a, b) => b.total - a.total);
-  if (!worst || worst.total <= limit) return { gradientCheckpointing };
-  const smaller = fitting(shape, experiment, limit, longest);
-  const batches = smaller?.stages.flatMap((stage) =>
-    'per_device_train_batch_size' in stage
-      ? [`${stage.kind}: per_device_train_batch_size ${stage.per_device_train_batch_size}`]
-      : [],
-  );
-  throw new PlaygroundError(
-    'out-of-memory',
-    `stage ${worst.stage} would need ${gigabytes(worst.total)}, of which ${gigabytes(worst.weights)} for weights and ${gigabytes(worst.activations)} for activations; the device gives at most ${gigabytes(limit)}`,
-    smaller && batches
-      ? `This would fit: quantization ${smaller.quantization ?? 'none'}, gradient_checkpointing on; ${batches.join('; ')}.`
-      : 'Use a smaller model or shorter texts.',
-  );
+  const budget = await budgetOf(model, experiment, read, limit);
+  const refused = refusalOf(budget, experiment);
+  if (refused) throw new PlaygroundError('out-of-memory', refused.message, refused.fix);
+  return budget;
 }
+
+const PARTS = ['sft', 'prompts', 'eval_prompts', 'preferences'] as const;
+
+/** Tokens of a part's longest prompt, and of its longest prompt with a completion. */
+interface Longest {
+  prompt: number;
+  whole: number;
+}
+
+/** What was last measured with a tokenizer, by part: a setting that changes no row is answered at once. */
+const measured = new WeakMap<object, Map<string, { text: string; longest: Longest }>>();
 
 /** Tokens of the longest prompt and of the longest prompt with a completion; new tokens included where a stage
  *  writes them. Rows that cannot be read are for the stages to refuse. */
 async function longestRows(
-  { tokenizer, config }: LanguageModel,
+  model: LanguageModel,
   { data, stages }: Experiment,
   read: ReadBytes,
-): Promise<{ prompt: number; whole: number }> {
-  const fresh = stages.map((stage) => ('response_length' in stage ? stage.response_length : 0));
+): Promise<Longest> {
+  const { context } = model.config;
+  // What an evaluation writes is learnt from by nobody.
+  const fresh = Math.max(0, ...stages.map((stage) => (stage.kind === 'evaluate' ? 0 : newTokens(stage))));
+  const known = measured.get(model.weights) ?? new Map<string, { text: string; longest: Longest }>();
+  measured.set(model.weights, known);
   let [prompt, whole] = [1, 1];
-  for (const part of ['sft', 'prompts', 'eval_prompts', 'preferences'] as const) {
+  for (const part of PARTS) {
     const name = data[part];
     if (name === undefined) continue;
-    for (const line of (await readSource(name, read)).split('\n')) {
-      const row = fields(line);
-      const tokens = (field: string): number => {
-        const value = row[`${field}_ids`] ?? row[field];
-        if (Array.isArray(value)) return value.length;
-        return typeof value === 'string' ? (tokenizer?.encode(value, { special: true }).length ?? 0) : 0;
-      };
-      const [asked, ...answers] = ['prompt', 'completion', 'chosen', 'rejected'].map(tokens);
-      prompt = Math.max(prompt, asked ?? 0);
-      whole = Math.max(whole, (asked ?? 0) + Math.max(...answers, ...(part === 'sft' ? [] : fresh)) + 1);
-    }
+    const text = await readSource(name, read);
+    const before = known.get(part);
+    const longest = before?.text === text ? before.longest : measure(model, text);
+    known.set(part, { text, longest });
+    prompt = Math.max(prompt, longest.prompt);
+    whole = Math.max(whole, longest.whole, part === 'sft' ? 0 : longest.prompt + fresh + 1);
   }
-  return { prompt: Math.min(prompt, config.context), whole: Math.min(whole, config.context) };
+  return { prompt: Math.min(prompt, context), whole: Math.min(whole, context) };
+}
+
+function measure({ tokenizer }: LanguageModel, text: string): Longest {
+  const longest = { prompt: 1, whole: 1 };
+  for (const line of text.split('\n')) {
+    const row = fields(line);
+    const tokens = (field: string): number => {
+      const value = row[`${field}_ids`] ?? row[field];
+      if (Array.isArray(value)) return value.length;
+      return typeof value === 'string' ? (tokenizer?.encode(value, { special: true }).length ?? 0) : 0;
+    };
+    const [asked = 0, ...answers] = ['prompt', 'completion', 'chosen', 'rejected'].map(tokens);
+    longest.prompt = Math.max(longest.prompt, asked);
+    longest.whole = Math.max(longest.whole, asked + Math.max(...answers) + 1);
+  }
+  return longest;
 }
 
 function fields(line: string): Record<string, unknown> {

@@ -3,6 +3,7 @@
 import type { Adapter } from '../model/lora';
 import { rewardFunction, type Scorable } from '../reward';
 import type { RewardModel } from '../reward/learned';
+import { newTokens } from '../shared/budget';
 import type { PairsStage, PpoStage, Stage } from '../shared/experiment';
 import type { MetricsRow } from '../shared/protocol';
 import { explainPpo, ppo, startPpo } from '../train/ppo';
@@ -53,7 +54,6 @@ function openSampling<S extends SamplingStage>(
     policy: Adapter,
     rewardModel: RewardModel | null,
   ) => Promise<TrainState>,
-  longest: (stage: S) => number,
   learn: (context: SamplingContext, stage: S, state: TrainState) => AsyncGenerator<MetricsRow>,
   explain: (
     context: SamplingContext,
@@ -67,7 +67,7 @@ function openSampling<S extends SamplingStage>(
     const rewardModel = stage.reward.kind === 'model' ? await rewardModelBefore(workshop, index) : null;
     const context: SamplingContext = {
       ...contextOf(workshop, index),
-      prompts: await readPrompts(workshop, 'prompts', longest(stage)),
+      prompts: await readPrompts(workshop, 'prompts', newTokens(stage)),
       reference,
       reward: rewardFunction(stage.reward, workshop.model, rewardModel),
     };
@@ -94,7 +94,6 @@ type SamplingStage = Extract<Stage, { reward: unknown }>;
 
 export const openPpo = openSampling<PpoStage>(
   ({ model }, stage, policy, rewardModel) => startPpo(stage, policy, rewardModel, model.config.width),
-  ({ response_length }) => response_length,
   ppo,
   explainPpo,
 );
@@ -105,7 +104,6 @@ export const learningFromSamples = <S extends Exclude<SamplingStage, PpoStage>>(
 ) =>
   openSampling<S>(
     (_, __, policy) => Promise.resolve(startPolicy(policy)),
-    (stage) => ('max_new_tokens' in stage ? stage.max_new_tokens : stage.max_completion_length),
     learn,
     ({ model, reference }, _, state, episodes) =>
       explainByLogprobs(model, state.adapters['policy']!, reference, episodes),

@@ -32,7 +32,7 @@ export const ERRORS = {
   'not-fetched': { title: 'The model is not here yet', remedy: 'fetch-model' },
   'device-unavailable': { title: 'The device did not start', remedy: 'use-cpu' },
   'device-lost': { title: 'The graphics device was lost', remedy: 'continue' },
-  'out-of-memory': { title: 'The device has no memory left', remedy: 'smaller-batch' },
+  'out-of-memory': { title: 'There is not enough memory', remedy: 'smaller-batch' },
   'storage-failed': { title: 'The browser did not keep something', remedy: 'free-space' },
   cancelled: { title: 'Cancelled', remedy: null },
   bug: { title: 'A fault of the playground', remedy: 'reload' },

@@ -2,6 +2,7 @@
 // shape and the settings alone. tests/memory-budget.browser.test.ts holds the sums to what the device then allocates.
 
 import type { Experiment, LoraSettings, Quantization, Stage } from './experiment';
+import { newTokens } from './budget';
 import { stageNames } from './experiment';
 
 /** What the sums need of a model; ModelConfig and the linear layers of an architecture have it. */
@@ -58,8 +59,9 @@ function targetsOf({ linears }: ModelShape, { target_modules: targets }: LoraSet
   );
 }
 
-/** Numbers that one adapter trains. */
+/** Numbers that one adapter trains, or all of them. */
 export function adapterParameters(shape: ModelShape, lora: LoraSettings, head: boolean): number {
+  if (lora.use_peft === false) return shape.parameters + (head ? shape.width : 0);
   const sizes = targetsOf(shape, lora).map(
     ({ inputs, outputs }) => lora.r * (inputs + outputs) + (lora.use_dora ? outputs : 0),
   );
@@ -100,14 +102,16 @@ export function activationBytes(
 ): number {
   const { width: C, layers, vocabulary } = shape;
   const { kept, made } = perLayer(shape);
-  const targets = targetsOf(shape, lora);
+  const full = lora.use_peft === false;
   // Over all layers. DoRA keeps what it stretches, and stretched.
+  const targets = full ? shape.linears : targetsOf(shape, lora);
+  const low = full ? 0 : 2 * lora.r;
   const adapted = targets.reduce(
-    (sum, { inputs, outputs }) => sum + inputs + 2 * lora.r + (lora.use_dora ? 2 * outputs : 0),
+    (sum, { inputs, outputs }) => sum + inputs + low + (lora.use_dora ? 2 * outputs : 0),
     0,
   );
-  // The first block's input leads to nothing that is trained.
-  const first = 5 * C + adapted / layers;
+  // The first block's input leads to nothing that is trained, but for the embeddings.
+  const first = full ? 0 : 5 * C + adapted / layers;
   // Checkpointed, every block keeps its input and that one's gradient, and one at a time the rest.
   const blocks = checkpointing
     ? 2 * layers * C + kept + made + adapted / layers
@@ -157,7 +161,7 @@ function adaptersOf(stage: Stage): { trained: number; frozen: number } {
 /** New tokens that a stage writes a row, and rows at a time; none where it only reads. */
 function writing(stage: Stage): { rows: number; tokens: number } {
   const fields = stage as unknown as Record<string, number | undefined>;
-  const tokens = fields['response_length'] ?? fields['max_new_tokens'] ?? 0;
+  const tokens = newTokens(stage);
   const batch = fields['per_device_train_batch_size'] ?? 64;
   return { tokens, rows: batch * (fields['gradient_accumulation_steps'] ?? 1) };
 }
@@ -212,7 +216,7 @@ export function memoryBudget(
 }
 
 /** The experiment with smaller settings that fit `limit` bytes: gradient checkpointing and packed weights first, then
- *  smaller batches; null if nothing does. */
+ *  smaller batches where a stage is beyond it; null if nothing does. */
 export function fitting<E extends Budgeted>(
   shape: ModelShape,
   experiment: E,
@@ -222,18 +226,23 @@ export function fitting<E extends Budgeted>(
   const order: Quantization[] = ['none', 'float16', 'int8', 'nf4'];
   const smaller = order.slice(order.indexOf(experiment.quantization ?? 'none'));
   for (let divisor = 1; divisor <= 256; divisor *= 2) {
-    const stages = experiment.stages.map((stage) =>
-      'per_device_train_batch_size' in stage
-        ? {
-            ...stage,
-            per_device_train_batch_size: Math.max(1, Math.floor(stage.per_device_train_batch_size / divisor)),
-          }
-        : stage,
-    );
     for (const quantization of smaller) {
-      const candidate = { ...experiment, stages, quantization, gradient_checkpointing: 'on' as const };
-      if (memoryBudget(shape, candidate, longest).every(({ total }) => total <= limit)) return candidate;
+      for (const lighter of [{}, { gradient_checkpointing: 'on' as const }]) {
+        const packed = { ...experiment, ...(quantization !== 'none' && { quantization }), ...lighter };
+        const budgets = memoryBudget(shape, packed, longest);
+        const stages = experiment.stages.map((stage, i) =>
+          budgets[i]!.total > limit ? withSmallerBatch(stage, divisor) : stage,
+        );
+        const candidate = { ...packed, stages };
+        if (memoryBudget(shape, candidate, longest).every(({ total }) => total <= limit)) return candidate;
+      }
     }
   }
   return null;
+}
+
+function withSmallerBatch(stage: Stage, divisor: number): Stage {
+  if (!('per_device_train_batch_size' in stage)) return stage;
+  const rows = Math.max(1, Math.floor(stage.per_device_train_batch_size / divisor));
+  return { ...stage, per_device_train_batch_size: rows };
 }

@@ -2,6 +2,7 @@
 // tells (Event); both sides are discriminated unions, so a missing case is a type error. Only structured-clone
 // values travel: no tensors, no functions. One worker holds one device, one model and at most one run.
 
+import type { Budget } from './budget';
 import type { Experiment, Quantization } from './experiment';
 import type { DataPart, DataRow, Fit, Looked, MaskedText } from './look';
 import type { StageKind } from './methods';
@@ -32,6 +33,8 @@ export interface ModelReport {
   parameters: number;
   vocabulary: number;
   context: number;
+  /** Ends of the names of its linear layers, each of which can be adapted; a recording may not know them. */
+  layers?: readonly string[];
 }
 
 export interface GenerateOptions {
@@ -180,6 +183,8 @@ export type Command =
   /** How those rows fit the loaded model. */
   | { type: 'fitRows'; request: number; part: DataPart; source: string; text: string | null }
   | { type: 'maskRow'; request: number; part: DataPart; source: string; row: DataRow }
+  /** What the experiment would take with the loaded model; `runId`: the run whose data it names. */
+  | { type: 'budget'; request: number; runId: string | null; experiment: Experiment }
   /** The recorded experiment of a run kept in this browser, finished or not. */
   | { type: 'export'; request: number; runId: string; experiment: Experiment }
   | { type: 'golden'; request: number; directory: string };
@@ -202,6 +207,7 @@ export type Event =
   | { type: 'rowsLookedAt'; request: number; looked: Looked }
   | { type: 'rowsFit'; request: number; fit: Fit }
   | { type: 'rowMasked'; request: number; texts: MaskedText[] }
+  | { type: 'budgeted'; request: number; budget: Budget }
   | { type: 'exported'; request: number; bytes: Uint8Array }
   /** JSONL lines, in the order of the input rows. */
   | { type: 'rows'; request: number; rows: string }

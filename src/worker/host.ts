@@ -9,13 +9,14 @@ import { runGolden } from '../experiment/golden';
 import { freshPairs } from '../experiment/pairs';
 import { generateRows, scoreRows } from '../experiment/rows';
 import { packRun } from '../experiment/recording';
-import { plan, WASM_LIMIT } from '../experiment/budget';
+import { budgetOf, plan } from '../experiment/budget';
 import { runExperiment } from '../experiment/run';
 import { generate } from '../model/generate';
 import { disposeModel, loadModel } from '../model/load';
 import type { Adapter } from '../model/lora';
 import { readPeft } from '../model/peft';
 import type { LanguageModel, LoadProgress, ReadFile, Tokenizer } from '../model/types';
+import { WASM_LIMIT } from '../shared/budget';
 import { checkChange } from '../shared/changes';
 import { PlaygroundError, toPlainError } from '../shared/errors';
 import type { Experiment, Quantization } from '../shared/experiment';
@@ -82,6 +83,8 @@ export class Host {
         return void this.attempt(command.request, async () =>
           this.tell(await look(command, this.model?.loaded ?? null)),
         );
+      case 'budget':
+        return void this.attempt(command.request, () => this.budget(command));
       case 'export':
         return void this.attempt(command.request, () => this.export(command));
       case 'generate':
@@ -174,6 +177,13 @@ export class Host {
     return loaded;
   }
 
+  private async budget({ request, runId, experiment }: Of<'budget'>): Promise<void> {
+    const { loaded } = this.model ?? {};
+    if (!loaded) throw new PlaygroundError('bad-arguments', 'No model is loaded yet.', 'Load one first.');
+    const budget = await budgetOf(loaded, experiment, dataOf(runId), limitOf(this.opened()));
+    this.tell({ type: 'budgeted', request, budget });
+  }
+
   private async export({ request, runId, experiment }: Of<'export'>): Promise<void> {
     const loaded = this.model?.source === experiment.model ? this.model.loaded : null;
     const bytes = await packRun(storeOf(runId), experiment, loaded && inFigures(loaded));
@@ -189,8 +199,7 @@ export class Host {
       const device = this.opened();
       await chooseKernels(device);
       const readData = dataOf(runId);
-      const limit = device.backend === 'wasm' ? WASM_LIMIT : Infinity;
-      const { gradientCheckpointing } = await plan(loaded, experiment, readData, limit);
+      const { gradientCheckpointing } = await plan(loaded, experiment, readData, limitOf(device));
       const model = { ...loaded, gradientCheckpointing };
       const run = runExperiment({ experiment, model, device, store, readData, resume, from, control, tell });
       await run.catch(() => undefined); // It has told what went wrong.
@@ -260,12 +269,21 @@ export class Host {
   }
 }
 
-function inFigures({ name, parameters, config }: LanguageModel): ModelReport {
+/** A graphics device does not tell how much memory it has. */
+function limitOf({ backend }: DeviceReport): number | null {
+  return backend === 'wasm' ? WASM_LIMIT : null;
+}
+
+function inFigures({ name, parameters, config, architecture }: LanguageModel): ModelReport {
+  const layers = architecture
+    .linears(config)
+    .map((layer) => layer.name.slice(layer.name.lastIndexOf('.') + 1));
   return {
     name: name.slice(name.indexOf(':') + 1),
     architecture: config.architecture,
     parameters,
     vocabulary: config.vocabulary,
     context: config.context,
+    layers: [...new Set(layers)],
   };
 }

@@ -8,7 +8,8 @@ import {
   memoryBudget,
   weightBytes,
 } from '../../src/shared/memory-budget.ts';
-import { parseExperiment } from '../../src/shared/validate.ts';
+import type { Stage } from '../../src/shared/experiment.ts';
+import { defaultStage, parseExperiment } from '../../src/shared/validate.ts';
 import { budgetTable } from './memory.ts';
 import { presets } from './model-presets.ts';
 
@@ -67,10 +68,24 @@ test('what does not fit is answered with settings that do', () => {
   expect(memoryBudget(smol, experiment, longest)[0]!.total).toBeGreaterThan(limit);
   const fits = fitting(smol, experiment, limit, longest)!;
   expect(memoryBudget(smol, fits, longest)[0]!.total).toBeLessThanOrEqual(limit);
-  expect(fits).toMatchObject({ quantization: 'int8', gradient_checkpointing: 'on' });
+  expect(fits).toMatchObject({ quantization: 'int8', gradient_checkpointing: 'auto' });
   const larger = { ...fits, quantization: 'float16' as const };
   expect(memoryBudget(smol, larger, longest)[0]!.total).toBeGreaterThan(limit);
   expect(fitting(smol, experiment, 1e8, longest)).toBeNull();
+  const off = { ...experiment, gradient_checkpointing: 'off' as const };
+  expect(fitting(smol, off, limit, longest)).toMatchObject({ gradient_checkpointing: 'on' });
+});
+
+test('only the stage that is too large gets smaller batches', () => {
+  const [sft] = experiment.stages;
+  const rows = { per_device_train_batch_size: 1024, gradient_accumulation_steps: 1, total_episodes: 4096 };
+  const grpo = { ...defaultStage('grpo'), ...rows, max_completion_length: 400 } as Stage;
+  const fits = fitting(shape('stories-neo'), { ...experiment, stages: [sft!, grpo] }, 5e9, {
+    prompt: 100,
+    whole: 500,
+  })!;
+  expect(fits.stages).toEqual([sft, { ...grpo, per_device_train_batch_size: 512 }]);
+  expect(fits).toMatchObject({ gradient_checkpointing: experiment.gradient_checkpointing });
 });
 
 test('the table has a line a stage', () => {

@@ -38,6 +38,8 @@ const CURES: Record<Remedy, (playground: Playground) => Cure | null> = {
   },
 
   'smaller-batch': (playground) => {
+    const { fits } = playground.budgets;
+    if (fits) return { label: 'Use the settings that fit', run: () => (playground.draft = fits) };
     const rows = settingOfCurrent(playground, 'per_device_train_batch_size');
     const accumulated = settingOfCurrent(playground, 'gradient_accumulation_steps');
     if (!rows || !accumulated || rows.value < 2 || rows.value % 2 > 0) return null;

@@ -1,6 +1,7 @@
 // How far a run of several stages is. A stage's own pace tells the time it still needs; stages that have not begun
 // are guessed from their share of the work and the pace so far, which is rough, so the page says "about".
 
+import { newTokens } from '../../shared/budget';
 import type { Stage } from '../../shared/experiment';
 import type { StageState } from '../../shared/protocol';
 
@@ -19,7 +20,7 @@ export function stageWork(stage: Stage, evaluationPrompts = 200): number {
   const prompt = 60;
   if ('total_episodes' in stage) {
     const epochs = 'num_ppo_epochs' in stage ? stage.num_ppo_epochs : 1;
-    return stage.total_episodes * (prompt + longestCompletion(stage)) * (4 + 6 * epochs);
+    return stage.total_episodes * (prompt + newTokens(stage)) * (4 + 6 * epochs);
   }
   if ('max_steps' in stage) {
     const rows = stage.max_steps * stage.per_device_train_batch_size * stage.gradient_accumulation_steps;
@@ -30,9 +31,6 @@ export function stageWork(stage: Stage, evaluationPrompts = 200): number {
     ? stage.count * 2 * tokens
     : evaluationPrompts * stage.samples_per_prompt * 4 * tokens;
 }
-
-const longestCompletion = (stage: Extract<Stage, { total_episodes: number }>): number =>
-  'response_length' in stage ? stage.response_length : 40;
 
 /** Steps a stage is set to take, 0 where its settings do not tell. */
 export function plannedSteps(stage: Stage | undefined): number {

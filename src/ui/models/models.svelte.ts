@@ -1,7 +1,7 @@
 // The models at hand: those this browser keeps, of the hub and a person's own, and adapters to put on top. Nothing is
 // fetched from elsewhere before the person has said so.
 
-import { PlaygroundError, toPlainError } from '../../shared/errors';
+import { type PlainError, PlaygroundError, toPlainError } from '../../shared/errors';
 import type { Command } from '../../shared/protocol';
 import { type KeptModel, listKeptModels, removeKeptModel } from '../../storage/hub-files';
 import { listOwn, type Own, type OwnKind, removeOwn, writeOwn } from '../../storage/own-store';
@@ -9,6 +9,13 @@ import { freeName, modelFiles } from '../lib/bring';
 import type { Session } from '../state/session.svelte';
 
 const HUB = 'hf:';
+
+/** Running would fetch a model that the person has not asked for. */
+export const NOT_FETCHED: PlainError = {
+  code: 'not-fetched',
+  message: 'The model of this experiment is not on this machine yet.',
+  fix: 'Fetch it first, or choose one that is here.',
+};
 
 export class Models {
   hub = $state.raw<KeptModel[]>([]);

@@ -4,7 +4,7 @@
 import { changesBetween, liveSettings } from '../../shared/changes';
 import { contradictions, type Problem } from '../../shared/contradictions';
 import { type Experiment, stageNames } from '../../shared/experiment';
-import { type PlainError, toPlainError } from '../../shared/errors';
+import { toPlainError } from '../../shared/errors';
 import type { Command } from '../../shared/protocol';
 import { checkpointId, type CheckpointPlace } from '../../storage/checkpoints';
 import type { Setting, SettingValue } from '../../shared/setting';
@@ -14,7 +14,8 @@ import { targetsFor } from '../lib/presets';
 import { stationsOf, type Station } from '../lib/stations';
 import { Recordings } from '../recorded/recordings.svelte';
 import { holdRun, isHeld, whenFree } from './locks';
-import { Models } from '../models/models.svelte';
+import { Models, NOT_FETCHED } from '../models/models.svelte';
+import { Budgets } from './budgets.svelte';
 import { Overlays } from './overlays.svelte';
 import type { Origin } from './address';
 import { Playback } from './playback.svelte';
@@ -32,16 +33,10 @@ import type { Session } from './session.svelte';
 /** Milliseconds between two looks at a run that another tab computes. */
 const WATCH_EVERY = 2000;
 
-/** Running would fetch a model that the person has not asked for. */
-const NOT_FETCHED: PlainError = {
-  code: 'not-fetched',
-  message: 'The model of this experiment is not on this machine yet.',
-  fix: 'Fetch it first, or choose one that is here.',
-};
-
 export class Playground {
   /** Runs whose curves lie under this one's in the charts. */
   readonly overlays = new Overlays();
+  readonly budgets = new Budgets(this);
   readonly models: Models;
   /** The experiment being edited and what it was before each change. */
   private history = $state.raw<History<Experiment>>() as History<Experiment>;
@@ -303,16 +298,19 @@ export class Playground {
   }
 
   async start(): Promise<void> {
-    const wrong = this.stations
-      .map((station) => ({ station, problem: this.problems(station).find(({ level }) => level === 'error') }))
-      .find(({ problem }) => problem);
-    if (wrong?.problem) {
-      const { message, fix } = wrong.problem;
-      this.choose(wrong.station.name);
-      this.session.error = { code: 'bad-experiment', message: `${wrong.station.label}: ${message}`, fix };
+    const { draft, session } = this;
+    for (const station of this.stations) {
+      const wrong = this.problems(station).find(({ level }) => level === 'error');
+      if (!wrong) continue;
+      this.choose(station.name);
+      session.error = {
+        code: 'bad-experiment',
+        message: `${station.label}: ${wrong.message}`,
+        fix: wrong.fix,
+      };
       return;
     }
-    const { draft, session } = this;
+    if ((session.error = this.budgets.refusal)) return;
     const runId = newRunId(draft.name);
     try {
       await this.recordings.bring(draft, runId);

@@ -2,6 +2,7 @@
 // Metrics and samples are kept in plain classes; `shown` is set at most ten times a second and is what views watch.
 
 import { withChanges } from '../../shared/changes';
+import type { Budget } from '../../shared/budget';
 import type { PlainError } from '../../shared/errors';
 import { stageNames, type Experiment, type Stage } from '../../shared/experiment';
 import type {
@@ -68,6 +69,7 @@ export class Session {
   readonly lookups = new Lookups((command) => this.send(command));
   private readonly pairs = new Requests<AnswerPair[]>();
   private readonly exports = new Requests<Uint8Array>();
+  private readonly budgets = new Requests<Budget>();
   private told: Told = { metrics: new MetricsBook(), samples: new SampleBook(), stages: [] };
   private shown = $state.raw<Told>(this.told);
   private ownSecondsLeft: number | null = null;
@@ -190,6 +192,12 @@ export class Session {
     return this.exports.ask((request) => this.send({ type: 'export', request, runId, experiment }));
   }
 
+  /** What an experiment would take with the model that is loaded. */
+  budget(experiment: Experiment): Promise<Budget> {
+    const { runId } = this;
+    return this.budgets.ask((request) => this.send({ type: 'budget', request, runId, experiment }));
+  }
+
   /** Pairs of answers to the experiment's prompts, numbered from `from`, by the adapter of a stage. */
   samplePairs(
     experiment: Experiment,
@@ -259,6 +267,9 @@ export class Session {
       case 'generated':
         this.answers.answer(event.request, event.completions);
         break;
+      case 'budgeted':
+        this.budgets.answer(event.request, event.budget);
+        break;
       case 'exported':
         this.exports.answer(event.request, event.bytes);
         break;
@@ -309,7 +320,9 @@ export class Session {
   private fail({ request, error }: Extract<Event, { type: 'error' }>): void {
     if (
       request !== null &&
-      [this.answers, this.pairs, this.exports, this.lookups].some((asked) => asked.fail(request, error))
+      [this.answers, this.pairs, this.exports, this.budgets, this.lookups].some((asked) =>
+        asked.fail(request, error),
+      )
     )
       return;
     this.error = error;
