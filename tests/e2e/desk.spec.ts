@@ -187,7 +187,12 @@ test.describe('with a scripted worker', () => {
     await tab(page, 'Model').click();
     await page.getByRole('button', { name: 'GPT-2', exact: true }).click();
     await expect(page.getByText('GPT-2 is not on this machine yet.')).toBeVisible();
-    await expect(field(page, 'Adapted layers')).toHaveValue('c_attn, c_fc, c_proj');
+    const layers = page.getByRole('group', { name: 'Adapted layers' }).getByRole('checkbox');
+    await expect(layers).toHaveCount(3);
+    for (const name of ['c_attn', 'c_fc', 'c_proj'])
+      await expect(page.getByRole('checkbox', { name, exact: true })).toBeChecked();
+    await page.getByRole('checkbox', { name: 'c_fc', exact: true }).uncheck();
+    await expect(tab(page, 'Model').getByTitle('Changed settings')).toContainText('2');
     await accessibleInBoth(page);
     await button(page, 'Run the three stages').click();
     await expect(page.getByRole('alert').first()).toContainText('not on this machine yet');

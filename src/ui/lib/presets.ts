@@ -1,5 +1,5 @@
-// Models one can have by name: what each is, how much there is to fetch, and what it asks of the machine. The last
-// follows from the size alone: every weight takes four bytes, and a CPU manages a few million of them.
+// Models one can have by name: what each is, how much there is to fetch, and what it asks of the machine. Sizes follow
+// from shapes alone; presets.test.ts holds them to the architectures' own.
 
 export interface Preset {
   /** As an experiment names it. */
@@ -7,7 +7,7 @@ export interface Preset {
   label: string;
   about: string;
   parameters: number;
-  /** Bytes of its weights as they are published, roughly; 0 for one that comes with the site. */
+  /** Bytes to fetch; 0 for one that comes with the site. */
   download: number;
   family: Family;
 }
@@ -27,7 +27,15 @@ const GPT_NEOX: Family = {
   layers: ['query_key_value', 'dense', 'dense_h_to_4h', 'dense_4h_to_h'],
   targets: ['query_key_value', 'dense_h_to_4h', 'dense_4h_to_h'],
 };
-const MB = 1e6;
+const LLAMA: Family = {
+  layers: ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'],
+  targets: ['q_proj', 'v_proj', 'up_proj', 'down_proj'],
+};
+
+/** Bytes as published: every number in 4 bytes (or 2), and causal masks that some layers keep as tensors. */
+const published = (parameters: number, each: 2 | 4, masks = 0): number => each * parameters + masks;
+/** A mask of GPT-Neo and GPT-NeoX, a byte for each pair of 2048 places; GPT-2's has four for each of 1024. */
+const MASK = 2048 ** 2;
 
 export const PRESETS: readonly Preset[] = [
   {
@@ -43,7 +51,7 @@ export const PRESETS: readonly Preset[] = [
     label: 'TinyStories 33M',
     about: 'Children’s stories, more fluently; of the same family as the bundled one.',
     parameters: 68_514_048,
-    download: 291 * MB,
+    download: published(68_514_048, 4, 4 * MASK),
     family: GPT_NEO,
   },
   {
@@ -51,7 +59,7 @@ export const PRESETS: readonly Preset[] = [
     label: 'GPT-Neo 125M',
     about: 'General English from the Pile: writes about anything, and wanders.',
     parameters: 125_198_592,
-    download: 526 * MB,
+    download: published(125_198_592, 4, 6 * MASK),
     family: GPT_NEO,
   },
   {
@@ -59,7 +67,7 @@ export const PRESETS: readonly Preset[] = [
     label: 'DistilGPT-2',
     about: 'A smaller GPT-2, taught by the larger one.',
     parameters: 81_912_576,
-    download: 353 * MB,
+    download: published(81_912_576, 4, 6 * MASK),
     family: GPT_2,
   },
   {
@@ -67,7 +75,7 @@ export const PRESETS: readonly Preset[] = [
     label: 'GPT-2',
     about: 'The 2019 original; most papers on small-scale RLHF used it.',
     parameters: 124_439_808,
-    download: 548 * MB,
+    download: published(124_439_808, 4, 12 * MASK),
     family: GPT_2,
   },
   {
@@ -75,10 +83,23 @@ export const PRESETS: readonly Preset[] = [
     label: 'Pythia 70M',
     about: 'GPT-NeoX at its smallest, from a suite made for study.',
     parameters: 70_426_624,
-    download: 166 * MB,
+    download: published(70_426_624, 2, 6 * MASK),
     family: GPT_NEOX,
   },
+  {
+    source: 'hf:HuggingFaceTB/SmolLM-135M',
+    label: 'SmolLM 135M',
+    about: 'A Llama in small, from 2024, trained on far more text than the others.',
+    parameters: 134_515_008,
+    download: published(134_515_008, 2),
+    family: LLAMA,
+  },
 ];
+
+/** Layers of a model that can be adapted, as far as it is known by name. */
+export function layersOf(source: string): readonly string[] {
+  return PRESETS.find((preset) => preset.source === source)?.family.layers ?? [];
+}
 
 /** The layers to adapt in another model: those adapted so far where it has them all, else what suits its kind. */
 export function targetsFor(source: string, present: readonly string[]): string[] {
