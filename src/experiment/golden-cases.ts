@@ -26,7 +26,7 @@ async function checkForward({ model, cases, reference, adapter, report }: Golden
       ['logits, left padded', left],
     ] as const) {
       if (!side) continue;
-      const actual = await numbers(() => logits(model, hiddenStates(model, speaker, tokens(side)))); // [B·T, V]
+      const actual = await numbers(() => logits(model, hiddenStates(model, speaker, tokens(side)), speaker)); // [B·T, V]
       report(name, title, realRows(actual, side.attention_mask, V), wanted);
     }
   }
@@ -44,7 +44,7 @@ async function checkForward({ model, cases, reference, adapter, report }: Golden
     const input = tokens(batch);
     const actual = await numbers(() => {
       const hidden = hiddenStates(model, policy, input); // [B·T, C]
-      return tokenLogprobs(hidden, headMatrix(model), tf.tensor1d(input.ids, 'int32'), 1).entropy; // [B·T]
+      return tokenLogprobs(hidden, headMatrix(model, policy), tf.tensor1d(input.ids, 'int32'), 1).entropy; // [B·T]
     });
     report(
       'adapter',
@@ -124,6 +124,13 @@ export const CHECKS: readonly ((golden: Golden) => Promise<void>)[] = [
   checkPpo,
   checkGreedy,
 ];
+
+/** The same of all weights, by make_full_golden.py. */
+export async function checkFull(golden: Golden): Promise<void> {
+  const report: Golden['report'] = (kase, ...rest) => golden.report(`full ${kase}`, ...rest);
+  await checkSft({ ...golden, report });
+  await checkAdamW({ ...golden, report });
+}
 
 /** The rows of values [B·T, width] at real tokens, in order. */
 function realRows(values: Float32Array, mask: Rows, width: number): number[] {

@@ -4,13 +4,13 @@
 
 import { parseObject } from '../model/json';
 import { disposeModel, loadModel } from '../model/load';
-import type { Adapter } from '../model/lora';
-import { readPeft } from '../model/peft';
+import { Adapter } from '../model/lora';
+import { readPeft, WHOLE } from '../model/peft';
 import { floats, parseSafetensors, type Safetensors } from '../model/safetensors';
 import type { ReadFile } from '../model/types';
 import { PlaygroundError } from '../shared/errors';
 import type { GoldenRow } from '../shared/protocol';
-import { CHECKS } from './golden-cases';
+import { checkFull, CHECKS } from './golden-cases';
 import { checkMethods, type MethodCases } from './golden-methods';
 import { checkTexts, type GoldenText } from './golden-texts';
 import type { Cases, Golden } from './golden-tools';
@@ -46,6 +46,17 @@ export async function runGolden(read: ReadFile): Promise<GoldenRow[]> {
       const more = parseSafetensors(await need(read, 'methods.safetensors'), 'methods.safetensors');
       const cases = JSON.parse(new TextDecoder().decode(methods)) as MethodCases;
       await checkMethods({ ...golden, ...tensorsOf(more) }, cases);
+    }
+    const full = await read('full.json');
+    if (full) {
+      const whole = Adapter.create(model, WHOLE, 0);
+      adapters.set('all weights', whole);
+      await checkFull({
+        ...golden,
+        ...tensorsOf(parseSafetensors(await need(read, 'full.safetensors'), 'full.safetensors')),
+        cases: { batch: json.batch, ...parseObject(full) },
+        adapter: () => Promise.resolve(whole),
+      });
     }
   } finally {
     for (const adapter of adapters.values()) adapter.dispose();

@@ -6,7 +6,7 @@ import { encodePrompts, type PromptExample } from '../data/examples';
 import { type ReadBytes, readRows, resolveSource } from '../data/sources';
 import { hash32 } from '../engine/random';
 import { Adapter } from '../model/lora';
-import { readPeft, writePeft } from '../model/peft';
+import { adapterFiles, readPeft, writePeft } from '../model/peft';
 import type { LanguageModel } from '../model/types';
 import type { Scorable } from '../reward';
 import type { RewardModel } from '../reward/learned';
@@ -72,7 +72,7 @@ export function givenAdapters({ data }: Experiment): Partial<Record<'sft' | 'rew
 export async function adoptAdapters({ experiment, store, readData }: Workshop): Promise<void> {
   for (const [kind, name] of Object.entries(givenAdapters(experiment))) {
     const { at, path } = resolveSource(name);
-    const files = [...PEFT_FILES, ...(kind === 'reward' ? [NORMALISATION] : [])];
+    const files = [...adapterFiles(experiment.lora), ...(kind === 'reward' ? [NORMALISATION] : [])];
     for (const file of files) {
       const bytes = await readData({ at, path: `${path}/${file}` });
       if (bytes) await store.write(`adapters/${kind}/${file}`, bytes);
@@ -80,7 +80,7 @@ export async function adoptAdapters({ experiment, store, readData }: Workshop): 
         throw new PlaygroundError(
           'not-found',
           `data.${kind}_model_path is "${name}", and there is no ${file} in it.`,
-          'Name the directory of a PEFT adapter, relative to the experiment file.',
+          'Name the directory of a PEFT adapter (where all weights are trained, of a model), relative to the experiment file.',
         );
       }
     }
@@ -137,16 +137,18 @@ export async function writeAdapter(
   name: string,
   adapter: Adapter,
 ): Promise<void> {
-  for (const [path, bytes] of await writePeft(model, adapter))
-    await store.write(`adapters/${name}/${path}`, bytes);
+  const files = await writePeft(model, adapter);
+  // What an earlier run left there of another kind would be read in its place.
+  for (const path of await store.list(`adapters/${name}/`)) {
+    if (!files.has(path.slice(`adapters/${name}/`.length))) await store.remove(path);
+  }
+  for (const [path, bytes] of files) await store.write(`adapters/${name}/${path}`, bytes);
 }
 
 /** The best adapter of a stage that watched for it, else the last. */
 export function trained({ adapters }: TrainState, name: string): Adapter {
   return adapters['best'] ?? adapters[name]!;
 }
-
-const PEFT_FILES = ['adapter_config.json', 'adapter_model.safetensors'];
 
 /** Beside the reward adapter: PEFT has no place for the gain and bias of its scores. */
 const NORMALISATION = 'reward_normalization.json';

@@ -19,12 +19,19 @@ const batch = {
   length: 5,
 };
 
-it.each(['gpt-neo-odd', 'gpt2-odd', 'llama-odd', 'gpt-neox-odd', 'gpt-neo-dora'])(
-  '%s has the same loss and gradients when blocks are computed twice',
+it.each([
+  ['gpt-neo-odd', 'adapter'],
+  ['gpt2-odd', 'adapter'],
+  ['llama-odd', 'adapter'],
+  ['gpt-neox-odd', 'adapter'],
+  ['gpt-neo-dora', 'adapter'],
+  ['gpt-neo-dora', 'model'],
+])(
+  '%s has the same loss and gradients when blocks are computed twice, through its %s',
   { timeout: 60_000 },
-  async (name) => {
+  async (name, trained) => {
     const model = await loadModel(name, nodeDirectory(`tests/fixtures/${name}/model`));
-    const adapter = await readPeft(model, nodeDirectory(`tests/fixtures/${name}/adapter`), 'adapter');
+    const adapter = await readPeft(model, nodeDirectory(`tests/fixtures/${name}/${trained}`), 'adapter');
     const before = tf.memory().numTensors;
     const gradients = async (gradientCheckpointing: boolean) => {
       const of = { ...model, gradientCheckpointing };

@@ -5,7 +5,7 @@ import { attention } from '../engine/ops/attention';
 import { linear } from '../engine/ops/matmul';
 import { tf } from '../engine/tf';
 import { PlaygroundError } from '../shared/errors';
-import type { Adapter } from './lora';
+import { type Adapter, parameter } from './lora';
 import type { LanguageModel, TokenBatch } from './types';
 
 /**
@@ -38,14 +38,18 @@ export function hiddenStates(
   });
 }
 
-/** Logits of hidden states [N, C] → [N, V]. */
-export function logits(model: LanguageModel, hidden: tf.Tensor2D): tf.Tensor2D {
-  return linear(hidden, headMatrix(model));
+/** Logits of the adapter's hidden states [N, C] → [N, V]. */
+export function logits(
+  model: LanguageModel,
+  hidden: tf.Tensor2D,
+  adapter: Adapter | null = null,
+): tf.Tensor2D {
+  return linear(hidden, headMatrix(model, adapter));
 }
 
-/** The output matrix [V, C]. */
-export function headMatrix(model: LanguageModel): tf.Tensor2D {
-  return model.weights.get(model.architecture.head(model.config)) as tf.Tensor2D;
+/** The output matrix [V, C], the adapter's own where it has one. */
+export function headMatrix(model: LanguageModel, adapter: Adapter | null = null): tf.Tensor2D {
+  return parameter(model, adapter, model.architecture.head(model.config)) as tf.Tensor2D;
 }
 
 /** The number of real tokens before each, 0 under padding; as `cumsum(mask) − 1`. Row-major [B, T]. */

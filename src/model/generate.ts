@@ -191,7 +191,8 @@ class Decoder {
         gains: this.#gains,
       }); // [B·t, C]
       const last = Int32Array.from({ length: batch }, (_, b) => (b + 1) * t - 1);
-      return logits(this.#model, t === 1 ? hidden : gatherRows(hidden, tf.tensor1d(last, 'int32'))); // [B, V]
+      const newest = t === 1 ? hidden : gatherRows(hidden, tf.tensor1d(last, 'int32')); // [B, C]
+      return logits(this.#model, newest, this.#adapter); // [B, V]
     });
   }
 

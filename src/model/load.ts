@@ -23,8 +23,14 @@ export async function loadModel(
   onProgress: LoadProgress = () => {},
   quantization: Quantization = 'none',
 ): Promise<LanguageModel> {
-  const { architecture, config } = await readConfig(source, read);
-  const tokenizer = await readTokenizer(source, read, config);
+  const files = new Map<string, Uint8Array>();
+  const noting: ReadFile = async (path) => {
+    const bytes = await read(path);
+    if (bytes) files.set(path, bytes);
+    return bytes;
+  };
+  const { architecture, config } = await readConfig(source, noting);
+  const tokenizer = await readTokenizer(source, noting, config);
   const shapes = architecture.parameters(config);
   const weights = new Map<string, tf.Tensor>();
   const packed = new Map<string, PackedMatrix>();
@@ -50,7 +56,7 @@ export async function loadModel(
     packed.forEach(disposePacked);
     throw error;
   }
-  const model = { name: source, architecture, config, weights, tokenizer, parameters };
+  const model = { name: source, architecture, config, weights, files, tokenizer, parameters };
   return quantization === 'none' ? model : { ...model, packed };
 }
 

@@ -34,7 +34,7 @@ export function completionLogprobs(
   const hidden = hiddenStates(model, adapter, batch, dropout); // [B·T, C]
   const { before, ids, slots } = completionRows(batch);
   const picked = gatherRows(hidden, tf.tensor1d(before, 'int32')); // [N, C]
-  const of = tokenLogprobs(picked, headMatrix(model), tf.tensor1d(ids, 'int32'), temperature); // each [N]
+  const of = tokenLogprobs(picked, headMatrix(model, adapter), tf.tensor1d(ids, 'int32'), temperature); // each [N]
   return {
     logprobs: spread(of.logprobs, slots, batch),
     entropy: spread(of.entropy, slots, batch),

@@ -1,5 +1,6 @@
 // LoRA (Hu et al. 2021): a low-rank change beside frozen linear layers, y = x·Wᵀ + b + s·(x·Aᵀ)·Bᵀ. Policy, reference,
-// reward model and critic are Adapters over one base and are never merged into it: whoever is passed speaks.
+// reward model and critic are Adapters over one base and are never merged into it: whoever is passed speaks. In full
+// fine-tuning the adapter has parameters of its own for all of the base's, which speak in their place.
 
 import { dropout } from '../engine/ops/dropout';
 import { packedMatmul } from '../engine/ops/dequantize';
@@ -25,8 +26,8 @@ export class Adapter {
   readonly settings: LoraSettings;
   /**
    * Trainable tensors by their PEFT names without `base_model.model.`: `MODULE.lora_A.weight` [r, in],
-   * `MODULE.lora_B.weight` [out, r], with DoRA `MODULE.lora_magnitude_vector` [out], and perhaps `score.weight` [1, C].
-   * The order is the same for equal settings.
+   * `MODULE.lora_B.weight` [out, r], with DoRA `MODULE.lora_magnitude_vector` [out]; or with `use_peft` off all of the
+   * model's own parameters. Perhaps `score.weight` [1, C]. The order is the same for equal settings.
    */
   readonly variables: ReadonlyMap<string, tf.Variable>;
 
@@ -39,7 +40,8 @@ export class Adapter {
     );
   }
 
-  /** A new adapter that changes nothing yet: A uniform in ±1/√in as PEFT has it, B zero. Throws `bad-adapter`. */
+  /** A new adapter that changes nothing yet: A uniform in ±1/√in as PEFT has it, B zero; or a copy of all parameters.
+   *  Throws `bad-adapter`. */
   static create(
     model: LanguageModel,
     settings: LoraSettings,
@@ -48,7 +50,9 @@ export class Adapter {
   ): Adapter {
     const { name = 'adapter', head = false } = options;
     const values = new Map<string, AdapterValue>();
-    for (const layer of targetLayers(model, settings)) {
+    const layers = settings.use_peft === false ? [] : targetLayers(model, settings);
+    if (settings.use_peft === false) for (const [key, value] of parameters(model)) values.set(key, value);
+    for (const layer of layers) {
       for (const [key, shape] of loraShapes(layer, settings)) {
         if (key.endsWith(MAGNITUDE)) {
           values.set(
@@ -67,7 +71,8 @@ export class Adapter {
     }
     if (head) values.set(HEAD, initialHead(model, seed));
     const adapter = new Adapter(name, settings, values);
-    tf.dispose([...values.values()].filter((value) => value instanceof tf.Tensor));
+    for (const [key, value] of values)
+      if (value instanceof tf.Tensor && !model.weights.has(key)) value.dispose();
     return adapter;
   }
 
@@ -122,8 +127,8 @@ export function adaptedLinear(
   name: string,
   x: tf.Tensor2D,
 ): tf.Tensor2D {
-  const weight = model.weights.get(`${name}.weight`) as tf.Tensor2D; // [out, in], or [in, out] in GPT-2
-  const bias = model.weights.get(`${name}.bias`); // [out]
+  const weight = parameter(model, adapter, `${name}.weight`) as tf.Tensor2D; // [out, in], or [in, out] in GPT-2
+  const bias = parameter(model, adapter, `${name}.bias`); // [out]
   const transposeB = model.architecture.fanInFanOut !== true;
   const packed = model.packed?.get(`${name}.weight`);
   const base = packed
@@ -141,6 +146,25 @@ export function adaptedLinear(
   // g·(W + s·B·A)·x + b, written so that g = 1 leaves it as it is to the bit.
   const stretched = tf.mul<tf.Tensor2D>(turned, g); // [N, out]
   return bias ? tf.sub(stretched, tf.mul(tf.sub(g, 1), bias)) : stretched;
+}
+
+/** The parameter `name` as the adapter sees it; undefined where the model has none of that name, or keeps it packed. */
+export function parameter(
+  model: LanguageModel,
+  adapter: Adapter | null,
+  name: string,
+): tf.Tensor | undefined {
+  return adapter?.variables.get(name) ?? model.weights.get(name);
+}
+
+/** All of a model's parameters, to be trained. Throws `bad-adapter` where some are packed. */
+function parameters({ weights, packed, name }: LanguageModel): ReadonlyMap<string, tf.Tensor> {
+  if (!packed) return weights;
+  throw new PlaygroundError(
+    'bad-adapter',
+    `all weights of ${name} are to be trained, and they are kept packed, which no gradient can change`,
+    'Set quantization to "none", or use_peft to true to train an adapter beside them.',
+  );
 }
 
 export function loraShapes(

@@ -1,5 +1,6 @@
-// Adapters in PEFT's format, in and out: `adapter_config.json` and `adapter_model.safetensors` with PEFT's own keys, so
-// that an adapter trained here loads in Python with PeftModel.from_pretrained, and one trained there plays here.
+// Adapters as files, in and out. In PEFT's format, `adapter_config.json` and `adapter_model.safetensors` with PEFT's own
+// keys, an adapter trained here loads in Python with PeftModel.from_pretrained, and one trained there plays here. One
+// that has all weights for its own is a model in Hugging Face layout, which loads as any other does, here and there.
 
 import { PlaygroundError } from '../shared/errors';
 import type { LoraSettings } from '../shared/experiment';
@@ -12,18 +13,34 @@ const CONFIG = 'adapter_config.json';
 const WEIGHTS = 'adapter_model.safetensors';
 const PREFIX = 'base_model.model.';
 
-/** The two files by name. */
+const MODEL_CONFIG = 'config.json';
+const MODEL_WEIGHTS = 'model.safetensors';
+
+/** The files without which there is no adapter in a directory. */
+export const adapterFiles = ({ use_peft }: LoraSettings): readonly string[] =>
+  use_peft === false ? [MODEL_CONFIG, MODEL_WEIGHTS] : [CONFIG, WEIGHTS];
+
+/** Its files by name: those of an adapter, or of a whole model. */
 export async function writePeft(model: LanguageModel, adapter: Adapter): Promise<Map<string, Uint8Array>> {
+  const whole = adapter.settings.use_peft === false;
   const tensors = new Map<string, { shape: number[]; values: Float32Array }>();
   for (const [name, variable] of adapter.variables) {
     const values = (await variable.data()) as Float32Array;
-    tensors.set(PREFIX + name, { shape: variable.shape, values });
+    tensors.set(whole ? name : PREFIX + name, { shape: variable.shape, values });
   }
-  const config = JSON.stringify(peftConfig(model, adapter), null, 2) + '\n';
-  return new Map([
-    [CONFIG, new TextEncoder().encode(config)],
-    [WEIGHTS, writeSafetensors(tensors)],
-  ]);
+  const bytes = (json: object): Uint8Array => new TextEncoder().encode(JSON.stringify(json, null, 2) + '\n');
+  if (!whole) {
+    const config = bytes(peftConfig(model, adapter));
+    return new Map([
+      [CONFIG, config],
+      [WEIGHTS, writeSafetensors(tensors)],
+    ]);
+  }
+  const files = new Map(model.files);
+  const config = parseObject(files.get(MODEL_CONFIG) ?? new Uint8Array()) ?? {};
+  return files
+    .set(MODEL_CONFIG, bytes({ ...config, torch_dtype: 'float32' }))
+    .set(MODEL_WEIGHTS, writeSafetensors(tensors));
 }
 
 /** Every key PEFT writes for LoRA, sorted as PEFT sorts them. */
@@ -59,36 +76,55 @@ function peftConfig(model: LanguageModel, { settings, variables }: Adapter): Rec
   };
 }
 
-/** The adapter in a PEFT directory; `name` is also what messages call it. Throws `bad-adapter`, `bad-weights`, `not-found`. */
+/** The adapter in a directory, a model's among them; `name` is also what messages call it. Throws `bad-adapter`,
+ *  `bad-weights`, `not-found`. */
 export async function readPeft(model: LanguageModel, read: ReadFile, name: string): Promise<Adapter> {
-  const settings = parseConfig(
-    new TextDecoder().decode(await need(read, CONFIG, name)),
-    model,
-    `${name}/${CONFIG}`,
-  );
-  const file = parseSafetensors(await need(read, WEIGHTS, name), `${name}/${WEIGHTS}`);
-  const shapes = new Map(targetLayers(model, settings).flatMap((layer) => loraShapes(layer, settings)));
-  if (file.tensors.has(PREFIX + HEAD)) shapes.set(HEAD, [1, model.config.width]);
+  const config = await read(CONFIG);
+  const whole = config === null && (await read(MODEL_CONFIG)) !== null;
+  const settings = whole
+    ? WHOLE
+    : parseConfig(
+        new TextDecoder().decode(config ?? (await need(read, CONFIG, name))),
+        model,
+        `${name}/${CONFIG}`,
+      );
+  const weights = whole ? MODEL_WEIGHTS : WEIGHTS;
+  const prefix = whole ? '' : PREFIX;
+  const file = parseSafetensors(await need(read, weights, name), `${name}/${weights}`);
+  const shapes: Map<string, number[]> = whole
+    ? model.architecture.parameters(model.config)
+    : new Map(targetLayers(model, settings).flatMap((layer) => loraShapes(layer, settings)));
+  if (file.tensors.has(prefix + HEAD)) shapes.set(HEAD, [1, model.config.width]);
   for (const key of file.tensors.keys()) {
-    if (!key.startsWith(PREFIX) || !shapes.has(key.slice(PREFIX.length))) {
+    if (!key.startsWith(prefix) || !shapes.has(key.slice(prefix.length))) {
       throw badAdapter(
-        `${file.file} has a tensor "${key}" that ${CONFIG} and ${model.name} have no place for`,
+        `${file.file} has a tensor "${key}" that ${whole ? '' : `${CONFIG} and `}${model.name} have no place for`,
       );
     }
   }
   const values = new Map<string, AdapterValue>();
   for (const [key, shape] of shapes) {
-    const stored = file.tensors.get(PREFIX + key);
-    if (!stored) throw badAdapter(`${file.file} has no tensor "${PREFIX}${key}"`);
+    const stored = file.tensors.get(prefix + key);
+    if (!stored) throw badAdapter(`${file.file} has no tensor "${prefix}${key}"`);
     if (stored.shape.join() !== shape.join()) {
       throw badAdapter(
-        `${file.file} tensor "${PREFIX}${key}" has shape [${stored.shape.join(', ')}], but ${model.name} and r need [${shape.join(', ')}]`,
+        `${file.file} tensor "${prefix}${key}" has shape [${stored.shape.join(', ')}], but ${model.name} and r need [${shape.join(', ')}]`,
       );
     }
-    values.set(key, { shape, values: floats(file, PREFIX + key) });
+    values.set(key, { shape, values: floats(file, prefix + key) });
   }
   return new Adapter(name, settings, values);
 }
+
+/** Settings of an adapter that is a whole model: LoRA's say nothing there. */
+export const WHOLE: LoraSettings = {
+  use_peft: false,
+  r: 1,
+  lora_alpha: 1,
+  lora_dropout: 0,
+  target_modules: [],
+  use_rslora: false,
+};
 
 async function need(read: ReadFile, path: string, name: string): Promise<Uint8Array> {
   const bytes = await read(path);

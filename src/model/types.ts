@@ -104,6 +104,8 @@ export interface LanguageModel {
   packed?: ReadonlyMap<string, PackedMatrix>;
   /** Training keeps the input of each block alone and computes the rest twice. */
   gradientCheckpointing?: boolean;
+  /** config.json and the tokenizer's files as they were read: what a trained model is written with. */
+  files?: ReadonlyMap<string, Uint8Array>;
   /** Null when the directory has no tokenizer.json: rows then need ids. */
   tokenizer: Tokenizer | null;
   parameters: number;

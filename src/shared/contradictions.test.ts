@@ -57,6 +57,16 @@ test.each<[StageKind, object, string]>([
     expect(names.length + Number(/batch/.test(found[0]!.fix))).toBeGreaterThan(0);
 });
 
+test.each([
+  [{ quantization: 'nf4' }, 'error lora.use_peft'],
+  [{ lora: { use_peft: false, use_dora: true } }, 'error lora.use_peft'],
+])('all weights with %j: %s', (changes, expected) => {
+  const lora = { use_peft: false };
+  const stages = [defaultStage('sft')];
+  const experiment = { format: 1, name: 'x', model: 'm', seed: 1, lora, data, stages, ...changes };
+  expect(told(...contradictions(experiment as Parameters<typeof contradictions>[0]))).toEqual([expected]);
+});
+
 test('pairs, prompts and a reward that are missing are asked for', () => {
   expect(told(...problems('kto', {}, {}))).toEqual(['error stages[0]']);
   expect(told(...problems('grpo', {}, {}))).toEqual(['error stages[0]']);

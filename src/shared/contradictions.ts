@@ -18,7 +18,7 @@ export interface Problem {
 
 /** Every contradiction of an experiment whose single settings are valid, in the order of the file. */
 export function contradictions(experiment: Experiment): Problem[] {
-  return experiment.stages.flatMap((stage, index) => {
+  const stages = experiment.stages.flatMap((stage, index) => {
     const report: Reporter = (level, key, message, fix) => ({
       level,
       path: `stages[${index}]${key ? `.${key}` : ''}`,
@@ -28,6 +28,29 @@ export function contradictions(experiment: Experiment): Problem[] {
     const earlier = experiment.stages.slice(0, index);
     return stageProblems(stage, earlier, experiment, report).filter((problem) => problem !== null);
   });
+  return [...wholeProblems(experiment), ...stages];
+}
+
+/** What training all weights does not go with. */
+function wholeProblems({ lora, quantization = 'none' }: Experiment): Problem[] {
+  if (lora.use_peft !== false) return [];
+  const report = (message: string, fix: string): Problem[] => [
+    { level: 'error', path: 'lora.use_peft', message, fix },
+  ];
+  return [
+    ...(quantization === 'none'
+      ? []
+      : report(
+          `all weights are to be trained, and "quantization" ${quantization} keeps them packed.`,
+          'Set "quantization" to "none", or use_peft to true to train an adapter beside packed weights.',
+        )),
+    ...(lora.use_dora
+      ? report(
+          'use_dora is a kind of adapter, and all weights are to be trained without one.',
+          'Set use_dora to false, or use_peft to true.',
+        )
+      : []),
+  ];
 }
 
 export type Reporter = (level: Problem['level'], key: string, message: string, fix: string) => Problem;

@@ -6,6 +6,8 @@ import type { StageKind } from './methods';
 import type { FieldsOf } from './settings';
 
 export interface LoraSettings {
+  /** False: no adapter, all weights are trained; the other settings then say nothing. */
+  use_peft?: boolean;
   r: number;
   lora_alpha: number;
   lora_dropout: number;

@@ -50,6 +50,13 @@ export const SETTINGS = {
     in: { experiment: ['auto', 'on'] },
   },
 
+  use_peft: {
+    label: 'Train an adapter',
+    doc: 'A small adapter learns beside frozen weights; switched off, every weight of the model is trained.',
+    type: 'boolean',
+    advanced: true,
+    in: { lora: [true, false] },
+  },
   r: {
     label: 'LoRA rank',
     doc: 'How many directions each adapted layer may change in: higher learns more and weighs more.',

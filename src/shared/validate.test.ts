@@ -60,6 +60,7 @@ describe('a good file', () => {
       seed: 1,
     });
     expect(experiment.lora).toEqual({
+      use_peft: true,
       r: 8,
       lora_alpha: 16,
       lora_dropout: 0,
@@ -153,7 +154,7 @@ describe('a fault is named with file, line, place, value and what it may be', ()
     [
       '{"format": 1, "stages": [{"kind": "sft"}], "lora": {"rank": 8}}',
       'a.json, line 1: lora.rank is not a setting here.',
-      'It may be one of: r, lora_alpha, lora_dropout, target_modules, use_rslora, use_dora.',
+      'It may be one of: use_peft, r, lora_alpha, lora_dropout, target_modules, use_rslora, use_dora.',
     ],
     [
       '{"format": 1, "stages": [{"kind": "sft"}], "model": "hf:gpt2"}',

@@ -3,6 +3,7 @@
 // log-sum-exp a row instead. One op serves SFT, DPO, PPO and the reference model.
 
 import { hasKernel, runKernel, tf } from '../tf';
+import { matmul } from './matmul';
 
 export interface TokenLogprobs {
   /** log softmax(z/temperature)[id], [N]. */
@@ -64,18 +65,30 @@ tf.registerGradient({
         ),
       // Only full fine-tuning trains the head.
       head: () => {
-        const logits = tf.div(tf.matMul(hidden, head, false, true), temperature); // [N, V]
-        const all = tf.sub(logits, lse.reshape([-1, 1])); // [N, V]
-        const p = tf.exp(all);
-        const picked = tf.cast(tf.oneHot(ids, head.shape[0]), 'float32'); // [N, V]
-        const fromLogprobs = tf.mul(tf.sub(picked, p), dLogprobs.reshape([-1, 1]));
-        const fromEntropy = tf.mul(
-          tf.mul(p, tf.add(all, entropy.reshape([-1, 1]))),
-          dEntropy.reshape([-1, 1]),
-        );
-        const dLogits = tf.div<tf.Tensor2D>(tf.sub(fromLogprobs, fromEntropy), temperature); // [N, V]
-        return tf.matMul(dLogits, hidden, true, false); // [V, C]
+        const [N, V] = [hidden.shape[0], head.shape[0]];
+        const scale = 1 / temperature;
+        let sum = tf.zerosLike(head); // [V, C]
+        // A few rows n at a time, so that no [N, V] exists here either.
+        for (let start = 0; start < N; start += Math.ceil(CHUNK / V)) {
+          const n = Math.min(Math.ceil(CHUNK / V), N - start);
+          const column = (of: tf.Tensor): tf.Tensor => tf.reshape(tf.slice(of, start, n), [n, 1]);
+          const before = sum;
+          sum = tf.tidy(() => {
+            const some = tf.slice(hidden, [start, 0], [n, hidden.shape[1]]); // [n, C]
+            const logits = matmul(some, head, { transposeB: true, scale }); // [n, V]
+            const all = tf.sub(logits, column(lse)); // [n, V]
+            const picked = tf.cast(tf.oneHot(tf.slice(ids, start, n), V), 'float32'); // [n, V]
+            const spread = tf.add(column(dLogprobs), tf.mul(tf.add(all, column(entropy)), column(dEntropy)));
+            const dLogits = tf.sub(tf.mul(picked, column(dLogprobs)), tf.mul(tf.exp(all), spread)); // [n, V]
+            return matmul(dLogits as tf.Tensor2D, some, { transposeA: true, scale, add: before }); // [V, C]
+          });
+          before.dispose();
+        }
+        return sum;
       },
     };
   },
 });
+
+/** Logits that the output matrix's gradient holds at a time. */
+const CHUNK = 2 ** 21;

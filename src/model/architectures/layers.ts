@@ -5,7 +5,7 @@ import { gatherRows } from '../../engine/ops/gather-rows';
 import { layerNorm } from '../../engine/ops/layer-norm';
 import { rmsNorm } from '../../engine/ops/rms-norm';
 import type { tf } from '../../engine/tf';
-import { adaptedLinear } from '../lora';
+import { adaptedLinear, parameter } from '../lora';
 import type { ForwardInput, LanguageModel } from '../types';
 
 /**
@@ -26,10 +26,12 @@ export function runBlocks(
     }
   }
   const first = trained.findIndex(({ length }) => length > 0);
+  const embeddings = adapter?.settings.use_peft === false;
   for (let i = 0; i < config.layers; i++) {
     const given = x;
-    // Before the first adapted block nothing leads to what is trained.
-    const inputs = first < 0 || i < first ? [] : i === first ? trained[i]! : [given, ...trained[i]!];
+    // Before the first adapted block nothing leads to what is trained, unless the embeddings are.
+    const inputs =
+      first < 0 || i < first ? [] : i === first && !embeddings ? trained[i]! : [given, ...trained[i]!];
     x = checkpoint((y) => block(i, y), given, inputs);
   }
   return x;
@@ -38,7 +40,7 @@ export function runBlocks(
 /** x [N, C] unless said; names are those of the parameters without `.weight` and `.bias`. */
 export function layersOf(model: LanguageModel, input: ForwardInput) {
   const { epsilon } = model.config;
-  const weight = (name: string): tf.Tensor => model.weights.get(name) as tf.Tensor;
+  const weight = (name: string): tf.Tensor => parameter(model, input.adapter, name) as tf.Tensor;
   return {
     /** ids → [N, C]. */
     embed: (name: string, which = input.ids) => gatherRows(weight(`${name}.weight`) as tf.Tensor2D, which),
