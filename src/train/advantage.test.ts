@@ -1,4 +1,4 @@
-// Golden scalars of the method reference (computed with PyTorch and numpy), to 1e-6.
+// Advantages by their definitions; golden-scalars.test.ts has the reference's numbers.
 import { expect, it } from 'vitest';
 import { adaptKlCoef, gae, whiten } from './advantage';
 
@@ -6,12 +6,6 @@ const close = (actual: ArrayLike<number>, expected: number[]) => {
   expect(actual.length).toBe(expected.length);
   expected.forEach((value, i) => expect(actual[i]!).toBeCloseTo(value, 6));
 };
-
-it('computes advantages and returns as GAE defines them', () => {
-  const { advantages, returns } = gae([0.1, -0.2, 0, 1], [0.5, 0.4, 0.3, 0.2], 1, 0.95);
-  close(advantages, [0.31065, 0.327, 0.66, 0.8]);
-  close(returns, [0.81065, 0.727, 0.96, 1.0]);
-});
 
 it('agrees with the direct double sum of discounted temporal differences', () => {
   const length = 40;
@@ -23,13 +17,9 @@ it('agrees with the direct double sum of discounted temporal differences', () =>
   close(gae(rewards, values, gamma, lam).advantages, direct);
 });
 
-it('whitens over all rows with the unbiased variance', () => {
-  const [first, second] = whiten([
-    [0.31065, 0.327],
-    [0.66, 0.8],
-  ]);
-  close(first!, [-0.87512, -0.808184]);
-  close(second!, [0.55508, 1.128224]);
+it('whitens over all rows alike, however they are cut', () => {
+  const cut = whiten([[0.3], [0.1, 0.7]]).flatMap((row) => Array.from(row));
+  close(cut, Array.from(whiten([[0.3, 0.1, 0.7]])[0]!));
 });
 
 it('keeps the mean when asked to scale only', () => {
@@ -39,9 +29,9 @@ it('keeps the mean when asked to scale only', () => {
   expect(row![0]).toBeCloseTo(1.6 - 0.4 / Math.sqrt(0.075), 5);
 });
 
-it('moves the KL coefficient towards its target, at most 20 % of a horizon share', () => {
+it('moves the KL coefficient by at most a fifth of a horizon share, and not at all on target', () => {
   const settings = { target: 6, episodes: 256, horizon: 10_000 };
-  const raised = adaptKlCoef(0.2, 10, settings);
-  expect(raised).toBeCloseTo(0.201024, 9);
-  expect(adaptKlCoef(raised, 3, settings)).toBeCloseTo(0.199994757, 9);
+  const most = 0.2 * (1 + (0.2 * 256) / 10_000);
+  expect(adaptKlCoef(0.2, 1000, settings)).toBe(most);
+  expect(adaptKlCoef(0.2, 6, settings)).toBe(0.2);
 });

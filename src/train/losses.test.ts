@@ -1,20 +1,13 @@
-// Golden scalars of the method reference (float64 PyTorch) and the exactness of micro-batching.
+// What the losses log beside themselves, and the exactness of micro-batching; golden-scalars.test.ts has their values.
 import { beforeAll, expect, it } from 'vitest';
 import { tf } from '../engine/tf';
-import { bradleyTerryLoss, ppoPolicyLoss, ppoValueLoss, sftLoss } from './losses';
+import { ppoPolicyLoss, ppoValueLoss, sftLoss } from './losses';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
 });
 
 const value = (scalar: tf.Tensor) => scalar.dataSync()[0]!;
-
-it('Bradley–Terry: plain, with a margin, and centred', () => {
-  const [chosen, rejected] = [tf.tensor1d([1.2]), tf.tensor1d([0.4])];
-  expect(value(bradleyTerryLoss(chosen, rejected))).toBeCloseTo(0.3711007, 6);
-  expect(value(bradleyTerryLoss(chosen, rejected, { margin: tf.tensor1d([0.3]) }))).toBeCloseTo(0.474077, 6);
-  expect(value(bradleyTerryLoss(chosen, rejected, { centering: 0.01 }))).toBeCloseTo(0.3967007, 6);
-});
 
 it('PPO: clipped policy losses and their fraction, padding adding nothing', () => {
   const advantages = tf.tensor1d([1, -1, 2, 0]);

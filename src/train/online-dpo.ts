@@ -10,15 +10,15 @@ import { accumulateGradients } from './optimizer';
 import {
   completionLengths,
   pairBatches,
+  pairLogprobs,
   pick,
   sideFigures,
   sideLogprobs,
-  type Sides,
   ToldSides,
 } from './preference';
 import { assessEpisodes, sampleEpisodes, sampleFigures, type SamplingContext } from './rollouts';
 import { learningRateAt } from './schedule';
-import { mean, metricsRow, ScalarSums, sum, type TrainState } from './state';
+import { mean, metricsRow, ScalarSums, type TrainState } from './state';
 
 export async function* onlineDpo(
   context: SamplingContext,
@@ -37,7 +37,7 @@ export async function* onlineDpo(
     const options = { count: batchSize, group: 2, newTokens, temperature };
     const episodes = await sampleEpisodes(context, policy, step, options);
     const assessed = await assessEpisodes(context, policy, episodes, stage);
-    const { sequences, refLogprobs, scores } = assessed;
+    const { sequences, scores } = assessed;
     const figures = sampleFigures(assessed, beta);
     metricsRow(name, step + 1, figures); // Refuses a score that is no number before it is learnt from.
 
@@ -56,7 +56,8 @@ export async function* onlineDpo(
       chosen: sequences[chosen]!,
       rejected: sequences[rejected]!,
     }));
-    const reference: Sides = bySide(refLogprobs.map(sum));
+    // Pair by pair, as the policy's are: where the two are one, so are these numbers to the bit.
+    const reference = await pairLogprobs(model, context.reference, pairs, temperature);
     const lengths = completionLengths(pairs);
     const margins = bySide(scores);
 

@@ -1,5 +1,5 @@
-// The methods that learn from pairs: golden scalars of the method reference, invariants of the first step, and that on
-// the tiny model each learns, accumulates exactly and leaves no tensor behind.
+// The methods that learn from pairs: losses by their formulas, and that on the tiny model each learns, accumulates
+// exactly and leaves no tensor behind. golden-scalars.test.ts has the reference's numbers.
 import { beforeAll, describe, expect, it } from 'vitest';
 import { nodeDirectory } from '../../tests/node-files';
 import { openDevice } from '../engine/device';
@@ -8,12 +8,11 @@ import { tf } from '../engine/tf';
 import { loadModel } from '../model/load';
 import { Adapter } from '../model/lora';
 import type { LanguageModel } from '../model/types';
-import type { StageOf } from '../shared/experiment';
 import type { MetricsRow } from '../shared/protocol';
 import { defaultStage } from '../shared/validate';
 import { dpo, dpoLoss } from './dpo';
-import { kto, ktoLoss } from './kto';
-import { oddsRatio, orpo } from './orpo';
+import { kto } from './kto';
+import { orpo } from './orpo';
 import { startPolicy } from './preference';
 import { simpo, simpoLoss } from './simpo';
 import { disposeState, type TrainState } from './state';
@@ -28,34 +27,7 @@ beforeAll(async () => {
   await openDevice('wasm');
 });
 
-describe('golden scalars', () => {
-  type Changes = Partial<Pick<StageOf<'dpo'>, 'loss_type' | 'label_smoothing' | 'ipo_length_norm'>>;
-  it.each<[string, Changes, number]>([
-    ['sigmoid', {}, 0.620957],
-    ['hinge', { loss_type: 'hinge' }, 0.85],
-    ['robust', { loss_type: 'robust', label_smoothing: 0.1 }, 0.602207],
-    ['label-smoothed', { label_smoothing: 0.1 }, 0.635957],
-    ['ipo a token', { loss_type: 'ipo' }, 22.2469444],
-    ['ipo', { loss_type: 'ipo', ipo_length_norm: false }, 12.25],
-  ])('DPO, %s', (_, changes, expected) => {
-    const settings = { ...defaultStage('dpo'), beta: 0.1, ...changes };
-    const loss = value(dpoLoss(sides(-10, -12), sides(-11, -11.5), sides(5, 6), settings));
-    expect(Math.abs(loss / expected - 1)).toBeLessThan(1e-6);
-  });
-
-  it('KTO, a good and a bad completion', () => {
-    const loss = (ratio: number, label: boolean): number =>
-      value(ktoLoss(tf.tensor1d([ratio]), [label], 0.3, { ...defaultStage('kto'), beta: 0.1 }));
-    expect(loss(1, true)).toBeCloseTo(0.4825071, 6);
-    expect(loss(-0.5, false)).toBeCloseTo(0.4800107, 6);
-  });
-
-  it('ORPO, log-odds and their log σ', () => {
-    const { logOdds, loss } = oddsRatio(sides(-1, -1.5));
-    expect(value(logOdds)).toBeCloseTo(0.7061927, 6);
-    expect(-value(loss)).toBeCloseTo(-0.4011355, 6);
-  });
-
+describe('losses', () => {
   it('SimPO, by its formula', () => {
     const settings = { beta: 2, simpo_gamma: 0.5, label_smoothing: 0.1 };
     const lead = 2 * 0.5 - 0.5;
@@ -159,28 +131,5 @@ describe.each(Object.keys(METHODS))('%s', { timeout: 60_000 }, (method) => {
       gradient_accumulation_steps: 8,
     });
     expect(summed).toEqual(once);
-  });
-});
-
-describe('at the first step policy and reference are one', () => {
-  const zero = ['rewards/chosen', 'rewards/rejected', 'rewards/margins'];
-  it.each([
-    ['sigmoid', Math.LN2],
-    ['robust', Math.LN2],
-    ['hinge', 1],
-    ['ipo', 25],
-  ] as const)('DPO %s begins at its known loss, with margins of exactly 0', async (loss_type, expected) => {
-    const state = startPolicy(start);
-    const stage = { ...defaultStage('dpo'), ...common, loss_type, max_steps: 1 };
-    const row = (await dpo(ofPairs(), stage, state).next()).value as MetricsRow;
-    disposeState(state);
-    expect([...zero, 'rewards/accuracies'].map((name) => row[name])).toEqual([0, 0, 0, 0]);
-    expect(row['loss']).toBeCloseTo(expected, 6);
-  });
-
-  it('KTO begins at ½ with a KL of exactly 0', async () => {
-    const [row] = await run('kto', { max_steps: 1 });
-    expect([...zero, 'kl'].map((name) => row![name])).toEqual([0, 0, 0, 0]);
-    expect(row!['loss']).toBe(0.5);
   });
 });

@@ -130,10 +130,11 @@ export async function pairLogprobs(
   model: LanguageModel,
   adapter: Adapter,
   pairs: readonly Preference[],
+  temperature = 1,
 ): Promise<Sides> {
   const told = new ToldSides();
   for (const micro of pairBatches(pairs, model.config.context)) {
-    tf.tidy(() => told.add(micro, sideLogprobs(model, adapter, micro)));
+    tf.tidy(() => told.add(micro, sideLogprobs(model, adapter, micro, temperature)));
   }
   return told.read();
 }
