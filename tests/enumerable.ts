@@ -69,7 +69,8 @@ export const MODULES = {
         shape.V,
       ); // [N, V]
       const logprobs = tf.sum(tf.mul(all, tf.cast(ids, 'float32')), 1); // [N]
-      return { logprobs: place(logprobs, at, batch), entropy: tf.zeros([batch.batch, batch.length]) };
+      const entropy = tf.neg(tf.sum(tf.mul(tf.exp(all), all), 1)); // [N]
+      return { logprobs: place(logprobs, at, batch), entropy: place(entropy, at, batch) };
     },
   },
   heads: {

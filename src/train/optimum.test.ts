@@ -64,6 +64,26 @@ describe('the best policy under a reward and a price of KL', { timeout: 240_000 
     expect(best - reached).toBeLessThan(1e-3);
   });
 
+  it('PPO with k3 in the reward ends at another policy, as its warning says', async () => {
+    const task = enumerableTask(4, 3);
+    const stage = {
+      ...defaultStage('ppo'),
+      ...optimizer,
+      total_episodes: 150 * 128,
+      per_device_train_batch_size: 128,
+      response_length: 3,
+      learning_rate: 0.05,
+      kl_coef: BETA,
+      kl_estimator: 'k3' as const,
+    };
+    state = await startPpo(stage, task.reference, null, 1);
+    state.adapters['critic']!.variables.get('table')!.assign(tf.zeros([21, 4]));
+    await finish(ppo(task.context('ppo'), stage, state));
+    const best = task.objective(task.tilted(BETA), BETA);
+    const reached = task.objective(task.probabilities(state.adapters['policy']!), BETA);
+    expect(best - reached).toBeGreaterThan(0.1);
+  });
+
   it('RLOO comes within 1e-3 of the exact optimum', async () => {
     const task = enumerableTask(4, 3);
     const stage = {

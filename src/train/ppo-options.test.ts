@@ -1,5 +1,5 @@
 // PPO's implementation details that are settings: what each does, and that by default none of them changes a number.
-// And why k3 has no place inside a reward, while as an estimate of the KL it is the better one.
+// And why k3 has no place inside a reward (enumerable.test.ts has how well the estimators do as estimates).
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { divergence, enumerableTask, normalised } from '../../tests/enumerable';
 import { openDevice } from '../engine/device';
@@ -73,7 +73,7 @@ describe('Adam’s ε', () => {
   });
 });
 
-describe('estimates of the KL, where it is known', () => {
+describe('an estimate of the KL as a price', () => {
   const outcomes = 40;
   const ref = normalised(Array.from(normals(outcomes, 1, 'ref'), Math.exp));
   const logits = Array.from(normals(outcomes, 1, 'logits'), (z, i) => Math.log(ref[i]!) + 0.5 * z);
@@ -81,21 +81,10 @@ describe('estimates of the KL, where it is known', () => {
   const apart = p.map((value, i) => Math.log(ref[i]! / value)); // log(ref/π)
   const estimators = {
     k1: apart.map((d) => -d),
-    k2: apart.map((d) => 0.5 * d * d),
     k3: apart.map((d) => Math.expm1(d) - d),
   };
   const mean = (of: readonly number[]) => of.reduce((sum, value, i) => sum + p[i]! * value, 0);
-  const spread = (of: readonly number[]) => Math.sqrt(mean(of.map((value) => (value - mean(of)) ** 2)));
   const kl = divergence(p, ref);
-
-  it('k1 and k3 are right on average, k2 is not; k3 scatters least of those that are', () => {
-    expect(mean(estimators.k1)).toBeCloseTo(kl, 10);
-    expect(mean(estimators.k3)).toBeCloseTo(kl, 10);
-    expect(Math.abs(mean(estimators.k2) - kl)).toBeGreaterThan(1e-3);
-    expect(Math.min(...estimators.k3)).toBeGreaterThanOrEqual(0);
-    expect(Math.min(...estimators.k1)).toBeLessThan(0);
-    expect(spread(estimators.k3)).toBeLessThan(spread(estimators.k1));
-  });
 
   it('inside the reward only k1 gives the gradient of the KL', () => {
     // The policy gradient of −E[k] over softmax logits: p_i (E[k] − k_i); the KL's own: p_i (KL − log(p_i/ref_i)).
