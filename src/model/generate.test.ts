@@ -72,6 +72,32 @@ describe('generate', () => {
     expect(other.tokens).not.toEqual(together.tokens);
   });
 
+  it('reads a shared prompt once and drops rows that have ended, to the same completions', async () => {
+    const [first, second, third] = prompts as [number[], number[], number[]];
+    const shared = [second, first, second, third, first, second, second];
+    const streams = shared.map((_, row) => 20 + row);
+    const options = { ...plain, maxNewTokens: 24 };
+    // The tiny model seldom ends: what it draws in most rows stands in for its EOS.
+    const unended = { ...model, config: { ...model.config, eosId: null } };
+    const { tokens } = await generate(unended, adapter, shared, { ...options, streams });
+    const rows = (id: number): number => tokens.filter((row) => row.includes(id)).length;
+    const eosId = tokens.flat().reduce((best, id) => (rows(id) > rows(best) ? id : best));
+    const ending = { ...model, config: { ...model.config, eosId } };
+
+    const before = tf.memory().numTensors;
+    const together = await generate(ending, adapter, shared, { ...options, streams });
+    expect(tf.memory().numTensors).toBe(before);
+    const lengths = together.tokens.map(({ length }) => length).sort((a, b) => a - b);
+    expect(lengths[3]).toBeLessThan(lengths[6]!); // the batch of seven was halved on the way
+    for (const row of [0, 3, 6]) {
+      const alone = await generate(ending, adapter, [shared[row]!], { ...options, streams: [streams[row]!] });
+      expect(alone.tokens[0]).toEqual(together.tokens[row]);
+      alone.logprobs[0]!.forEach((value, t) => {
+        expect(Math.abs(value - together.logprobs[row]![t]!)).toBeLessThan(1e-5);
+      });
+    }
+  });
+
   it('fills the context to its last position and refuses one more', async () => {
     const full = Array.from({ length: 50 }, (_, i) => i + 1);
     const held = { ...plain, minNewTokens: 64, streams: [0, 1] };

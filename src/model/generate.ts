@@ -1,17 +1,12 @@
-// Samples completions: batched, with keys and values cached. Prompts are padded on the left so that every row meets
-// its next token at the same slot. The draw of each token is decided by (seed, the row's stream, the token's place),
-// never by what else is in the batch.
+// Samples completions, as a batch that is halved as soon as half of its rows have ended. The draw of each token is
+// decided by (seed, the row's stream, the token's place), never by what else is in the batch.
 
-import { cachedAttention, cacheWrite } from '../engine/ops/cached-attention';
-import { gatherRows } from '../engine/ops/gather-rows';
 import { sample } from '../engine/ops/sample';
 import { uniform } from '../engine/random';
-import { tf } from '../engine/tf';
 import { PlaygroundError } from '../shared/errors';
-import { gains } from './dora';
-import { logits, positions } from './forward';
+import { Decoder } from './decoder';
 import type { Adapter } from './lora';
-import type { Attend, LanguageModel } from './types';
+import type { LanguageModel } from './types';
 
 export interface SamplingOptions {
   maxNewTokens: number;
@@ -36,9 +31,6 @@ export interface Completions {
   logprobs: number[][];
 }
 
-/** Shapes seen by the device are kept few: cache slots and prompt lengths are rounded up to this. */
-const SLOTS = 16;
-
 /**
  * One completion for each prompt (token ids, at least one). Without an EOS in the model's config every row runs to
  * `maxNewTokens`. Throws `too-long` when a prompt and `maxNewTokens` do not fit the context.
@@ -60,23 +52,31 @@ export async function generate(
   const decoder = new Decoder(model, adapter, prompts, maxNewTokens);
   try {
     let next = decoder.prefill(); // [B, V]
+    let rows = prompts.map((_, b) => b); // the completion that each row of the batch writes
     const done = prompts.map(() => false);
     for (let t = 0; ; t++) {
       const bannedId = eosId !== null && t < minNewTokens ? eosId : -1;
-      const draws = Float32Array.from(prompts, (_, b) => uniform(seed, streams[b] ?? b, t));
+      const draws = Float32Array.from(rows, (b) => uniform(seed, streams[b] ?? b, t));
       const current = next;
       const drawn = await sample(current, draws, { temperature, topK, topP, bannedId }).finally(() => {
         current.dispose();
       });
-      drawn.ids.forEach((id, b) => {
+      let { ids } = drawn;
+      rows.forEach((b, i) => {
         if (done[b]) return;
-        tokens[b]?.push(id);
-        logprobs[b]?.push(drawn.logprobs[b] ?? NaN);
-        done[b] = id === eosId;
+        tokens[b]!.push(ids[i]!);
+        logprobs[b]!.push(drawn.logprobs[i]!);
+        done[b] = ids[i] === eosId;
       });
       if (t + 1 === maxNewTokens || done.every(Boolean)) return { tokens, logprobs };
       signal?.throwIfAborted();
-      next = decoder.step(drawn.ids); // [B, V]
+      const kept = halved(rows.map((b) => done[b]!));
+      if (kept.length < rows.length) {
+        decoder.take(kept);
+        rows = kept.map((i) => rows[i]!);
+        ids = Int32Array.from(kept, (i) => drawn.ids[i]!);
+      }
+      next = decoder.step(ids); // [B, V]
     }
   } finally {
     decoder.dispose();
@@ -106,97 +106,10 @@ function checkLengths(
   });
 }
 
-/** The keys and values of a batch, [B, S, C] for each layer, and where it stands. */
-class Decoder {
-  readonly #model: LanguageModel;
-  readonly #adapter: Adapter | null;
-  readonly #batch: number;
-  readonly #prompts: readonly number[][];
-  /** Slots of the (padded) prompts. */
-  readonly #start: number;
-  readonly #keys: tf.Variable[];
-  readonly #values: tf.Variable[];
-  readonly #gains: ReadonlyMap<string, tf.Tensor1D>;
-  /** int32 [B, S]: 0 at the padding before each prompt. */
-  readonly #mask: tf.Tensor2D;
-  /** Next slot to write. */
-  #slot = 0;
-
-  constructor(
-    model: LanguageModel,
-    adapter: Adapter | null,
-    prompts: readonly number[][],
-    maxNewTokens: number,
-  ) {
-    const { context, layers, heads, headDim } = model.config;
-    const longest = Math.max(...prompts.map(({ length }) => length));
-    this.#model = model;
-    this.#adapter = adapter;
-    this.#prompts = prompts;
-    this.#batch = prompts.length;
-    this.#start = Math.min(Math.ceil(longest / SLOTS) * SLOTS, context - maxNewTokens);
-    const slots = Math.min(Math.ceil((this.#start + maxNewTokens) / SLOTS) * SLOTS, context);
-    const mask = new Int32Array(this.#batch * slots).fill(1);
-    prompts.forEach(({ length }, b) => mask.fill(0, b * slots, b * slots + this.#start - length));
-    this.#mask = tf.tensor2d(mask, [this.#batch, slots], 'int32');
-    const empty = (): tf.Variable[] =>
-      Array.from({ length: layers }, () =>
-        tf.tidy(() => tf.variable(tf.zeros([this.#batch, slots, heads * headDim]), false)),
-      );
-    this.#keys = empty();
-    this.#values = empty();
-    this.#gains = gains(model, adapter);
-  }
-
-  /** Reads the prompts; the logits of each row's first new token, [B, V]. */
-  prefill(): tf.Tensor2D {
-    const [batch, length] = [this.#batch, this.#start];
-    const ids = new Int32Array(batch * length);
-    const mask = new Int32Array(batch * length);
-    this.#prompts.forEach((prompt, b) => {
-      const first = (b + 1) * length - prompt.length;
-      ids.set(prompt, first);
-      mask.fill(1, first, (b + 1) * length);
-    });
-    return this.#forward(ids, positions(mask, batch, length));
-  }
-
-  /** Reads one more token of each row; the logits of the next, [B, V]. */
-  step(ids: Int32Array): tf.Tensor2D {
-    const read = this.#slot - this.#start;
-    return this.#forward(
-      ids,
-      Int32Array.from(this.#prompts, ({ length }) => length + read),
-    );
-  }
-
-  #forward(ids: Int32Array, places: Int32Array): tf.Tensor2D {
-    const batch = this.#batch;
-    const t = ids.length / batch;
-    const start = this.#slot;
-    this.#slot += t;
-    const attend: Attend = (layer, q, k, v, call) => {
-      const [keys, values] = [this.#keys[layer] as tf.Variable, this.#values[layer] as tf.Variable]; // [B, S, C]
-      cacheWrite(keys, k, start);
-      cacheWrite(values, v, start);
-      return cachedAttention(q, keys, values, this.#mask, { batch, start, ...call });
-    };
-    return tf.tidy(() => {
-      const hidden = this.#model.architecture.forward(this.#model, {
-        adapter: this.#adapter,
-        ids: tf.tensor1d(ids, 'int32'),
-        positions: places,
-        attend,
-        dropout: null,
-        gains: this.#gains,
-      }); // [B·t, C]
-      const last = Int32Array.from({ length: batch }, (_, b) => (b + 1) * t - 1);
-      const newest = t === 1 ? hidden : gatherRows(hidden, tf.tensor1d(last, 'int32')); // [B, C]
-      return logits(this.#model, newest, this.#adapter); // [B, V]
-    });
-  }
-
-  dispose(): void {
-    tf.dispose([...this.#keys, ...this.#values, ...this.#gains.values(), this.#mask]);
-  }
+/** The rows to go on with: all, or the half with all that have not ended. Only halves, so that the device sees few shapes. */
+function halved(ended: readonly boolean[]): number[] {
+  const all = [...ended.keys()];
+  const half = Math.ceil(all.length / 2);
+  const going = all.filter((i) => !ended[i]);
+  return going.length > half ? all : [...going, ...all.filter((i) => ended[i])].slice(0, half);
 }
