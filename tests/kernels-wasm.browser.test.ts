@@ -135,46 +135,35 @@ test('GELU, up to arguments that saturate', async () => {
   expect(await difference(gelu(extreme), tf.tensor2d([[0, 0, 0, 0, 20, 90, 1e4]]))).toBeLessThan(1e-6);
 });
 
-/** Masks with padding on the left, on the right, or none. */
-function keyMask(batch: number, length: number, ...words: (number | string)[]): tf.Tensor2D {
-  const mask = new Int32Array(batch * length).fill(1);
+/** Segments of rows: padding on the left, on the right or none, and some documents one after the other. */
+function segmentsOf(batch: number, length: number, ...words: (number | string)[]): tf.Tensor2D {
+  const segments = new Int32Array(batch * length).fill(1);
   for (let b = 0; b < batch; b++) {
+    const row = segments.subarray(b * length, (b + 1) * length);
     const padding = pick(0, length - 1, ...words, b, 'padding');
-    const side = pick(0, 2, ...words, b, 'side');
-    if (side === 1) mask.fill(0, b * length, b * length + padding);
-    if (side === 2) mask.fill(0, (b + 1) * length - padding, (b + 1) * length);
+    const side = pick(0, 3, ...words, b, 'side');
+    if (side === 1) row.fill(0, 0, padding);
+    if (side === 2) row.fill(0, length - padding);
+    if (side === 3) row.forEach((_, t) => (row[t] = 1 + Math.floor((3 * t) / length)));
   }
-  return tf.tensor2d(mask, [batch, length], 'int32');
+  return tf.tensor2d(segments, [batch, length], 'int32');
 }
 
-/** Zero in the rows of queries that see no key: their output is unspecified. */
-function queriesThatSee(mask: tf.Tensor2D, window: number): tf.Tensor2D {
-  const [batch, length] = mask.shape;
-  const keys = mask.dataSync();
-  const sees = Float32Array.from({ length: batch * length }, (_, at) => {
-    const i = at % length;
-    const first = window > 0 ? Math.max(0, i - window + 1) : 0;
-    return keys.slice(at - i + first, at + 1).some((key) => key === 1) ? 1 : 0;
-  });
-  return tf.tensor2d(sees, [batch * length, 1]);
-}
-
-test('attention: windows longer and shorter than the sequence, padding on either side, any head size', async () => {
+test('attention: windows longer and shorter than the sequence, padding on either side, packed rows, any head size', async () => {
   for (let trial = 0; trial < 24; trial++) {
     const [batch, heads] = [pick(1, 3, trial, 'B'), pick(1, 3, trial, 'H')];
     const T = trial === 0 ? 1 : pick(2, trial % 3 === 0 ? 100 : 40, trial, 'T');
     const size = [32, 4, 1, 5, 16, 8, 17, 64][trial % 8]!;
     const window = trial % 2 === 0 ? 0 : pick(1, T + 5, trial, 'window');
     const options = { batch, heads, window, scale: trial % 3 === 0 ? 1 : size ** -0.5 };
-    const mask = keyMask(batch, T, trial);
-    const defined = queriesThatSee(mask, window);
+    const segments = segmentsOf(batch, T, trial);
     const inputs = ['q', 'k', 'v'].map((name) => random([batch * T, heads * size], trial, name));
     const call =
       (f: typeof attention): Op =>
       (q, k, v) =>
-        tf.mul(f(q as tf.Tensor2D, k as tf.Tensor2D, v as tf.Tensor2D, mask, options), defined);
+        f(q as tf.Tensor2D, k as tf.Tensor2D, v as tf.Tensor2D, segments, options);
     await agree(call(attention), call(attentionReference), inputs);
-    tf.dispose([...inputs, mask, defined]);
+    tf.dispose([...inputs, segments]);
   }
 });
 
@@ -197,19 +186,16 @@ test('attention over a cache, and writing it', async () => {
     );
     expect(await k.array()).toEqual(expected);
 
-    const mask = tf.tensor2d(
-      new Int32Array(batch * S).map((_, i) => (i % S === start || hash32(trial, i) % 3 > 0 ? 1 : 0)),
+    const segments = tf.tensor2d(
+      new Int32Array(batch * S).map((_, i) => hash32(trial, i) % 3),
       [batch, S],
       'int32',
     );
     const q = random([batch * t, heads * size], trial, 'q') as tf.Tensor2D;
-    const got = cachedAttention(q, k, v, mask, options);
-    const wanted = cachedAttentionReference(q, k, v, mask, options);
-    const sees = Float32Array.from({ length: batch * t }, (_, i) => (window === 0 || i % t < window ? 1 : 0));
-    const defined = tf.tensor2d(sees, [batch * t, 1]);
-    expect(await difference(tf.mul(got, defined), tf.mul(wanted, defined))).toBeLessThan(2e-5);
-    expect((await got.data()).every(Number.isFinite)).toBe(true);
-    tf.dispose([...caches, x, mask, q, got, wanted, defined]);
+    const got = cachedAttention(q, k, v, segments, options);
+    const wanted = cachedAttentionReference(q, k, v, segments, options);
+    expect(await difference(got, wanted)).toBeLessThan(2e-5);
+    tf.dispose([...caches, x, segments, q, got, wanted]);
   }
 });
 
@@ -325,7 +311,7 @@ test.each([1, 3, 4, 5, 16_384, 40_001])('Dropout of %i numbers, with its gradien
 async function everything(): Promise<string> {
   const [batch, T, heads, C, V] = [4, 50, 4, 64, 700];
   const options = { batch, heads, window: 20, scale: 0.3 };
-  const mask = keyMask(batch, T, 'mask');
+  const segments = segmentsOf(batch, T, 'segments');
   const ids = tf.tensor1d(
     Int32Array.from({ length: batch * T }, (_, i) => hash32(i) % V),
     'int32',
@@ -335,7 +321,7 @@ async function everything(): Promise<string> {
     ...[random([C], 'gamma'), random([4 * C, C], 'up'), random([V, C], 'head')],
   ];
   const loss: Op = (x, q, k, v, gamma, up, head) => {
-    const mixed = attention(q as tf.Tensor2D, k as tf.Tensor2D, v as tf.Tensor2D, mask, options);
+    const mixed = attention(q as tf.Tensor2D, k as tf.Tensor2D, v as tf.Tensor2D, segments, options);
     const normal = layerNorm(tf.add(x, mixed), gamma, gamma, 1e-5);
     const wide = gelu(matmul(normal, up as tf.Tensor2D, { transposeB: true }));
     const hidden = matmul(wide, up as tf.Tensor2D, { add: x });
@@ -350,7 +336,7 @@ async function everything(): Promise<string> {
     bannedId: -1,
   });
   const all = [value, ...grads].map((t) => t.dataSync().slice());
-  tf.dispose([value, ...grads, ...inputs, mask, ids]);
+  tf.dispose([value, ...grads, ...inputs, segments, ids]);
   const bits = await new Blob([...all, sampled.ids, sampled.logprobs] as BlobPart[]).arrayBuffer();
   return Array.from(new Uint8Array(await crypto.subtle.digest('SHA-256', bits))).join(' ');
 }

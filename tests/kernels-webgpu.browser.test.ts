@@ -113,13 +113,15 @@ test('TokenLogprobs: large tiles, several stretches of the vocabulary', async ()
   });
 });
 
-/** 1 for real tokens: some rows padded on the left, some on the right, one not at all. */
-function paddedMask(B: number, T: number): Int32Array {
-  return Int32Array.from({ length: B * T }, (_, at) => {
+/** Segments: a row of two documents, one padded on the left, one padded on the right, and so on. */
+function segmentsOf(B: number, T: number): tf.Tensor2D {
+  const segments = Int32Array.from({ length: B * T }, (_, at) => {
     const [b, i] = [Math.floor(at / T), at % T];
-    const padding = b % 3 === 0 ? 0 : Math.floor(uniform('padding', b) * T);
-    return Number(b % 3 === 1 ? i >= padding : i < T - padding);
+    const cut = Math.floor(uniform('cut', b) * T);
+    if (b % 3 === 0) return i < cut ? 1 : 2;
+    return Number(b % 3 === 1 ? i >= cut : i < T - cut);
   });
+  return tf.tensor2d(segments, [B, T], 'int32');
 }
 
 const attentionShapes = fc.record({
@@ -131,35 +133,20 @@ const attentionShapes = fc.record({
   scale: fc.constantFrom(1, 0.25),
 });
 
-test('Attention with gradients: windows, padding on either side', async () => {
+test('Attention with gradients: windows, padding on either side, packed rows', async () => {
   await property(
     attentionShapes,
     ({ B, H, T, D, window, scale }) =>
       hold(() => {
-        const mask = paddedMask(B, T);
-        const keyMask = tf.tensor2d(mask, [B, T], 'int32');
+        const segments = segmentsOf(B, T);
         const [k, v] = [random([B * T, H * D], 'k'), random([B * T, H * D], 'v')];
         const q = tf.mul(random([B * T, H * D], 'q'), 0.5); // so that no probability is 1 but for rounding
         const inputs = [q, k, v] as tf.Tensor2D[];
-        // A query that sees no key has an unspecified result: it is left out.
-        const sees = (b: number, i: number) => {
-          for (let j = window > 0 ? Math.max(0, i - window + 1) : 0; j <= i; j++)
-            if (mask[b * T + j]) return 1;
-          return 0;
-        };
-        const used = tf.tensor2d(
-          Array.from(mask, (_, at) => sees(Math.floor(at / T), at % T)),
-          [B * T, 1],
+        const options = { batch: B, heads: H, window, scale };
+        return withGradients(
+          (...qkv) => attention(...(qkv as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D]), segments, options),
+          inputs,
         );
-        return withGradients((...qkv) => {
-          const out = attention(...(qkv as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D]), keyMask, {
-            batch: B,
-            heads: H,
-            window,
-            scale,
-          });
-          return tf.mul(out, used);
-        }, inputs);
       }, 1e-4),
     15,
   );
@@ -171,13 +158,14 @@ test('CachedAttention: from any slot, prefill and single tokens', async () => {
     ([{ B, H, T, D, window, scale }, start, rest]) =>
       hold(() => {
         const S = start + T + rest;
-        const mask = Int32Array.from({ length: B * S }, (_, at) =>
-          Number(at % S >= start || uniform('m', at) < 0.7),
+        const segments = tf.tensor2d(
+          Int32Array.from({ length: B * S }, (_, at) => Math.floor(3 * uniform('m', at))),
+          [B, S],
+          'int32',
         );
-        const keyMask = tf.tensor2d(mask, [B, S], 'int32');
         const q = random([B * T, H * D], 'q') as tf.Tensor2D;
         const [k, v] = [random([B, S, H * D], 'k'), random([B, S, H * D], 'v')];
-        return [cachedAttention(q, k, v, keyMask, { batch: B, heads: H, window, scale, start })];
+        return [cachedAttention(q, k, v, segments, { batch: B, heads: H, window, scale, start })];
       }, 5e-5),
     15,
   );

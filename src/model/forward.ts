@@ -1,5 +1,5 @@
 // The whole-sequence forward pass, for training and scoring: a padded batch in, hidden states out. Positions count
-// real tokens only, so padding on either side changes nothing.
+// a document's own tokens only, so padding on either side and its neighbours in a packed row change nothing.
 
 import { attention } from '../engine/ops/attention';
 import { linear } from '../engine/ops/matmul';
@@ -26,14 +26,14 @@ export function hiddenStates(
       'Shorten the prompts or the completions.',
     );
   }
-  const keyMask = (): tf.Tensor2D => tf.tensor2d(mask, [batch, length], 'int32'); // [B, T]
+  const segments = (): tf.Tensor2D => tf.tensor2d(mask, [batch, length], 'int32'); // [B, T]
   // A block that is computed twice outlives the tensors of the forward pass: it makes its own.
-  const shared = model.gradientCheckpointing ? null : keyMask();
+  const shared = model.gradientCheckpointing ? null : segments();
   return model.architecture.forward(model, {
     adapter,
     ids: tf.tensor1d(ids, 'int32'),
     positions: positions(mask, batch, length),
-    attend: (_layer, q, k, v, call) => attention(q, k, v, shared ?? keyMask(), { batch, ...call }),
+    attend: (_layer, q, k, v, call) => attention(q, k, v, shared ?? segments(), { batch, ...call }),
     dropout,
   });
 }
@@ -52,14 +52,12 @@ export function headMatrix(model: LanguageModel, adapter: Adapter | null = null)
   return parameter(model, adapter, model.architecture.head(model.config)) as tf.Tensor2D;
 }
 
-/** The number of real tokens before each, 0 under padding; as `cumsum(mask) − 1`. Row-major [B, T]. */
+/** The number of tokens of its own segment before each, 0 under padding. Row-major [B, T]. */
 export function positions(mask: Int32Array, batch: number, length: number): Int32Array {
   const result = new Int32Array(batch * length);
-  for (let b = 0; b < batch; b++) {
-    let real = 0;
-    for (let i = b * length; i < (b + 1) * length; i++) {
-      if (mask[i] === 1) result[i] = real++;
-    }
+  for (let i = 1; i < batch * length; i++) {
+    const goesOn = i % length > 0 && mask[i] !== 0 && mask[i] === mask[i - 1];
+    if (goesOn) result[i] = result[i - 1]! + 1;
   }
   return result;
 }

@@ -111,7 +111,8 @@ export interface LanguageModel {
   parameters: number;
 }
 
-/** Row-major [B, T]; mask is 1 at real tokens. Padding may be on either side. */
+/** Row-major [B, T]; mask is 0 at padding, which may be on either side, and 1 at real tokens; where several documents
+ *  share a row (data/packing.ts), the number of each from 1. */
 export interface TokenBatch {
   ids: Int32Array;
   mask: Int32Array;

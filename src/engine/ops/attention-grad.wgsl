@@ -14,7 +14,7 @@ fn inner(x: Element, y: Element) -> f32 { return x * y; }
 @group(0) @binding(0) var<storage, read_write> result: array<Element>;
 @group(0) @binding(1) var<storage, read> q: array<Element>;
 @group(0) @binding(2) var<storage, read> k: array<Element>;
-@group(0) @binding(3) var<storage, read> keyMask: array<i32>;
+@group(0) @binding(3) var<storage, read> segments: array<i32>; // [B, T]
 @group(0) @binding(4) var<storage, read> lse: array<f32>; // [B·H, T]
 @group(0) @binding(5) var<storage, read> dy: array<Element>;
 //$ if DV
@@ -33,6 +33,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let h = (at / u.T) % u.H;
   let b = at / (u.T * u.H);
   let here = ((b * u.T + own) * u.H + h) * $D;
+  let mine = segments[b * u.T + own];
 //$ for d in D
   //$ if DQ
   let x$d = q[here + $d] * u.scale;
@@ -51,7 +52,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let ownDelta = delta[at];
   let begin = select(0, own + 1 - u.window, u.window > 0 && own + 1 > u.window);
   for (var other = begin; other <= own; other++) {
-    if (keyMask[b * u.T + other] == 0) { continue; }
+    if (segments[b * u.T + other] != mine) { continue; }
     let there = ((b * u.T + other) * u.H + h) * $D;
     let p = exp(-ownLse
   //$ for d in D
@@ -69,8 +70,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   }
 //$ else
   let to = select(u.T, min(u.T, own + u.window), u.window > 0);
-  let shown = keyMask[b * u.T + own] != 0;
-  for (var other = own; shown && other < to; other++) {
+  for (var other = own; other < to; other++) {
+    if (segments[b * u.T + other] != mine) { continue; }
     let there = ((b * u.T + other) * u.H + h) * $D;
     let query = (b * u.H + h) * u.T + other;
     let p = exp(-lse[query]

@@ -1,6 +1,6 @@
 // Causal attention, whole-sequence form for training and scoring. `window` limits how far back a query sees
-// (GPT-Neo's local layers); `keyMask` hides padding on either side. The fused kernels keep only the log-sum-exp of
-// each row and recompute the probabilities in the backward pass.
+// (GPT-Neo's local layers); `segments` keeps padding and the documents of a packed row apart. The fused kernels keep only
+// the log-sum-exp of each row and recompute the probabilities in the backward pass.
 
 import { hasKernel, runKernel, tf } from '../tf';
 
@@ -14,18 +14,18 @@ export interface AttentionOptions {
 }
 
 /**
- * softmax(scale·q·kᵀ + mask)·v per head. q, k, v [B·T, H·D], keyMask int32 [B, T] (1 = real token) → [B·T, H·D].
- * A query that sees no key (padding on the left) gives a finite, unspecified row.
+ * softmax(scale·q·kᵀ + mask)·v per head. q, k, v [B·T, H·D], segments int32 [B, T] → [B·T, H·D]. A query sees keys of its
+ * own segment only: 0 is padding, 1 a real token, and where several documents share a row each has a number.
  */
 export function attention(
   q: tf.Tensor2D,
   k: tf.Tensor2D,
   v: tf.Tensor2D,
-  keyMask: tf.Tensor2D,
+  segments: tf.Tensor2D,
   options: AttentionOptions,
 ): tf.Tensor2D {
-  if (!hasKernel('Attention')) return attentionReference(q, k, v, keyMask, options);
-  const [out] = runKernel<tf.Tensor[]>('Attention', { q, k, v, keyMask }, { ...options }); // [B·T, H·D], lse [B·H, T]
+  if (!hasKernel('Attention')) return attentionReference(q, k, v, segments, options);
+  const [out] = runKernel<tf.Tensor[]>('Attention', { q, k, v, segments }, { ...options }); // [B·T, H·D], lse [B·H, T]
   return out as tf.Tensor2D;
 }
 
@@ -34,7 +34,7 @@ export function attentionReference(
   q: tf.Tensor2D,
   k: tf.Tensor2D,
   v: tf.Tensor2D,
-  keyMask: tf.Tensor2D,
+  segments: tf.Tensor2D,
   { batch, heads, window, scale }: AttentionOptions,
 ): tf.Tensor2D {
   const [rows, width] = q.shape;
@@ -45,10 +45,8 @@ export function attentionReference(
   const j = tf.range(0, T, 1, 'int32').reshape([1, T]);
   const causal = tf.lessEqual(j, i); // [T, T]
   const near = window > 0 ? tf.logicalAnd(causal, tf.greater(j, tf.sub(i, window))) : causal;
-  const visible = tf.logicalAnd(
-    near.reshape([1, 1, T, T]),
-    tf.cast(keyMask, 'bool').reshape([batch, 1, 1, T]),
-  ); // [B, 1, T, T]
+  const own = tf.equal(segments.reshape([batch, 1, T, 1]), segments.reshape([batch, 1, 1, T]));
+  const visible = tf.logicalAnd(near.reshape([1, 1, T, T]), own); // [B, 1, T, T]
   const scores = tf.mul(tf.matMul(split(q), split(k), false, true), scale); // [B, H, T, T]
   const masked = tf.where(tf.broadcastTo(visible, scores.shape), scores, tf.fill(scores.shape, -1e9));
   const mixed = tf.matMul(tf.softmax(masked), split(v)); // [B, H, T, D]
@@ -57,10 +55,10 @@ export function attentionReference(
 
 tf.registerGradient({
   kernelName: 'RlhfAttention',
-  inputsToSave: ['q', 'k', 'v', 'keyMask'],
+  inputsToSave: ['q', 'k', 'v', 'segments'],
   outputsToSave: [true, true],
   gradFunc: (dys, saved, attrs) => {
-    const [q, k, v, keyMask, out, lse] = saved as [
+    const [q, k, v, segments, out, lse] = saved as [
       tf.Tensor,
       tf.Tensor,
       tf.Tensor,
@@ -72,7 +70,7 @@ tf.registerGradient({
     // At once, not by need: tfjs gives each gradient below a tidy of its own, which would dispose of the other two.
     const grads = runKernel<tf.Tensor[]>(
       'AttentionGrad',
-      { q, k, v, keyMask, out, lse, dy },
+      { q, k, v, segments, out, lse, dy },
       attrs as AttentionAttrs,
     );
     return {

@@ -1,5 +1,5 @@
-// Causal attention forward: one invocation a query and head, walking the keys it sees with a running softmax, so that
-// no [T, T] tensor exists. The same file serves the key/value cache: T queries a row against S slots, from `start`.
+// Causal attention forward: one invocation a query and head, walking the keys of its segment with a running softmax, so
+// that no [T, T] tensor exists. The same file serves the key/value cache: T queries a row against S slots, from `start`.
 struct Uniforms { B: u32, H: u32, T: u32, S: u32, start: u32, window: u32, scale: f32 }
 
 //$ if ALIGNED
@@ -16,13 +16,13 @@ fn inner(x: Element, y: Element) -> f32 { return x * y; }
 @group(0) @binding(2) var<storage, read> q: array<Element>;
 @group(0) @binding(3) var<storage, read> k: array<Element>;
 @group(0) @binding(4) var<storage, read> v: array<Element>;
-@group(0) @binding(5) var<storage, read> keyMask: array<i32>;
+@group(0) @binding(5) var<storage, read> segments: array<i32>; // [B, S]
 @group(0) @binding(6) var<uniform> u: Uniforms;
 //$ else
 @group(0) @binding(1) var<storage, read> q: array<Element>;
 @group(0) @binding(2) var<storage, read> k: array<Element>;
 @group(0) @binding(3) var<storage, read> v: array<Element>;
-@group(0) @binding(4) var<storage, read> keyMask: array<i32>;
+@group(0) @binding(4) var<storage, read> segments: array<i32>; // [B, S]
 @group(0) @binding(5) var<uniform> u: Uniforms;
 //$ end
 
@@ -39,11 +39,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   var o$d = Element();
 //$ end
   let slot = u.start + i;
+  let mine = segments[b * u.S + slot];
   let begin = select(0, slot + 1 - u.window, u.window > 0 && slot + 1 > u.window);
   var most = -1e30;
   var sum = 0.0;
   for (var j = begin; j <= slot; j++) {
-    if (keyMask[b * u.S + j] == 0) { continue; }
+    if (segments[b * u.S + j] != mine) { continue; }
     let other = ((b * u.S + j) * u.H + h) * $D;
     let score = 0.0
 //$ for d in D
@@ -59,12 +60,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     o$d = o$d * keep + p * v[other + $d];
 //$ end
   }
-  let seen = sum > 0;
-  let inverse = select(0, 1 / sum, seen);
+  let inverse = 1 / sum;
 //$ for d in D
   result[own + $d] = o$d * inverse;
 //$ end
 //$ if LSE
-  lse[at] = select(0, most + log(sum), seen);
+  lse[at] = most + log(sum);
 //$ end
 }

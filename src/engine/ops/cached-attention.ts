@@ -25,16 +25,16 @@ export function cacheWrite(cache: tf.Variable, x: tf.Tensor2D, start: number): v
   });
 }
 
-/** q [B·t, C], caches [B, S, C], keyMask int32 [B, S] → [B·t, C]; slots past a query's own are not read. */
+/** q [B·t, C], caches [B, S, C], segments int32 [B, S] → [B·t, C]; slots past a query's own are not read. */
 export function cachedAttention(
   q: tf.Tensor2D,
   kCache: tf.Tensor,
   vCache: tf.Tensor,
-  keyMask: tf.Tensor2D,
+  segments: tf.Tensor2D,
   options: CachedAttentionOptions,
 ): tf.Tensor2D {
-  if (!hasKernel('CachedAttention')) return cachedAttentionReference(q, kCache, vCache, keyMask, options);
-  return runKernel('CachedAttention', { q, kCache, vCache, keyMask }, { ...options });
+  if (!hasKernel('CachedAttention')) return cachedAttentionReference(q, kCache, vCache, segments, options);
+  return runKernel('CachedAttention', { q, kCache, vCache, segments }, { ...options });
 }
 
 /** The same of plain tfjs ops. */
@@ -42,7 +42,7 @@ export function cachedAttentionReference(
   q: tf.Tensor2D,
   kCache: tf.Tensor,
   vCache: tf.Tensor,
-  keyMask: tf.Tensor2D,
+  segments: tf.Tensor2D,
   { batch, heads, window, scale, start }: CachedAttentionOptions,
 ): tf.Tensor2D {
   const [rows, width] = q.shape;
@@ -54,10 +54,9 @@ export function cachedAttentionReference(
   const j = tf.range(0, S, 1, 'int32').reshape([1, S]);
   const causal = tf.lessEqual(j, i); // [t, S]
   const near = window > 0 ? tf.logicalAnd(causal, tf.greater(j, tf.sub(i, window))) : causal;
-  const visible = tf.logicalAnd(
-    near.reshape([1, 1, t, S]),
-    tf.cast(keyMask, 'bool').reshape([batch, 1, 1, S]),
-  ); // [B, 1, t, S]
+  const asking = tf.slice(segments, [0, start], [batch, t]).reshape([batch, 1, t, 1]);
+  const own = tf.equal(asking, segments.reshape([batch, 1, 1, S]));
+  const visible = tf.logicalAnd(near.reshape([1, 1, t, S]), own); // [B, 1, t, S]
   const scores = tf.mul(tf.matMul(split(q, t), split(kCache, S), false, true), scale); // [B, H, t, S]
   const masked = tf.where(tf.broadcastTo(visible, scores.shape), scores, tf.fill(scores.shape, -1e9));
   const mixed = tf.matMul(tf.softmax(masked), split(vCache, S)); // [B, H, t, D]

@@ -112,7 +112,7 @@ function attention(machine: Machine, inputs: Inputs, attrs: Attributes): tf.Tens
     kernel: Kernel.Attention,
     floats: attributes(attrs, 'scale'),
     integers: [
-      ...[...addresses(inputs, 'q', 'k', 'v', 'keyMask'), address(out), address(lse)],
+      ...[...addresses(inputs, 'q', 'k', 'v', 'segments'), address(out), address(lse)],
       ...[T, heads, width / heads, window, T, 0],
     ],
     units: batch * heads,
@@ -130,7 +130,7 @@ function attentionGrad(machine: Machine, inputs: Inputs, attrs: Attributes): tf.
     kernel: Kernel.AttentionGrad,
     floats: attributes(attrs, 'scale'),
     integers: [
-      ...addresses(inputs, 'q', 'k', 'v', 'keyMask', 'out', 'lse', 'dy'),
+      ...addresses(inputs, 'q', 'k', 'v', 'segments', 'out', 'lse', 'dy'),
       ...[...grads.map(address), T, heads, width / heads, window],
     ],
     units: batch * heads,
@@ -148,7 +148,7 @@ function cachedAttention(machine: Machine, inputs: Inputs, attrs: Attributes): t
     kernel: Kernel.Attention,
     floats: attributes(attrs, 'scale'),
     integers: [
-      ...[...addresses(inputs, 'q', 'kCache', 'vCache', 'keyMask'), address(out), 0],
+      ...[...addresses(inputs, 'q', 'kCache', 'vCache', 'segments'), address(out), 0],
       ...[rows / batch!, heads!, width / heads!, window!, slots, start!],
     ],
     units: batch! * heads!,

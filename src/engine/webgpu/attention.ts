@@ -10,9 +10,9 @@ import { dispatch, line, output, release } from './dispatch';
 
 type Inputs<Names extends string> = Record<Names, tf.TensorInfo>;
 
-/** q, k, v [B·T, H·D], keyMask int32 [B, T] → [B·T, H·D], log-sum-exp [B·H, T]. */
+/** q, k, v [B·T, H·D], segments int32 [B, T] → [B·T, H·D], log-sum-exp [B·H, T]. */
 export function attentionKernel(
-  { q, k, v, keyMask }: Inputs<'q' | 'k' | 'v' | 'keyMask'>,
+  { q, k, v, segments }: Inputs<'q' | 'k' | 'v' | 'segments'>,
   { batch, heads, window, scale }: AttentionOptions,
 ): tf.TensorInfo[] {
   const { T, values, groups } = layout(q, batch, heads);
@@ -23,7 +23,7 @@ export function attentionKernel(
     source,
     values: { ...values, LSE: true },
     writes: [result, lse],
-    reads: [q, k, v, keyMask],
+    reads: [q, k, v, segments],
     integers: [batch, heads, T, T, 0, window],
     floats: [scale],
     groups,
@@ -33,7 +33,7 @@ export function attentionKernel(
 
 /** → dq, dk, dv [B·T, H·D]. */
 export function attentionGradKernel(
-  { q, k, v, keyMask, out, lse, dy }: Inputs<'q' | 'k' | 'v' | 'keyMask' | 'out' | 'lse' | 'dy'>,
+  { q, k, v, segments, out, lse, dy }: Inputs<'q' | 'k' | 'v' | 'segments' | 'out' | 'lse' | 'dy'>,
   { batch, heads, window, scale }: AttentionOptions,
 ): tf.TensorInfo[] {
   const { T, values, groups } = layout(q, batch, heads);
@@ -54,7 +54,7 @@ export function attentionGradKernel(
       source: gradSource,
       values: { ...values, DQ: of === 'DQ', DV: of === 'DV' },
       writes: [result],
-      reads: [q, k, keyMask, lse, dy, ...(of === 'DV' ? [] : [v, delta])],
+      reads: [q, k, segments, lse, dy, ...(of === 'DV' ? [] : [v, delta])],
       integers: [batch, heads, T, window],
       floats: [scale],
       groups,
@@ -66,9 +66,9 @@ export function attentionGradKernel(
   return grads;
 }
 
-/** q [B·t, C], caches [B, S, C], keyMask int32 [B, S] → [B·t, C]. */
+/** q [B·t, C], caches [B, S, C], segments int32 [B, S] → [B·t, C]. */
 export function cachedAttentionKernel(
-  { q, kCache, vCache, keyMask }: Inputs<'q' | 'kCache' | 'vCache' | 'keyMask'>,
+  { q, kCache, vCache, segments }: Inputs<'q' | 'kCache' | 'vCache' | 'segments'>,
   { batch, heads, window, scale, start }: CachedAttentionOptions,
 ): tf.TensorInfo {
   const { T, values, groups } = layout(q, batch, heads);
@@ -78,7 +78,7 @@ export function cachedAttentionKernel(
     source,
     values: { ...values, LSE: false },
     writes: [result],
-    reads: [q, kCache, vCache, keyMask],
+    reads: [q, kCache, vCache, segments],
     integers: [batch, heads, T, kCache.shape[1] ?? 0, start, window],
     floats: [scale],
     groups,

@@ -23,33 +23,30 @@ function scoreStride(keys: usize): usize {
 }
 
 /**
- * Hides from one row of scores (for keys lo … hi − 1, padded to fours) what query i does not see: padding, keys
- * before its window and later keys.
+ * Hides from one row of scores (for keys lo … hi − 1, padded to fours) what query i does not see: keys of another
+ * segment, before its window, and later keys.
  */
-function hide(scores: usize, lo: usize, hi: usize, i: usize, window: usize, mask: usize): void {
+function hide(scores: usize, lo: usize, hi: usize, i: usize, window: usize, segments: usize): void {
   const hidden = f32x4.splat(HIDDEN);
+  const own = load<i32>(segments + (i << 2));
   const count = hi - lo;
   let j: usize = 0;
   for (; j + 4 <= count; j += 4) {
-    const seen = i32x4.ne(v128.load(mask + ((lo + j) << 2)), i32x4.splat(0));
+    const seen = i32x4.eq(v128.load(segments + ((lo + j) << 2)), i32x4.splat(own));
     v128.store(scores + (j << 2), v128.bitselect(v128.load(scores + (j << 2)), hidden, seen));
   }
-  for (; j < count; j++) if (!load<i32>(mask + ((lo + j) << 2))) store<f32>(scores + (j << 2), HIDDEN);
+  for (; j < count; j++) if (load<i32>(segments + ((lo + j) << 2)) != own) store<f32>(scores + (j << 2), HIDDEN);
   const first = firstKey(i, window) - lo;
   for (j = 0; j < first; j++) store<f32>(scores + (j << 2), HIDDEN);
   for (j = i + 1 - lo; j < count || j & 3; j++) store<f32>(scores + (j << 2), HIDDEN);
 }
 
-/** Scores to probabilities, in place; returns the log-sum-exp, or 0 with all probabilities 0 if no key is seen. */
+/** Scores to probabilities, in place; returns the log-sum-exp. */
 function softmax(scores: usize, bytes: usize): f32 {
   const end = scores + bytes;
   let top = v128.load(scores);
   for (let at = scores; at < end; at += 16) top = f32x4.pmax(top, v128.load(at));
   const highest = max4(top);
-  if (highest == HIDDEN) {
-    memory.fill(scores, 0, bytes);
-    return 0;
-  }
   exps(scores, scores, bytes, highest);
   let sums = f32x4.splat(0);
   for (let at = scores; at < end; at += 16) sums = f32x4.add(sums, v128.load(at));
@@ -64,7 +61,7 @@ function softmax(scores: usize, bytes: usize): f32 {
  * strides in bytes; lse = 0 keeps no log-sum-exp.
  */
 function attend(
-  q: usize, k: usize, v: usize, mask: usize, out: usize, lse: usize, stride: usize,
+  q: usize, k: usize, v: usize, segments: usize, out: usize, lse: usize, stride: usize,
   count: usize, start: usize, size: usize, window: usize, scale: f32, scratch: usize,
 ): void {
   const scores = scratch + GEMM_SCRATCH;
@@ -79,7 +76,7 @@ function attend(
       rows, hi - lo, size, scale, 0, 0, false, scratch,
     );
     for (let i: usize = 0; i < rows; i++) {
-      hide(scores + i * bytes, lo, hi, start + i0 + i, window, mask);
+      hide(scores + i * bytes, lo, hi, start + i0 + i, window, segments);
       const sum = softmax(scores + i * bytes, bytes);
       if (lse) store<f32>(lse + ((i0 + i) << 2), sum);
     }
@@ -122,7 +119,7 @@ function score4(q: usize, k: usize, stride: usize, size: usize): v128 {
 
 /** The same for one query, whose keys are worth no packing. */
 function attendOne(
-  q: usize, k: usize, v: usize, mask: usize, out: usize, stride: usize,
+  q: usize, k: usize, v: usize, segments: usize, out: usize, stride: usize,
   position: usize, size: usize, window: usize, scale: f32, scratch: usize,
 ): void {
   const scores = scratch + GEMM_SCRATCH;
@@ -135,7 +132,7 @@ function attendOne(
     v128.store(scores + (j << 2), f32x4.mul(scales, score4(q, at, stride, size)));
   }
   for (; j < keys; j++, at += stride) store<f32>(scores + (j << 2), scale * dot(q, at, size));
-  hide(scores, lo, position + 1, position, window, mask);
+  hide(scores, lo, position + 1, position, window, segments);
   softmax(scores, scoreStride(keys));
   const values = v + lo * stride;
   let d: usize = 0;
@@ -180,8 +177,8 @@ function attendOne(
 }
 
 /**
- * Units are (row, head). Floats: scale. Integers: q, k, v, keyMask, out, lse (0 = none), T queries a row, heads, head
- * size, window, S slots a row of k, v and keyMask, slot of the first query.
+ * Units are (row, head). Floats: scale. Integers: q, k, v, segments, out, lse (0 = none), T queries a row, heads, head
+ * size, window, S slots a row of k, v and segments, slot of the first query.
  */
 export function attention(args: usize, begin: usize, end: usize, scratch: usize): void {
   const scale = <f32>number(args, 0);
@@ -199,15 +196,15 @@ export function attention(args: usize, begin: usize, end: usize, scratch: usize)
     const q = integer(args, 0) + row * T * stride + column;
     const k = integer(args, 1) + row * S * stride + column;
     const v = integer(args, 2) + row * S * stride + column;
-    const mask = integer(args, 3) + ((row * S) << 2);
+    const segments = integer(args, 3) + ((row * S) << 2);
     const out = integer(args, 4) + row * T * stride + column;
-    if (T == 1 && !lse) attendOne(q, k, v, mask, out, stride, start, size, window, scale, scratch);
-    else attend(q, k, v, mask, out, lse ? lse + ((unit * T) << 2) : 0, stride, T, start, size, window, scale, scratch);
+    if (T == 1 && !lse) attendOne(q, k, v, segments, out, stride, start, size, window, scale, scratch);
+    else attend(q, k, v, segments, out, lse ? lse + ((unit * T) << 2) : 0, stride, T, start, size, window, scale, scratch);
   }
 }
 
 /**
- * Units are (row, head). Floats: scale. Integers: q, k, v, keyMask, out, lse, dy, dq, dk, dv, T, heads, head size,
+ * Units are (row, head). Floats: scale. Integers: q, k, v, segments, out, lse, dy, dq, dk, dv, T, heads, head size,
  * window.
  */
 export function attentionGrad(args: usize, begin: usize, end: usize, scratch: usize): void {
@@ -223,7 +220,7 @@ export function attentionGrad(args: usize, begin: usize, end: usize, scratch: us
     const q = integer(args, 0) + at;
     const k = integer(args, 1) + at;
     const v = integer(args, 2) + at;
-    const mask = integer(args, 3) + ((row * T) << 2);
+    const segments = integer(args, 3) + ((row * T) << 2);
     const out = integer(args, 4) + at;
     const lse = integer(args, 5) + ((unit * T) << 2);
     const dy = integer(args, 6) + at;
@@ -248,7 +245,7 @@ export function attentionGrad(args: usize, begin: usize, end: usize, scratch: us
       gemm(dy + block, stride, 4, v + keys, 4, stride, ds, bytes, rows, n, size, 1, 0, 0, false, scratch);
       for (let i: usize = 0; i < rows; i++) {
         const here = block + i * stride;
-        hide(p + i * bytes, lo, hi, i0 + i, window, mask);
+        hide(p + i * bytes, lo, hi, i0 + i, window, segments);
         scoreGrad(p + i * bytes, ds + i * bytes, bytes, load<f32>(lse + ((i0 + i) << 2)), dot(dy + here, out + here, size), scale);
       }
       gemm(ds, bytes, 4, k + keys, stride, 4, dq + block, stride, rows, size, n, 1, 0, 0, false, scratch);
