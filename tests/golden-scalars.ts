@@ -13,7 +13,7 @@ import { oddsRatio } from '../src/train/orpo';
 import { leaveOneOut, rlooLoss } from '../src/train/rloo';
 
 /** The largest |actual − expected| / |expected|. */
-export function relativeError(actual: ArrayLike<number>, expected: readonly number[]): number {
+function relativeError(actual: ArrayLike<number>, expected: readonly number[]): number {
   if (actual.length !== expected.length) return NaN;
   return Math.max(...expected.map((value, i) => Math.abs(actual[i]! - value) / Math.abs(value)));
 }
