@@ -10,6 +10,7 @@ import type { Adapter } from '../model/lora';
 import type { LanguageModel } from '../model/types';
 import type { Scorable } from '../reward';
 import type { TokenNumbers } from '../train/state';
+import { shown } from '../train/updates';
 import { readPrompts, type RunningStage, type Workshop } from './workshop';
 
 /** Completes the watched prompts and hands them on; `null` is the bare model, held to nothing but itself. */
@@ -52,12 +53,9 @@ export async function openWatch(workshop: Workshop): Promise<Watch> {
     const numbers = explain
       ? await explain(episodes)
       : logprobs.map((row) => ({ logprob: row, ref_logprob: row }));
-    episodes.forEach(({ prompt, tokens: token_ids }, i) => {
-      const completion = tokenizer.decode(token_ids, { skipSpecial: true });
-      const text = token_ids.map((id) => tokenizer.decode([id], { skipSpecial: false }));
-      const columns = { text, ...rounded(numbers[i]!) };
-      onSample({ checkpoint, prompt, completion, token_ids, seed: streams[i]!, tokens: columns });
-    });
+    episodes.forEach((episode, i) =>
+      onSample({ checkpoint, seed: streams[i]!, ...shown(tokenizer, episode, numbers[i]!) }),
+    );
   };
 }
 
@@ -77,12 +75,4 @@ export async function explainByLogprobs(
   const own = await under(policy);
   const others = await under(reference);
   return own.map((row, i) => ({ logprob: Array.from(row), ref_logprob: Array.from(others[i]!) }));
-}
-
-/** Four decimals: what a person reads, at a third of the size. */
-function rounded(numbers: TokenNumbers): TokenNumbers {
-  const entries = Object.entries(numbers) as [keyof TokenNumbers, number[]][];
-  return Object.fromEntries(
-    entries.map(([key, column]) => [key, column.map((value) => Math.round(value * 1e4) / 1e4)]),
-  ) as unknown as TokenNumbers;
 }

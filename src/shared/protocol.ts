@@ -59,6 +59,10 @@ export interface TokenColumns {
   reward?: number[];
   value?: number[];
   advantage?: number[];
+  /** Of completions that a PPO update learnt from: the advantage it used, brought to mean 0 and deviation 1 over the
+   *  batch, and the log-probability after it; `logprob` is the one before. */
+  whitened?: number[];
+  new_logprob?: number[];
 }
 
 /** Two answers to one prompt, for a person to choose between. */

@@ -214,7 +214,7 @@ class Reader {
     column('text', this.text);
     column('logprob', this.number);
     column('ref_logprob', this.number);
-    for (const key of ['reward', 'value', 'advantage'] as const) {
+    for (const key of ['reward', 'value', 'advantage', 'whitened', 'new_logprob'] as const) {
       if (columns[key] !== undefined) column(key, this.number);
     }
   }

@@ -10,7 +10,7 @@ import type { LanguageModel } from '../model/types';
 import type { RewardFunction } from '../reward';
 import type { PpoStage } from '../shared/experiment';
 import { PlaygroundError } from '../shared/errors';
-import type { MetricsRow } from '../shared/protocol';
+import type { MetricsRow, SampleRow } from '../shared/protocol';
 import { defaultStage } from '../shared/validate';
 import { ppo, startPpo } from './ppo';
 import { disposeState } from './state';
@@ -71,14 +71,18 @@ beforeAll(async () => {
   reference = Adapter.create(model, lora, 1);
 });
 
-async function run(changes: Partial<PpoStage> = {}, scored = reward): Promise<MetricsRow[]> {
+async function run(
+  changes: Partial<PpoStage> = {},
+  scored = reward,
+  onSample: (sample: SampleRow) => void = () => undefined,
+): Promise<MetricsRow[]> {
   const settings = { ...stage, ...changes };
   const state = await startPpo(settings, reference, null, model.config.width);
   const context = {
     model,
     name: 'ppo',
     seed: 3,
-    onSample: () => undefined,
+    onSample,
     prompts,
     reference,
     reward: scored,
@@ -114,6 +118,25 @@ describe('ppo', { timeout: 60_000 }, () => {
     expect(first!['loss/policy_avg']).not.toBe(0);
     expect(first!['grad_norm']).toBeGreaterThan(0);
     expect(second!['objective/kl']).not.toBe(0);
+  });
+
+  it('writes down what an update made of each token: the ratios that a second epoch begins with', async () => {
+    const one = { total_episodes: 2, per_device_train_batch_size: 2, save_steps: 1 };
+    const samples: SampleRow[] = [];
+    await run({ ...one, num_ppo_epochs: 1 }, reward, (sample) => samples.push(sample));
+    expect(samples.map(({ checkpoint, seed }) => [checkpoint, seed])).toEqual([
+      ['ppo@1', 0],
+      ['ppo@1', 1],
+    ]);
+    const ratios = samples.flatMap(({ tokens }) =>
+      tokens!.new_logprob!.map((logprob, t) => Math.exp(logprob - tokens!.logprob[t]!)),
+    );
+    const mean = ratios.reduce((sum, ratio) => sum + ratio, 0) / ratios.length;
+    const [both] = await run({ ...one, num_ppo_epochs: 2 });
+    expect(mean).not.toBe(1);
+    expect((1 + mean) / 2).toBeCloseTo(both!['val/ratio'] as number, 4);
+    const whitened = samples.flatMap(({ tokens }) => tokens!.whitened!);
+    expect(whitened.reduce((sum, advantage) => sum + advantage, 0)).toBeCloseTo(0, 2);
   });
 
   it('learns what is rewarded', async () => {

@@ -26,6 +26,7 @@ import {
 } from './rollouts';
 import { learningRateAt } from './schedule';
 import { deviation, mean, metricsRow, ScalarSums, sum, type TokenNumbers, type TrainState } from './state';
+import { numbersOf, tellUpdate } from './updates';
 
 /** Policy and critic before the first update. The critic starts as the reward model, so that its value after the last
  *  token is the score itself; without one it starts as the policy with a head of zeros. */
@@ -79,6 +80,7 @@ export async function* ppo(
     }
 
     state.step = update + 1;
+    if (state.step % stage.save_steps === 0) await tellUpdate(context, stage, state, experience);
     if (stage.kl_target !== null) {
       const settings = { target: stage.kl_target, episodes: batchSize, horizon: stage.kl_horizon };
       const kl = experience.metrics['objective/kl']!;
@@ -97,7 +99,7 @@ export async function* ppo(
 }
 
 /** What PPO makes of completions, whoever they are shown to; rows are episodes, ragged. */
-interface Assessment extends Assessed {
+export interface Assessment extends Assessed {
   /** Prompt and completion, with one more token where there is room, so that the state after the last token has a value. */
   criticSequences: Sequence[];
   /** At completion tokens: the estimated KL from the reference. */
@@ -110,7 +112,11 @@ interface Assessment extends Assessed {
 }
 
 /** A batch of them, with advantages whitened and at completion tokens only, and what there is to report. */
-type Experience = Assessment & { metrics: Record<string, number> };
+export interface Experience extends Assessment {
+  episodes: readonly Scorable[];
+  whitened: Float64Array[];
+  metrics: Record<string, number>;
+}
 
 async function collect(
   context: SamplingContext,
@@ -138,8 +144,8 @@ async function collect(
     'val/num_eos_tokens': finished.filter(Boolean).length,
   };
   metricsRow(context.name, state.step + 1, metrics); // Refuses a score that is no number before anything is learnt from it.
-  const advantages = whiten(assessment.advantages.map((row, i) => row.subarray(0, kl[i]!.length)));
-  return { ...assessment, advantages, metrics };
+  const whitened = whiten(assessment.advantages.map((row, i) => row.subarray(0, kl[i]!.length)));
+  return { ...assessment, episodes, whitened, metrics };
 }
 
 /** Log-probabilities, values, score, rewards and advantages of completions, as they are before learning. */
@@ -202,33 +208,14 @@ async function assess(
   return { ...assessed, criticSequences, kl, oldValues, rewards, advantages, returns };
 }
 
-/** The numbers behind each token of completions, as an update would begin with them: advantages are not whitened, and
- *  a score that stands one past the last token is shown at it. */
+/** The numbers behind each token of completions, as an update would begin with them. */
 export async function explainPpo(
   context: SamplingContext,
   stage: PpoStage,
   state: TrainState,
   episodes: readonly Scorable[],
 ): Promise<TokenNumbers[]> {
-  const { oldLogprobs, refLogprobs, oldValues, rewards, advantages } = await assess(
-    context,
-    stage,
-    state,
-    episodes,
-  );
-  const bias = state.scalars['value_bias']!;
-  return oldLogprobs.map((row, i) => {
-    const { length } = row;
-    const shown = Array.from(rewards[i]!.subarray(0, length));
-    if (rewards[i]!.length > length && length > 0) shown[length - 1]! += rewards[i]![length]!;
-    return {
-      logprob: Array.from(row),
-      ref_logprob: Array.from(refLogprobs[i]!),
-      reward: shown,
-      value: Array.from(oldValues[i]!.subarray(0, length), (value) => value + bias),
-      advantage: Array.from(advantages[i]!.subarray(0, length)),
-    };
-  });
+  return numbersOf(await assess(context, stage, state, episodes), state.scalars['value_bias']!);
 }
 
 /** 1 - var(R - V) / var(R): 1 where the critic foresaw every return, 0 where the mean does as well. */
@@ -243,7 +230,7 @@ async function learn(
   { model, name }: SamplingContext,
   stage: PpoStage,
   state: TrainState,
-  { sequences, criticSequences, oldLogprobs, advantages, oldValues, returns }: Experience,
+  { sequences, criticSequences, oldLogprobs, whitened, oldValues, returns }: Experience,
   rows: Int32Array,
   learningRate: number,
 ): Promise<Record<string, number>> {
@@ -254,7 +241,7 @@ async function learn(
   const chosen = Array.from(rows);
 
   // 6. The clipped policy loss.
-  const tokens = sum(chosen.map((row) => advantages[row]!.length));
+  const tokens = sum(chosen.map((row) => whitened[row]!.length));
   const policySums = new ScalarSums();
   let policyGrads: tf.Tensor[] | null = null;
   for (const micro of microBatches(sequences, context, chosen)) {
@@ -263,7 +250,7 @@ async function learn(
       const { loss, clipfrac, approxkl, ratioExcess } = ppoPolicyLoss(
         logprobs,
         padded(micro, oldLogprobs),
-        padded(micro, advantages),
+        padded(micro, whitened),
         cliprange,
         tokens,
       );

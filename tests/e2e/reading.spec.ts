@@ -59,6 +59,18 @@ test('tokens: one tab stop for a text, arrow keys lead from number to number, an
   await ratio.focus();
   await page.keyboard.press('End');
   await expect(update).toContainText(/ratio 1\.50/);
+
+  // Of what an update learnt from, the ratio is measured, and stays within reach of what is tried.
+  await tab(page, 'PPO').click();
+  const inside = page.getByRole('region', { name: /^Inside update/ });
+  await inside.getByRole('listbox', { name: /^Completion in update/ }).focus();
+  await page.keyboard.press('End');
+  await expect(inside).toContainText(/The update moved this token to ratio/);
+  const measured = await inside.getByRole('slider').inputValue();
+  await inside.getByRole('slider').press('Home');
+  await expect(inside).toContainText(/If the update moves this token to ratio 0\.50/);
+  await inside.getByRole('button', { name: /^Back to the measured/ }).click();
+  await expect(inside.getByRole('slider')).toHaveValue(measured);
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme });
     await expectAccessible(page);

@@ -21,6 +21,13 @@ export interface Equation {
 const IMPLICIT = 'r̂ = β log \\frac{π}{π_ref}';
 
 const LINES: Partial<Record<StageKind, readonly Line[]>> = {
+  pretrain: [
+    {
+      says: 'The mean surprise at the next token, over the N tokens of the rows',
+      formula: 'L = -\\frac{1}{N} ∑_t log π(y_t | y_{<t})',
+      numbers: 'L = «loss»',
+    },
+  ],
   sft: [
     {
       says: 'The mean surprise at the next token of a demonstration, over its N tokens',

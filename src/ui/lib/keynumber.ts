@@ -28,6 +28,7 @@ export function keyNumber(told: Told, { name, kind }: Station, experiment: Exper
       const sets = Object.values(experiment.data).length;
       return `${sets} ${sets === 1 ? 'set' : 'sets'}`;
     }
+    case 'pretrain':
     case 'sft':
       return change(columns, columns.has('eval_loss') ? 'eval_loss' : 'loss') || counted;
     case 'reward': {
@@ -57,6 +58,7 @@ function change(columns: MetricColumns, key: string): string {
 }
 
 const LINE: Partial<Record<Station['kind'], string>> = {
+  pretrain: 'loss',
   sft: 'loss',
   reward: 'accuracy',
   ppo: 'objective/scores',

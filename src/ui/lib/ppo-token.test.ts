@@ -42,6 +42,19 @@ test('a steered coefficient is read off the reward', () => {
   expect(formula).toContain('-⟨0.10⟩ · ⟨2.00⟩');
 });
 
+test('of a token that an update learnt from, the ratio is measured', () => {
+  const learnt = { ...tokens, whitened: [0.6, 1.1], new_logprob: [-0.8, -0.9] };
+  const first = ppoToken(learnt, 0, STAGE)!;
+  expect(first.advantage).toBe(0.6);
+  expect(first.ratio).toBeCloseTo(Math.exp(0.2), 12);
+  const [used, ratio] = first.steps.slice(-2).map(({ formula }) => formula);
+  expect(used).toContain('→ ⟨0.60⟩');
+  expect(ratio).toContain('e^{⟨−0.80⟩ - (⟨−1.00⟩)} = ⟨1.22⟩');
+  for (const formula of [used, ratio]) expect(() => parseMath(formula!)).not.toThrow();
+  expect(clippedObjective(first.ratio!, first.advantage, 0.2)).toMatchObject({ clipped: 0.72, cut: true });
+  expect(ppoToken(tokens, 0, STAGE)?.ratio).toBeNull();
+});
+
 test('a completion without a critic has no update to show', () => {
   const { text, logprob, ref_logprob } = tokens;
   expect(ppoToken({ text, logprob, ref_logprob }, 0, STAGE)).toBeNull();

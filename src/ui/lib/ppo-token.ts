@@ -7,7 +7,10 @@ import { formatFixed, formatNumber } from './format';
 import { tokenValues } from './tokens';
 
 export interface PpoToken {
+  /** As the objective takes it: brought to mean 0 and deviation 1 where the batch is known. */
   advantage: number;
+  /** New to old probability, where the update has been and was measured. */
+  ratio: number | null;
   /** The formulas in their order, each with a line that says what it is for. */
   steps: { says: string; formula: string }[];
 }
@@ -58,7 +61,20 @@ export function ppoToken(tokens: TokenColumns, t: number, stage: Prices): PpoTok
       formula: `A_t = ${fill(advantage[t])} ", with" V_t = ${fill(value[t])}`,
     });
   }
-  return { advantage: advantage[t], steps };
+  const used = tokens.whitened?.[t];
+  const after = tokens.new_logprob?.[t];
+  if (used !== undefined)
+    steps.push({
+      says: 'That advantage beside those of the whole batch, brought to mean 0 and deviation 1',
+      formula: `A_t = ${fill(advantage[t])} → ${fill(used)}`,
+    });
+  if (after === undefined) return { advantage: used ?? advantage[t], ratio: null, steps };
+  const ratio = Math.exp(after - (logprob[t] ?? after));
+  steps.push({
+    says: 'What the update made of it: its probability after, as a multiple of its probability before',
+    formula: `ρ_t = e^{log π_new - log π_old} = e^{${fill(after)} - ${fill(logprob[t], true)}} = ${fill(ratio)}`,
+  });
+  return { advantage: used ?? advantage[t], ratio, steps };
 }
 
 /** PPO's objective at a probability ratio; `cut` where the clip has taken its gradient away. */

@@ -80,6 +80,16 @@ describe('checkpointAt', () => {
   });
 });
 
+it('keeps what an update learnt from apart from what is compared', () => {
+  const book = new SampleBook();
+  const tokens = { text: [' a'], logprob: [-1], ref_logprob: [-1], whitened: [0], new_logprob: [-0.9] };
+  const row = { checkpoint: 'ppo@2', prompt: 'p', completion: 'a', token_ids: [5], seed: 3, tokens };
+  book.add(row);
+  book.add(row);
+  expect(book.watched).toEqual([]);
+  expect(book.updates).toEqual([row]);
+});
+
 describe('pickSamples', () => {
   const lines = ['base', 'sft', 'sft-opponent'].flatMap((checkpoint) =>
     ['A', 'A', 'B', 'C'].map((prompt, i) => JSON.stringify(row(checkpoint, prompt, i, 'x'))),

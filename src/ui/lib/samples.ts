@@ -19,9 +19,16 @@ const MOST_WATCHED = 64;
 
 export class SampleBook {
   private readonly entries = new Map<string, Watched>();
+  /** What PPO learnt from, by checkpoint and seed. */
+  private readonly learnt = new Map<string, SampleRow>();
 
   /** Files a sample; the same checkpoint told twice (a resumed run) replaces the first. */
-  add({ prompt, seed, ...told }: SampleRow): void {
+  add(row: SampleRow): void {
+    if (row.tokens?.new_logprob) {
+      this.learnt.set(`${row.checkpoint} ${row.seed}`, row);
+      return;
+    }
+    const { prompt, seed, ...told } = row;
     const key = `${seed}\u0000${prompt}`;
     let entry = this.entries.get(key);
     if (!entry) {
@@ -32,6 +39,11 @@ export class SampleBook {
     const at = entry.moments.findIndex(({ checkpoint }) => checkpoint === told.checkpoint);
     if (at >= 0) entry.moments[at] = told;
     else entry.moments.push(told);
+  }
+
+  /** Completions that an update learnt from, with what it made of them. */
+  get updates(): SampleRow[] {
+    return [...this.learnt.values()];
   }
 
   /** Entries in the order in which they came, those seen by the most stages first: they show the longest way. */

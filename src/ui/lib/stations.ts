@@ -114,6 +114,11 @@ const GROUPS = chart('Groups without signal', {
 
 /** Charts by station, the most telling first. A metric that a run does not report leaves its chart out. */
 export const CHARTS: Record<StageKind, ChartPlan[]> = {
+  pretrain: [
+    pair('Loss', 'loss', 'policy'),
+    GRADIENT,
+    chart('Learning rate', { key: 'learning_rate', label: 'rate', role: 'reference' }),
+  ],
   sft: [
     pair('Loss', 'loss', 'policy'),
     FINISHED,

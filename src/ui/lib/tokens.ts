@@ -4,7 +4,7 @@
 import type { TokenColumns } from '../../shared/protocol';
 import { formatNumber } from './format';
 
-export type TokenMeasure = 'logprob' | 'kl' | 'reward' | 'value' | 'advantage';
+export type TokenMeasure = 'logprob' | 'kl' | 'reward' | 'value' | 'advantage' | 'ratio';
 
 interface MeasurePlan {
   label: string;
@@ -28,13 +28,22 @@ export const TOKEN_MEASURES: Record<TokenMeasure, MeasurePlan> = {
   reward: { label: 'reward', unit: 'points', end: 1, low: 'costs', high: 'pays' },
   value: { label: 'value', unit: 'points', end: 2, low: 'bad end expected', high: 'good end expected' },
   advantage: { label: 'advantage', unit: 'points', end: 2, low: 'worse than expected', high: 'better' },
+  // Its logarithm, so that twice and half as likely are equally far from 0.
+  ratio: {
+    label: 'change by the update',
+    unit: 'nats',
+    end: 0.5,
+    low: 'made less likely',
+    high: 'made likelier',
+  },
 };
 
 const MEASURES = Object.keys(TOKEN_MEASURES) as TokenMeasure[];
 
 /** One number a token, or null where the completion does not have them. */
 export function tokenValues(tokens: TokenColumns, measure: TokenMeasure): number[] | null {
-  const { logprob, ref_logprob } = tokens;
+  const { logprob, ref_logprob, new_logprob } = tokens;
+  if (measure === 'ratio') return new_logprob?.map((now, t) => now - (logprob[t] ?? now)) ?? null;
   if (measure === 'kl') return logprob.map((own, t) => own - (ref_logprob[t] ?? own));
   return tokens[measure] ?? null;
 }

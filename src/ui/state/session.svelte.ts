@@ -171,6 +171,7 @@ export class Session {
       const earlier = moments.filter(({ checkpoint }) => isEarlier(checkpoint));
       this.addSamples(earlier.map((moment) => ({ ...watched, ...moment })));
     }
+    this.addSamples(samples.updates.filter(({ checkpoint }) => isEarlier(checkpoint)));
     for (const { name } of stages.slice(0, stage + 1)) {
       const all = name !== stages[stage]?.name;
       for (const row of metrics.of(name).rows) if (all || row.step <= step) this.file(row);
