@@ -132,6 +132,16 @@ describe('a fault is named with file, line, place, value and what it may be', ()
       'Did you mean "learning_rate"?',
     ],
     [
+      withStages('{"kind": "grpo", "kl_estimator": "k1"}'),
+      'a.json, line 2: stages[0].kl_estimator is not a setting here.',
+      'Take it out: it is a setting of ppo.',
+    ],
+    [
+      withPpo('"kl_estimator": "k2"'),
+      'a.json, line 4: stages[3].kl_estimator is "k2".',
+      'It may be "k1" or "k3". Did you mean "k1"?',
+    ],
+    [
       withStages('{"kind": "evaluate", "zzzzzzzz": 1}'),
       'a.json, line 2: stages[0].zzzzzzzz is not a setting here.',
       'It may be one of: kind, samples_per_prompt, max_new_tokens, temperature.',

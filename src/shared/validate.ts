@@ -225,7 +225,13 @@ class Reader {
     for (const [key, node] of object.entries) {
       if (known.includes(key)) continue;
       const near = nearest(key, known);
-      const fix = near === null ? `It may be one of: ${known.join(', ')}.` : `Did you mean "${near}"?`;
+      const others = STAGE_KINDS.filter((kind) => keysOf(kind).includes(key));
+      const fix =
+        near !== null
+          ? `Did you mean "${near}"?`
+          : others.length > 0 && path.startsWith('stages')
+            ? `Take it out: it is a setting of ${others.join(', ')}.`
+            : `It may be one of: ${known.join(', ')}.`;
       this.fail(node, join(path, key), 'is not a setting here', fix);
     }
   }
