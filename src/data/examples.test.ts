@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Tokenizer } from '../model/types';
-import { encodeCompletions, encodePreferences, encodePrompts } from './examples';
+import { encodeCompletions, encodePreferences, encodePrompts, encodeText } from './examples';
 import { parseRows } from './records';
 
 /** One token a character (its code, at most 99); BOS 1 in front of prompts; EOS 2, written "$". */
@@ -28,6 +28,29 @@ const pairs = (...list: object[]): ReturnType<typeof parseRows<'preference'>> =>
   parseRows(list.map((row) => JSON.stringify(row)).join('\n'), 'a.jsonl', 'preference');
 const SFT = { eos: true, truncate: true };
 const SCORE = { eos: false, truncate: false };
+
+describe('texts', () => {
+  const row = (text: string | number[], line = 1) => ({ line, text });
+  const plain = {
+    ...tokenizer,
+    encode: (text: string) => tokenizer.encode(text, { special: false }),
+  };
+
+  test('begin as the tokenizer has it, else with the end token, and end with that', () => {
+    expect(encodeText(row('A'), 'a.txt', model)).toEqual([1, A, 2]);
+    expect(encodeText(row('A$'), 'a.txt', model)).toEqual([1, A, 2]);
+    expect(encodeText(row('A'), 'a.txt', { tokenizer: plain, config })).toEqual([2, A, 2]);
+    expect(encodeText(row([A, 66]), 'a.jsonl', model)).toEqual([A, 66]);
+  });
+
+  test('of one token are refused by line', () => {
+    expect(() => encodeText(row([A], 3), 'a.jsonl', model)).toThrow(
+      'a.jsonl, line 3: the text is a single token',
+    );
+    const endless = { tokenizer: plain, config: { ...config, eosId: null } };
+    expect(() => encodeText(row('A'), 'a.txt', endless)).toThrow('single token');
+  });
+});
 
 describe('prompts', () => {
   test('get the special tokens the tokenizer adds; ids are taken as they are', () => {

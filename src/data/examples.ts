@@ -5,7 +5,7 @@
 import type { LanguageModel, ModelConfig } from '../model/types';
 import { PlaygroundError } from '../shared/errors';
 import type { Sequence } from './batches';
-import type { CompletionRow, Part, PreferenceRow, PromptRow } from './records';
+import type { CompletionRow, Part, PreferenceRow, PromptRow, TextRow } from './records';
 
 /** What of a language model the data must fit. */
 export interface Reader extends Pick<LanguageModel, 'tokenizer'> {
@@ -114,6 +114,23 @@ export function encodePreferences(
     );
   }
   return { examples, dropped: rows.length - examples.length };
+}
+
+/**
+ * A document to learn a language from: what the tokenizer puts before a text, or else the model's end token, then the
+ * text, then the end token; ids as they are. Throws `bad-data`, also for a document of one token, which teaches nothing.
+ */
+export function encodeText(row: TextRow, source: string, model: Reader): number[] {
+  const at = { source, line: row.line, model };
+  const body = encodePart(row.text, 'text', true, at);
+  const { eosId } = model.config;
+  const begun = (model.tokenizer?.encode('', { special: true }).length ?? 0) > 0;
+  const ids =
+    typeof row.text !== 'string' || eosId === null
+      ? body
+      : [...(begun ? [] : [eosId]), ...body, ...(body.at(-1) === eosId ? [] : [eosId])];
+  if (ids.length >= 2) return ids;
+  throw bad(at, 'the text is a single token, and there is nothing to predict', 'Remove the row.');
 }
 
 /** Where a part stands and what must read it. */

@@ -14,7 +14,7 @@ export interface MicroBatch {
 }
 
 /** Most padded tokens of one micro-batch: bounds memory, and changes nothing else. */
-const MICRO_BATCH_TOKENS = 2048;
+export const MICRO_BATCH_TOKENS = 2048;
 
 /** Cuts rows (default: all) of a list into micro-batches, the longest first. */
 export function microBatches(

@@ -82,7 +82,9 @@ describe.each([
 
   it('gives each document the log-probabilities it has alone', { timeout: 60_000 }, () => {
     const logprobs = (batch: CompletionBatch): Float32Array =>
-      tf.tidy(() => completionLogprobs(model, null, batch, { temperature: 1 }).logprobs.dataSync());
+      tf.tidy(() =>
+        completionLogprobs(model, null, batch, { temperature: 1 }).logprobs.dataSync<'float32'>(),
+      );
     fc.assert(
       fc.property(documents, fc.integer({ min: 2, max: 24 }), (texts, length) => {
         for (const batch of packAll(texts, 3, length)) {

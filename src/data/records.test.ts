@@ -205,6 +205,26 @@ describe('a bad row is named by line and field', () => {
 // Others' data, which does not ship with this repository; where it lies beside the checkout, it must read.
 const data = new URL('../../../shared/data/', import.meta.url);
 
+describe('texts', () => {
+  test('are a column of rows, or the paragraphs of a .txt with the lines they begin on', () => {
+    expect(parseRows('{"text": "a"}\n{"text_ids": [1, 2]}', 'a.jsonl', 'language-modeling')).toEqual([
+      { line: 1, text: 'a' },
+      { line: 2, text: [1, 2] },
+    ]);
+    expect(parseRows('\n\na b\nc\r\n \r\nd\n\n\n', 'A.TXT', 'language-modeling')).toEqual([
+      { line: 3, text: 'a b\nc' },
+      { line: 6, text: 'd' },
+    ]);
+  });
+
+  test('that are empty are refused', () => {
+    expect(() => parseRows(' \n\n', 'a.txt', 'language-modeling')).toThrow('a.txt holds no text.');
+    expect(() => parseRows('{"text": ""}', 'a.jsonl', 'language-modeling')).toThrow(
+      'line 1: "text" is empty',
+    );
+  });
+});
+
 describe.skipIf(!existsSync(data))('real data of others', () => {
   test('HH-RLHF reads as preferences with an implicit prompt that ends at the assistant’s turn', () => {
     const text = gunzipSync(readFileSync(new URL('hh-rlhf/harmless-base-test.jsonl.gz', data))).toString();

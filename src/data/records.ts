@@ -1,6 +1,7 @@
-// Rows of data files, in TRL's columns: `prompt`, `completion`, `chosen`, `rejected`, `label`; for the texts also
-// `…_ids` in their place, token ids that are used as they are. JSONL, or CSV where the name ends in .csv. A row that
-// is not what was asked for is refused by line and field; nothing is skipped in silence.
+// Rows of data files, in TRL's columns: `prompt`, `completion`, `chosen`, `rejected`, `label`, or `text` alone; for the
+// texts also `…_ids` in their place, token ids that are used as they are. JSONL, or by the end of the name: .csv, and .txt
+// for plain text whose documents are parted by empty lines. A row that is not what was asked for is refused by line and
+// field; nothing is skipped in silence.
 
 import { PlaygroundError } from '../shared/errors';
 import { parseJson } from '../shared/json';
@@ -30,6 +31,11 @@ export interface LabelledRow extends CompletionRow {
   label: boolean;
 }
 
+export interface TextRow {
+  line: number;
+  text: Part;
+}
+
 /** TRL's names of the types of data set; `any-preference`, for who can use both, is a file of either. */
 export interface RowTypes {
   'prompt-only': PromptRow;
@@ -37,6 +43,7 @@ export interface RowTypes {
   preference: PreferenceRow;
   'unpaired-preference': LabelledRow;
   'any-preference': PreferenceRow | LabelledRow;
+  'language-modeling': TextRow;
 }
 
 /** Reads a data file. `source` names it in messages. Throws PlaygroundError('bad-data'). */
@@ -50,6 +57,7 @@ export function rawRows(
   source: string,
   guard: (line: number, read: () => RawRow) => RawRow | null = (_, read) => read(),
 ): RawRow[] {
+  if (source.toLowerCase().endsWith('.txt')) return paragraphs(text, source);
   const isCsv = source.toLowerCase().endsWith('.csv');
   const lines = isCsv ? [] : jsonLines(text);
   if (!isCsv && lines.length > 0) {
@@ -58,6 +66,18 @@ export function rawRows(
   const rows = isCsv ? parseCsv(text, source) : [];
   if (rows.length > 0) return rows;
   throw new PlaygroundError('bad-data', `${source} has no rows.`, 'Give a file with one JSON object a line.');
+}
+
+/** Plain text as rows of one column. */
+function paragraphs(text: string, source: string): RawRow[] {
+  const rows: RawRow[] = [];
+  let line = 1;
+  for (const part of text.replace(/^\uFEFF/, '').split(/((?:\r?\n[^\S\n]*){2,})/)) {
+    if (part.trim() !== '') rows.push({ line, fields: { text: part } });
+    line += part.split('\n').length - 1;
+  }
+  if (rows.length > 0) return rows;
+  throw new PlaygroundError('bad-data', `${source} holds no text.`, 'Give a file with some text in it.');
 }
 
 /** One row as its type. Throws PlaygroundError('bad-data') naming line and field. */
@@ -79,6 +99,7 @@ const READERS: { [T in keyof RowTypes]: (row: FieldReader) => RowTypes[T] } = {
   }),
   'any-preference': (row) =>
     READERS[row.has('label') || row.has('completion') ? 'unpaired-preference' : 'preference'](row),
+  'language-modeling': (row) => row.whole(),
 };
 
 export interface RawRow {
@@ -130,6 +151,10 @@ class FieldReader {
 
   base(): PromptRow {
     return { ...this.row, prompt: this.part('prompt') };
+  }
+
+  whole(): TextRow {
+    return { line: this.row.line, text: this.completion('text') };
   }
 
   completion(name: string): Part {

@@ -1,18 +1,19 @@
 // How the stages that learn from rows of data are made ready to run: demonstrations, pairs, labelled completions.
 
 import { joined } from '../data/batches';
-import { encodeCompletions, encodePreferences } from '../data/examples';
+import { encodeCompletions, encodePreferences, encodeText } from '../data/examples';
 import { parseRows, type PreferenceRow } from '../data/records';
 import { readRows } from '../data/sources';
 import { splitByPrompt } from '../data/split';
 import { shareOf } from '../evaluate/measures';
 import type { Adapter } from '../model/lora';
 import { PlaygroundError } from '../shared/errors';
-import type { RewardStage, SftStage, Stage } from '../shared/experiment';
+import type { RewardStage, SftStage, Stage, StageOf } from '../shared/experiment';
 import type { MetricsRow } from '../shared/protocol';
 import { readText } from '../storage/run-store';
 import type { Labelled } from '../train/kto';
 import { type Preference, startPolicy } from '../train/preference';
+import { pretrain } from '../train/pretrain';
 import { normalise, pairMetrics, reward, scorePairs, startReward } from '../train/reward';
 import { sft, startSft } from '../train/sft';
 import type { StageContext, TrainState } from '../train/state';
@@ -30,6 +31,39 @@ import {
 } from './workshop';
 
 type PreferenceExample = Preference & { prompt: string };
+
+export async function openPretrain(
+  workshop: Workshop,
+  index: number,
+  stage: StageOf<'pretrain'>,
+): Promise<RunningStage> {
+  const { experiment, model, readData } = workshop;
+  const context = contextOf(workshop, index);
+  if (stage.max_length > model.config.context) {
+    throw new PlaygroundError(
+      'too-long',
+      `rows of ${stage.max_length} tokens are longer than the context of ${model.name}, ${model.config.context}`,
+      'Lower max_length.',
+    );
+  }
+  const source = experiment.data.text ?? '';
+  const rows = await readRows(source, 'language-modeling', readData);
+  const split = splitByPrompt(rows, () => '', stage.eval_fraction, experiment.seed);
+  const start = await policyBefore(workshop, index);
+  const state = startPolicy(start);
+  const encode = (row: (typeof rows)[number]): number[] => encodeText(row, source, model);
+  return {
+    state,
+    totalSteps: stage.max_steps,
+    steps: () => pretrain({ ...context, ...split, encode }, stage, state),
+    explain: (episodes) => explainByLogprobs(model, state.adapters['policy']!, null, episodes),
+    finish: async () => {
+      await writeAdapter(workshop, context.name, trained(state, 'policy'));
+      return {};
+    },
+    dispose: () => start.dispose(),
+  };
+}
 
 export async function openSft(workshop: Workshop, index: number, stage: SftStage): Promise<RunningStage> {
   const { experiment, model, readData } = workshop;

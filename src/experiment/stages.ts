@@ -13,7 +13,7 @@ import { rft } from '../train/rft';
 import { rloo } from '../train/rloo';
 import { simpo } from '../train/simpo';
 import { openEvaluation } from './evaluation';
-import { learningFrom, openReward, openSft, readLabelled, readPreferences } from './stages-rows';
+import { learningFrom, openPretrain, openReward, openSft, readLabelled, readPreferences } from './stages-rows';
 import { learningFromSamples, openPairs, openPpo } from './stages-samples';
 import type { RunningStage, Workshop } from './workshop';
 
@@ -24,6 +24,7 @@ type Opener<K extends StageKind> = (
 ) => Promise<RunningStage>;
 
 const OPENERS: { [K in StageKind]: Opener<K> } = {
+  pretrain: openPretrain,
   sft: openSft,
   pairs: openPairs,
   reward: openReward,

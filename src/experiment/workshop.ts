@@ -12,7 +12,7 @@ import type { Scorable } from '../reward';
 import type { RewardModel } from '../reward/learned';
 import { PlaygroundError } from '../shared/errors';
 import { type Experiment, stageNames } from '../shared/experiment';
-import { leaving, type StageKind } from '../shared/methods';
+import { leaving, methodOf, type StageKind } from '../shared/methods';
 import type { MetricsRow, Report, SampleRow } from '../shared/protocol';
 import { readText, type RunStore, writeText } from '../storage/run-store';
 import type { StageContext, TokenNumbers, TrainState } from '../train/state';
@@ -116,7 +116,7 @@ export async function policiesBefore(
   index: number,
 ): Promise<{ policy: Adapter; reference: Adapter }> {
   const reference = await policyBefore(workshop, index);
-  const trainers = leaving('policy').filter((kind) => kind !== 'sft');
+  const trainers = leaving('policy').filter((kind) => !methodOf(kind).foundation);
   const first = lastBefore(workshop.experiment, index, ...trainers) === null;
   const given = first && 'policy' in givenAdapters(workshop.experiment);
   return { reference, policy: given ? await readAdapter(workshop, 'policy') : reference };

@@ -6,10 +6,11 @@ import { STAGE_KINDS, type StageKind } from './methods';
 import { SETTINGS } from './settings';
 import { defaultStage } from './validate';
 
-const data = { sft: 's', prompts: 'p', eval_prompts: 'e', preferences: 'f' };
+const data = { text: 't', sft: 's', prompts: 'p', eval_prompts: 'e', preferences: 'f' };
 function problems<K extends StageKind>(kind: K, changes: Partial<StageOf<K>> = {}, given: object = data) {
   const stage = { ...defaultStage(kind), ...('reward' in defaultStage(kind) && RULE), ...changes } as Stage;
-  const lora = { r: 1, lora_alpha: 1, lora_dropout: 0, target_modules: ['q'], use_rslora: false };
+  const use_peft = kind !== 'pretrain';
+  const lora = { r: 1, lora_alpha: 1, lora_dropout: 0, target_modules: ['q'], use_rslora: false, use_peft };
   const experiment = { format: 1, name: 'x', model: 'm', seed: 1, lora, data: given, stages: [stage] };
   return contradictions(experiment as Parameters<typeof contradictions>[0]);
 }
@@ -60,11 +61,20 @@ test.each<[StageKind, object, string]>([
 test.each([
   [{ quantization: 'nf4' }, 'error lora.use_peft'],
   [{ lora: { use_peft: false, use_dora: true } }, 'error lora.use_peft'],
+  [{ lora: {}, stages: [defaultStage('pretrain')] }, 'error stages[0]'],
 ])('all weights with %j: %s', (changes, expected) => {
   const lora = { use_peft: false };
   const stages = [defaultStage('sft')];
   const experiment = { format: 1, name: 'x', model: 'm', seed: 1, lora, data, stages, ...changes };
   expect(told(...contradictions(experiment as Parameters<typeof contradictions>[0]))).toEqual([expected]);
+});
+
+test('a policy that goes on without its reference named is told of', () => {
+  const given = { ...data, policy_model_path: 'p' };
+  expect(told(...problems('dpo', {}, given))).toEqual(['warning stages[0]']);
+  expect(problems('dpo', {}, given)[0]!.fix).toContain('data.sft_model_path');
+  expect(problems('dpo', {}, { ...given, sft_model_path: 's' })).toEqual([]);
+  expect(problems('simpo', {}, given)).toEqual([]);
 });
 
 test('pairs, prompts and a reward that are missing are asked for', () => {

@@ -63,9 +63,10 @@ const CHECKS: readonly Check[] = [supervisedProblems, preferenceProblems, ppoPro
 function stageProblems(
   stage: Stage,
   earlier: Stage[],
-  { data }: Experiment,
+  experiment: Experiment,
   report: Reporter,
 ): (Problem | null)[] {
+  const { data } = experiment;
   const needs = methodOf(stage.kind).needs.map(({ what, why }) => {
     if (what === 'pairs') {
       return data.preferences !== undefined || earlier.some(({ kind }) => kind === 'pairs')
@@ -90,6 +91,7 @@ function stageProblems(
     data.reward_model_path !== undefined || earlier.some(({ kind }) => methodOf(kind).leaves === 'reward');
   return [
     ...needs,
+    wholeOnly(stage, experiment, report),
     stage.kind === 'pairs' && data.preferences !== undefined
       ? report(
           'warning',
@@ -99,6 +101,14 @@ function stageProblems(
         )
       : null,
     ...CHECKS.flatMap((check) => check(stage, report)),
+    goesOnUnheld(stage, earlier, data)
+      ? report(
+          'warning',
+          '',
+          'it goes on from data.policy_model_path, no reference is named, and so it is held to the bare model.',
+          'Give data.sft_model_path, or put an SFT stage before it.',
+        )
+      : null,
     'reward' in stage && stage.reward.kind === 'model' && !rewardModel
       ? report(
           'error',
@@ -108,6 +118,26 @@ function stageProblems(
         )
       : null,
   ];
+}
+
+/** Whether a stage is the one that a given policy goes to, with nothing but the bare model for its reference. */
+function goesOnUnheld({ kind }: Stage, earlier: readonly Stage[], data: Experiment['data']): boolean {
+  const holds =
+    kind === 'ppo' || (methodOf(kind).family !== undefined && kind !== 'orpo' && kind !== 'simpo');
+  const first = !earlier.some((stage) => methodOf(stage.kind).leaves === 'policy');
+  return holds && first && data.policy_model_path !== undefined && data.sft_model_path === undefined;
+}
+
+/** Pretraining knows no adapter. */
+function wholeOnly({ kind }: Stage, { lora }: Experiment, report: Reporter): Problem | null {
+  return kind === 'pretrain' && lora.use_peft !== false
+    ? report(
+        'error',
+        '',
+        'pretraining trains all weights, and lora.use_peft is on.',
+        'Set use_peft to false in "lora"; an adapter is trained by a second experiment, on the model this one leaves.',
+      )
+    : null;
 }
 
 function supervisedProblems(stage: Stage, report: Reporter): (Problem | null)[] {

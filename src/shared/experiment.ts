@@ -26,6 +26,7 @@ export const BUILTIN =
  * The first method after SFT goes on from the policy's, where there is one; its reference stays the SFT adapter.
  */
 export interface DataSettings {
+  text?: string;
   sft?: string;
   prompts?: string;
   eval_prompts?: string;

@@ -145,6 +145,7 @@ function adaptersOf(stage: Stage): { trained: number; frozen: number } {
   switch (stage.kind) {
     case 'ppo':
       return { trained: 2, frozen: 2 };
+    case 'pretrain':
     case 'sft':
     case 'reward':
     case 'orpo':
@@ -171,6 +172,7 @@ type Budgeted = Pick<Experiment, 'lora' | 'quantization' | 'gradient_checkpointi
 /** Padded tokens of a stage's largest micro-batch of rows of `length`. */
 function microBatchTokens(stage: Stage, length: number): number {
   const batch = 'per_device_train_batch_size' in stage ? stage.per_device_train_batch_size : 1;
+  if ('max_length' in stage) length = stage.max_length;
   return length * Math.max(1, Math.min(batch, Math.floor(MICRO_BATCH_TOKENS / length)));
 }
 

@@ -19,6 +19,8 @@ export interface Method {
   leaves?: 'policy' | 'reward';
   /** What it cannot run without, and what for. Pairs come from data.preferences or a pairs stage before it. */
   needs: readonly { what: 'pairs' | keyof DataSettings; why: string }[];
+  /** Makes the policy that others go on from, and is no choice beside them. */
+  foundation?: true;
   /** The setting that prices a nat of KL where the method maximises score − price · KL(policy ‖ reference) itself:
    *  its optimum is then the reference tilted by e^{score / price}. */
   klPrice?: 'kl_coef' | 'beta';
@@ -28,6 +30,16 @@ const PROMPTS = { what: 'prompts', why: 'the prompts it completes' } as const;
 const PAIRS = { what: 'pairs', why: 'the pairs it learns from' } as const;
 
 export const METHODS = {
+  pretrain: {
+    label: 'Pretrain',
+    purpose: 'The language itself: every weight learns to foresee the next token of plain text.',
+    about:
+      'The model reads documents and every weight moves so that the next token becomes more likely: words first, then grammar, then what usually follows what. Several documents share a row, and attention keeps them apart, so that no computation goes into padding. Everything a language model knows comes from here; the other methods bend it.',
+    code: 'src/train/pretrain.ts',
+    leaves: 'policy',
+    foundation: true,
+    needs: [{ what: 'text', why: 'the text it learns the language from' }],
+  },
   sft: {
     label: 'SFT',
     purpose:
@@ -36,6 +48,7 @@ export const METHODS = {
       'The model reads demonstrations and every weight of its adapter moves so that the next token of each becomes more likely. It learns what an answer looks like and where it stops, and nothing about which of two good answers is better; that is what the other methods are for.',
     code: 'src/train/sft.ts',
     leaves: 'policy',
+    foundation: true,
     needs: [{ what: 'sft', why: 'the demonstrations it imitates' }],
   },
   pairs: {

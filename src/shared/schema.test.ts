@@ -54,7 +54,12 @@ function accepts(schema: Schema, value: unknown, root: Schema): boolean {
 
 const schema = experimentSchema();
 const valid = (value: unknown): boolean => accepts(schema, value, schema);
-const base = { format: 1, data: { sft: 's.jsonl', prompts: 'p.jsonl', eval_prompts: 'e.jsonl' } };
+// Pretraining trains all weights.
+const base = {
+  format: 1,
+  lora: { use_peft: false },
+  data: { text: 't.jsonl', sft: 's.jsonl', prompts: 'p.jsonl', eval_prompts: 'e.jsonl' },
+};
 const stages = STAGE_KINDS.map((kind) => ({ kind }));
 
 const reads = (value: unknown): boolean => {

@@ -13,7 +13,7 @@ export const TRAINING_SETTINGS = {
     doc: 'How many times the weights are updated, unless the stage stops early.',
     type: 'integer',
     range: { min: 1, max: 1000000, scale: 'log' },
-    in: { sft: [150, -1], reward: [150, -1], ...each(PREFERENCE, [150, -1]) },
+    in: { pretrain: [500, -1], sft: [150, -1], reward: [150, -1], ...each(PREFERENCE, [150, -1]) },
   },
   total_episodes: {
     label: 'Episodes',
@@ -28,6 +28,7 @@ export const TRAINING_SETTINGS = {
     type: 'integer',
     range: { min: 1, max: 1024, scale: 'log' },
     in: {
+      pretrain: [8, 8],
       sft: [16, 8],
       reward: [16, 8],
       ppo: [32, 8],
@@ -41,7 +42,14 @@ export const TRAINING_SETTINGS = {
     type: 'integer',
     range: { min: 1, max: 1024, scale: 'log' },
     advanced: true,
-    in: { sft: [1, 1], reward: [1, 1], ppo: [1, 1], ...each(PREFERENCE, [1, 1]), ...each(SAMPLING, [1, 1]) },
+    in: {
+      pretrain: [1, 1],
+      sft: [1, 1],
+      reward: [1, 1],
+      ppo: [1, 1],
+      ...each(PREFERENCE, [1, 1]),
+      ...each(SAMPLING, [1, 1]),
+    },
   },
   learning_rate: {
     label: 'Learning rate',
@@ -50,6 +58,7 @@ export const TRAINING_SETTINGS = {
     range: { above: 0, max: 1, scale: 'log' },
     now: true,
     in: {
+      pretrain: [1e-3, 2e-5],
       sft: [2e-3, 2e-5],
       reward: [1e-3, 1e-4],
       ppo: [1e-3, 3e-6],
@@ -71,6 +80,7 @@ export const TRAINING_SETTINGS = {
     choices: ['constant', 'linear', 'cosine'],
     advanced: true,
     in: {
+      pretrain: ['cosine', 'linear'],
       sft: ['cosine', 'linear'],
       reward: ['cosine', 'linear'],
       ppo: ['linear', 'linear'],
@@ -85,6 +95,7 @@ export const TRAINING_SETTINGS = {
     range: { min: 0, max: 100000 },
     advanced: true,
     in: {
+      pretrain: [20, 0],
       sft: [10, 0],
       reward: [10, 0],
       ppo: [0, 0],
@@ -99,6 +110,7 @@ export const TRAINING_SETTINGS = {
     range: { min: 0, below: 1 },
     advanced: true,
     in: {
+      pretrain: [0.9, 0.9],
       sft: [0.9, 0.9],
       reward: [0.9, 0.9],
       ppo: [0.9, 0.9],
@@ -113,6 +125,7 @@ export const TRAINING_SETTINGS = {
     range: { min: 0, below: 1 },
     advanced: true,
     in: {
+      pretrain: [0.95, 0.999],
       sft: [0.999, 0.999],
       reward: [0.999, 0.999],
       ppo: [0.999, 0.999],
@@ -127,6 +140,7 @@ export const TRAINING_SETTINGS = {
     range: { above: 0, max: 1, scale: 'log' },
     advanced: true,
     in: {
+      pretrain: [1e-8, 1e-8],
       sft: [1e-8, 1e-8],
       reward: [1e-8, 1e-8],
       ppo: [1e-8, 1e-8],
@@ -140,7 +154,14 @@ export const TRAINING_SETTINGS = {
     type: 'number',
     range: { min: 0, max: 1 },
     advanced: true,
-    in: { sft: [0, 0], reward: [0, 0], ppo: [0, 0], ...each(PREFERENCE, [0, 0]), ...each(SAMPLING, [0, 0]) },
+    in: {
+      pretrain: [0, 0],
+      sft: [0, 0],
+      reward: [0, 0],
+      ppo: [0, 0],
+      ...each(PREFERENCE, [0, 0]),
+      ...each(SAMPLING, [0, 0]),
+    },
   },
   max_grad_norm: {
     label: 'Gradient clipping',
@@ -151,6 +172,7 @@ export const TRAINING_SETTINGS = {
     now: true,
     nullable: true,
     in: {
+      pretrain: [1, 1],
       sft: [1, 1],
       reward: [1, 1],
       ppo: [1, null],
@@ -164,7 +186,7 @@ export const TRAINING_SETTINGS = {
     type: 'number',
     range: { min: 0, max: 0.5 },
     advanced: true,
-    in: { sft: [0.1], reward: [0.1], ...each(PREFERENCE, [0.1]) },
+    in: { pretrain: [0.05], sft: [0.1], reward: [0.1], ...each(PREFERENCE, [0.1]) },
   },
   eval_steps: {
     label: 'Evaluate every',
@@ -172,7 +194,7 @@ export const TRAINING_SETTINGS = {
     type: 'integer',
     range: { min: 1, max: 100000, scale: 'log' },
     advanced: true,
-    in: { sft: [25, null], reward: [25, null], ...each(PREFERENCE, [25, null]) },
+    in: { pretrain: [50, null], sft: [25, null], reward: [25, null], ...each(PREFERENCE, [25, null]) },
   },
   early_stopping_patience: {
     label: 'Patience',
@@ -181,7 +203,7 @@ export const TRAINING_SETTINGS = {
     range: { min: 1, max: 1000 },
     advanced: true,
     nullable: true,
-    in: { sft: [3, null], reward: [null, null], ...each(PREFERENCE, [null, null]) },
+    in: { pretrain: [3, null], sft: [3, null], reward: [null, null], ...each(PREFERENCE, [null, null]) },
   },
   metric_for_best_model: {
     label: 'Judge progress by',
@@ -190,6 +212,13 @@ export const TRAINING_SETTINGS = {
     choices: ['eval_loss', 'finish_rate'],
     advanced: true,
     in: { sft: ['eval_loss', null] },
+  },
+  max_length: {
+    label: 'Row length',
+    doc: 'Tokens of a packed row; documents that are longer are cut, shorter ones share a row.',
+    type: 'integer',
+    range: { min: 8, max: 8192, scale: 'log' },
+    in: { pretrain: [256, 1024] },
   },
   group_by_length: {
     label: 'Group by length',
@@ -214,6 +243,7 @@ export const TRAINING_SETTINGS = {
     range: { min: 1, max: 100000, scale: 'log' },
     advanced: true,
     in: {
+      pretrain: [50, 500],
       sft: [25, 500],
       reward: [25, 500],
       ppo: [5, 500],

@@ -100,6 +100,13 @@ export const SETTINGS = {
     in: { lora: [false, false] },
   },
 
+  text: {
+    label: 'Text',
+    doc: 'Documents to learn the language from: rows of text, or a .txt whose documents are parted by empty lines.',
+    type: 'text',
+    advanced: true,
+    in: { data: [] },
+  },
   sft: {
     label: 'Demonstrations',
     doc: 'Rows of prompt and completion for the model to imitate.',
