@@ -1,67 +1,16 @@
-// The page as a person uses it, in a real browser: with the real worker from the button to the result and through a
-// killed tab, and with a scripted worker for what a run seldom shows. Training may never hold the page up.
+// The page as a person uses it, in a real browser: with the real worker through a killed tab, and with a scripted worker
+// for what a run seldom shows.
 
-import { expect, test, type Page } from '@playwright/test';
+import { expect, test } from '@playwright/test';
 import { fakeWorker } from './fixtures/fake-worker';
+import { button, tab } from './fixtures/parts';
 import { openShort, SHORT } from './fixtures/short-run';
-import { expectAccessible, traceTasks, watch } from './fixtures/witness';
-
-/** Milliseconds. */
-const LONGEST_TASK = 100;
-
-const button = (page: Page, name: string | RegExp) => page.getByRole('button', { name });
-const tab = (page: Page, name: string) => page.getByRole('tab', { name });
-const lossAt = (page: Page) => page.getByRole('slider', { name: /^Loss/ });
+import { expectAccessible, watch } from './fixtures/witness';
 
 test.use({ actionTimeout: 30_000 });
 
 test.describe('with the real engine', () => {
   test.setTimeout(420_000);
-
-  test('one button leads to the result; pause, step and try it on the way', async ({ page }) => {
-    const witness = watch(page);
-    await openShort(page, SHORT);
-    await expect(page.getByText('wasm', { exact: true })).toBeVisible({ timeout: 60_000 });
-    await expect(tab(page, 'Model')).toContainText('5.9 million', { timeout: 60_000 });
-    const longestTask = await traceTasks(page);
-
-    await button(page, 'Run the three stages').click();
-    await expect(lossAt(page)).toHaveAttribute('aria-valuetext', /^Step [1-9]\d*: training \d/, {
-      timeout: 120_000,
-    });
-    const first = await lossAt(page).getAttribute('aria-valuetext');
-    await expect(lossAt(page)).not.toHaveAttribute('aria-valuetext', first ?? '', { timeout: 60_000 });
-
-    await button(page, 'Pause').click();
-    await expect(button(page, 'Resume')).toBeVisible({ timeout: 60_000 });
-    const paused = Number(await lossAt(page).getAttribute('aria-valuenow'));
-    await page.getByRole('button', { name: 'Step', exact: true }).click();
-    await expect(lossAt(page)).toHaveAttribute('aria-valuenow', String(paused + 1), { timeout: 60_000 });
-    await expect(button(page, 'Resume')).toBeVisible();
-    await button(page, 'Resume').click();
-    await expect(page.getByRole('heading', { name: 'Before and after' })).toBeVisible();
-    await expect(page.locator('blockquote').first()).not.toBeEmpty({ timeout: 120_000 });
-
-    await expect(button(page, 'Run again')).toBeVisible({ timeout: 300_000 });
-    expect(await longestTask()).toBeLessThanOrEqual(LONGEST_TASK);
-    await expect(page.getByRole('contentinfo')).toContainText(
-      /Happy endings.*\d+\s%.*base model.*after SFT.*after PPO/s,
-    );
-    await expect(page.getByRole('table').filter({ hasText: 'base model' })).toContainText('after PPO');
-    await expect(page.locator('blockquote')).toHaveCount(2);
-
-    await page.getByRole('combobox', { name: 'First', exact: true }).selectOption('Base');
-    await button(page, 'Write two endings').click();
-    for (const writer of ['Base', 'PPO']) {
-      await expect(page.locator(`.written[data-by="${writer}"]`)).not.toBeEmpty({ timeout: 60_000 });
-    }
-
-    for (const colorScheme of ['light', 'dark'] as const) {
-      await page.emulateMedia({ colorScheme });
-      await expectAccessible(page);
-    }
-    expect(witness).toEqual({ complaints: [], foreign: [] });
-  });
 
   test('a killed tab is opened again and the run goes on', async ({ page, context }) => {
     await openShort(page, SHORT);

@@ -6,12 +6,11 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, test as base, type Page } from '@playwright/test';
 import { fakeWorker } from './fixtures/fake-worker';
+import { button, tab } from './fixtures/parts';
 import { expectAccessible, traceWork, watch } from './fixtures/witness';
 
 const FILE = 'tests/fixtures/recordings/kind-endings-tiny.recording';
 
-const button = (page: Page, name: string | RegExp) => page.getByRole('button', { name });
-const tab = (page: Page, name: string) => page.getByRole('tab', { name });
 const timeline = (page: Page) => page.getByRole('slider', { name: 'Timeline' });
 const recordedBadge = (page: Page) => page.getByRole('region', { name: 'Recording' });
 
@@ -146,10 +145,7 @@ test('one timeline: play, step, jump; charts and samples follow', async ({ page 
   await expect(timeline(page)).toHaveAttribute('aria-valuetext', /the latest$/, { timeout: 30_000 });
   await expect(button(page, 'Play')).toBeVisible();
 
-  for (const colorScheme of ['light', 'dark'] as const) {
-    await page.emulateMedia({ colorScheme });
-    await expectAccessible(page);
-  }
+  await expectAccessible(page);
   expect(witness).toEqual({ complaints: [], foreign: [] });
 });
 

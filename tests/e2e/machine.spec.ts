@@ -1,0 +1,104 @@
+// What the machine gives, and what the page makes of it: memory told of before a run and refused where it cannot
+// suffice, and the same memory after ten runs in one tab as after two.
+
+import { expect, test, type Page } from '@playwright/test';
+import type { MemoryReport } from '../../src/shared/protocol';
+import { button, field, tab } from './fixtures/parts';
+import { expectAccessible, watch } from './fixtures/witness';
+
+test.use({ actionTimeout: 30_000 });
+
+test('a run that cannot fit is refused before it begins, with the settings that would', async ({ page }) => {
+  const witness = watch(page);
+  await page.goto('./?backend=wasm');
+  const budget = page.getByRole('region', { name: 'Memory a run takes' });
+  await expect(budget.getByRole('row')).toHaveCount(6, { timeout: 60_000 });
+  await expect(budget.getByRole('row', { name: /^SFT/ })).toContainText(/23\.7\sMB.*MB.*MB.*–.*MB/);
+  await tab(page, 'PPO').click();
+  for (const [name, value] of [
+    ['Episodes', '4096'],
+    ['Batch size', '1024'],
+    ['Longest completion', '400'],
+  ] as const) {
+    await field(page, name).fill(value);
+    await page.keyboard.press('Tab');
+  }
+  const settings = page.getByRole('region', { name: 'Settings' });
+  await expect(settings).toContainText(/This stage takes [5-9]\.\d\sGB of memory/);
+  await button(page, 'Run the three stages').click();
+  const alert = page.getByRole('alert').first();
+  await expect(alert).toContainText(/Stage ppo would need \d\.\d GB.*at most 4\.3 GB/);
+  await expect(alert).toContainText('ppo: per_device_train_batch_size 512');
+  await tab(page, 'Model').click();
+  await expectAccessible(page);
+  await alert.getByRole('button', { name: 'Use the settings that fit' }).click();
+  await tab(page, 'PPO').click();
+  await expect(field(page, 'Batch size')).toHaveValue('512');
+  await expect(settings).toContainText(/This stage takes [1-4]\.\d\sGB of memory/);
+  expect(witness).toEqual({ complaints: [], foreign: [] });
+});
+
+/** What the worker last told of its memory. */
+const told = (page: Page): Promise<MemoryReport> =>
+  page.evaluate(() => (globalThis as unknown as { memory: MemoryReport }).memory);
+
+/** Bytes of the page's own heap, after what nobody holds any more has gone. */
+async function heapOf(page: Page): Promise<number> {
+  const devtools = await page.context().newCDPSession(page);
+  await devtools.send('HeapProfiler.collectGarbage');
+  const { usedSize } = await devtools.send('Runtime.getHeapUsage');
+  await devtools.detach();
+  return usedSize;
+}
+
+test('ten runs in one tab leave as many tensors and bytes as two', async ({ page }) => {
+  await page.addInitScript(() => {
+    const { Worker } = globalThis;
+    globalThis.Worker = class extends Worker {
+      constructor(...from: ConstructorParameters<typeof Worker>) {
+        super(...from);
+        this.addEventListener('message', ({ data }: MessageEvent<{ type: string; memory: unknown }>) => {
+          if (data.type === 'memory') Object.assign(globalThis, { memory: data.memory });
+        });
+      }
+    };
+  });
+  // A dozen rows are enough, and soon read.
+  await page.route(/kind-endings\/(sft|prompts)\.jsonl/, async (route) => {
+    const response = await route.fetch();
+    const rows = (await response.text()).split('\n').slice(0, 12);
+    await route.fulfill({ response, body: `${rows.join('\n')}\n` });
+  });
+  const tiny = {
+    'data.sft': 'builtin:kind-endings/sft',
+    'data.prompts': 'builtin:kind-endings/prompts',
+    'data.reward_model_path': 'builtin:kind-endings/reward_model',
+    'sft.max_steps': 1,
+    'sft.warmup_steps': 0,
+    'sft.eval_steps': 100,
+    'sft.per_device_train_batch_size': 2,
+    'ppo.total_episodes': 2,
+    'ppo.per_device_train_batch_size': 2,
+    'ppo.response_length': 4,
+    'ppo.warmup_steps': 0,
+  };
+  const words = Object.entries(tiny).map(([key, value]) => `${key}=${value}`);
+  await page.goto(`./?backend=wasm#v=1&stages=sft,ppo&${words.join('&')}`);
+  await expect(tab(page, 'Model')).toContainText('5.9 million', { timeout: 60_000 });
+  const after: (MemoryReport & { heap: number })[] = [];
+  for (let run = 1; run <= 10; run++) {
+    await button(page, run === 1 ? /^Run the/ : 'Run again').click();
+    await expect(button(page, 'Run again')).toBeHidden();
+    await expect(button(page, 'Run again')).toBeVisible({ timeout: 60_000 });
+    // What is told each second is of the time before.
+    await page.waitForTimeout(1100);
+    after.push({ ...(await told(page)), heap: await heapOf(page) });
+  }
+  const [, second] = after;
+  const last = after[9];
+  expect(last?.tensors).toBe(second?.tensors);
+  expect(last?.bytes).toBe(second?.bytes);
+  expect(last?.allocatedBytes).toBe(second?.allocatedBytes);
+  // Less than a kilobyte of text for each row of the list of runs.
+  expect((last?.heap ?? Infinity) - (second?.heap ?? 0)).toBeLessThan(1e6);
+});
