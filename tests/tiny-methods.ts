@@ -16,6 +16,7 @@ import { onlineDpo } from '../src/train/online-dpo';
 import { orpo } from '../src/train/orpo';
 import { ppo, startPpo } from '../src/train/ppo';
 import { startPolicy } from '../src/train/preference';
+import { pretrain } from '../src/train/pretrain';
 import { reinforce } from '../src/train/reinforce';
 import { reward, startReward } from '../src/train/reward';
 import { rft } from '../src/train/rft';
@@ -44,6 +45,12 @@ const labelled = pairs.flatMap(({ chosen, rejected }, i) => [
   ...(i % 3 === 0 ? [] : [{ ...rejected, label: false }]),
 ]);
 const demonstrations = pairs.map(({ chosen }, i) => ({ ...chosen, prompt: `prompt ${i}` }));
+const documents = pairs.map((_, line) => ({ text: `document ${line}`, line }));
+const tokensOf = (line: number): number[] =>
+  Array.from(
+    { length: 3 + (hash32(line) % 40) },
+    (_, t) => 1 + ((5 * line + (hash32(line, t) % 3) + 7 * t) % 90),
+  );
 const prompts = pairs.map(({ chosen: { ids, promptLength } }, i) => ({
   text: `prompt ${i}`,
   ids: ids.slice(0, promptLength),
@@ -110,6 +117,23 @@ export function tinyMethods(model: LanguageModel): { start: Adapter; methods: Re
     });
 
   const methods: Record<string, TinyMethod> = {
+    pretrain: policy(
+      (stage, state) =>
+        pretrain({ ...context, ...split(documents), encode: ({ line }) => tokensOf(line) }, stage, state),
+      {
+        ...defaultStage('pretrain'),
+        ...rows,
+        max_length: 24,
+        per_device_train_batch_size: 4,
+        early_stopping_patience: null,
+      },
+      () => {
+        const whole = Adapter.create(model, { ...LORA, use_peft: false }, 1);
+        const state = startPolicy(whole);
+        whole.dispose();
+        return state;
+      },
+    ),
     sft: policy(
       (stage, state) => sft({ ...context, ...split(demonstrations) }, stage, state),
       { ...defaultStage('sft'), ...rows, early_stopping_patience: null },

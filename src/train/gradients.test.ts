@@ -110,6 +110,17 @@ it.each(HALVES)('the PPO policy loss through %s', async (half) => {
   tf.dispose([old, advantages]);
 });
 
+it.each(HALVES)('the entropy bonus through %s', (half) =>
+  holds(
+    () => {
+      const { entropy } = completionLogprobs(model, policy, batch, { temperature: 1.3 }); // [B, T]
+      return tf.div(tf.sum(entropy), 20);
+    },
+    policy,
+    half,
+  ),
+);
+
 it.each([...HALVES, 'score.weight'])('the PPO value loss through %s', async (half) => {
   const values = (): tf.Tensor2D => completionValues(model, critic, batch);
   const [old, returns] = tf.tidy(
