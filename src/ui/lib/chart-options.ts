@@ -45,10 +45,12 @@ export function chartOptions(width: number, source: ChartSource): uPlot.Options 
   const y: uPlot.Scale = log ? LOGARITHMIC : { range: (_, min, max) => span(min, max) };
   const show = (tick: number | null): string =>
     tick === null ? '' : share ? formatPercent(tick) : formatNumber(tick);
+  /** A scale of values that nobody has measured would say something false. */
+  const measured = ({ data }: uPlot): boolean => data[0].length > 0;
   return {
     width,
     height,
-    padding: [8, 8, 0, 0],
+    padding: [8, 14 * scale, 0, 0],
     legend: { show: false },
     cursor: { sync: { key: stage }, y: false, points: { size: 6 }, drag: { x: false, y: false } },
     scales: {
@@ -56,8 +58,20 @@ export function chartOptions(width: number, source: ChartSource): uPlot.Options 
       y,
     },
     axes: [
-      { ...axis, grid: { show: false }, space: 64, incrs: STEPS },
-      { ...axis, grid, size: 46 * scale, space: 22 * scale, values: (_, ticks) => ticks.map(show) },
+      {
+        ...axis,
+        grid: { show: false },
+        space: 64,
+        incrs: STEPS,
+        values: (chart, ticks) => ticks.map((tick) => (measured(chart) ? formatNumber(tick) : '')),
+      },
+      {
+        ...axis,
+        grid,
+        size: 46 * scale,
+        space: 22 * scale,
+        values: (chart, ticks) => ticks.map((tick) => (measured(chart) ? show(tick) : '')),
+      },
     ],
     series: [
       {},
@@ -96,7 +110,7 @@ function span(min: number, max: number): [number, number] {
 function drawHealthy(chart: uPlot, { healthy, theme }: ChartSource): void {
   const { min: low = -Infinity, max: high = Infinity } = healthy ?? {};
   const { min, max } = chart.scales['y'] ?? {};
-  if (!healthy || typeof min !== 'number' || typeof max !== 'number') return;
+  if (!healthy || chart.data[0].length === 0 || typeof min !== 'number' || typeof max !== 'number') return;
   const top = chart.valToPos(Math.min(high, max), 'y', true);
   const bottom = chart.valToPos(Math.max(low, min), 'y', true);
   if (!(bottom > top)) return;

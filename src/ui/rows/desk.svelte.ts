@@ -68,7 +68,10 @@ export class Desk {
   async measure(): Promise<void> {
     const { part, source, looked } = this;
     this.fit = null;
-    if (source === null || looked.problems.length > 0 || !this.playground.session.model) return;
+    const { models, session } = this.playground;
+    // A recording knows its model, but the worker has it only once it was asked for.
+    const ready = models.asked !== null && session.model !== null;
+    if (source === null || looked.problems.length > 0 || !ready) return;
     const fit = await this.guarded(() => this.lookups.fit(part, source));
     if (part === this.part && source === this.source) this.fit = fit;
   }
