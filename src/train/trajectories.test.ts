@@ -8,6 +8,7 @@ import pinned from '../../tests/fixtures/trajectories.json';
 import { nodeDirectory } from '../../tests/node-files';
 import { FIRST_STEP, firstRows, tinyMethods } from '../../tests/tiny-methods';
 import { columnsOf, driftOf, type Trajectory } from '../../tests/trajectory';
+import type * as MicroBatches from '../data/micro-batches';
 import { openDevice } from '../engine/device';
 import { tf } from '../engine/tf';
 import { loadModel } from '../model/load';
@@ -15,12 +16,12 @@ import { methodOf, STAGE_KINDS } from '../shared/methods';
 
 const cut = vi.hoisted(() => ({ alone: false }));
 vi.mock('../data/micro-batches', async (original) => {
-  const real = await original<typeof import('../data/micro-batches')>();
+  const real = await original<typeof MicroBatches>();
   const chunks: typeof real.chunks = (rows, ...rest) =>
     cut.alone ? Array.from(rows, (row) => [row]) : real.chunks(rows, ...rest);
-  const microBatches: typeof real.microBatches = (sequences, context, rows = sequences.keys()) =>
+  const microBatches: typeof real.microBatches = (sequences, context, rows) =>
     cut.alone
-      ? Array.from(rows).flatMap((row) => real.microBatches(sequences, context, [row]))
+      ? Array.from(rows ?? sequences.keys()).flatMap((row) => real.microBatches(sequences, context, [row]))
       : real.microBatches(sequences, context, rows);
   return {
     ...real,
