@@ -4,6 +4,7 @@ import { parseArguments, number, toggle } from './arguments.ts';
 import { buildKernels } from './build-kernels.mjs';
 import { cli, reportError } from './cli.ts';
 import { demo } from './demo.ts';
+import { learns } from './learns.ts';
 import { root } from './once.mjs';
 import { buildSite, start } from './site.ts';
 import { runners, runSteps } from './test.ts';
@@ -37,6 +38,7 @@ const tasks: Record<string, (args: readonly string[]) => unknown> = {
   'test:e2e': (args) => runSteps([runners.e2e], args),
   bench: (args) => runNode('bench/run.mjs', args),
   demo,
+  learns,
   cli,
 };
 

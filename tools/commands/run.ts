@@ -85,7 +85,8 @@ function prepareOut(out: string, resume: boolean): void {
   mkdirSync(out, { recursive: true });
 }
 
-const runEnd = (event: Event) =>
+/** How a run ended, once it has. */
+export const runEnd = (event: Event) =>
   event.type === 'run' && ['finished', 'stopped', 'failed'].includes(event.state) ? event.state : undefined;
 
 /** Runs an experiment to its end; true if it finished. */
