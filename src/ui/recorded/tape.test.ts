@@ -76,6 +76,13 @@ describe('the tape of a recorded run', () => {
     ]);
   });
 
+  it('tells a changed setting where it began to hold', () => {
+    const change = { stage: 'sft', key: 'learning_rate', value: 1e-4, step: 1 };
+    const [first, second] = tapeOf({ ...run, changes: [change] }).events;
+    expect(first?.map(short)).not.toContain('changed');
+    expect(second?.slice(0, 2)).toMatchObject([{ type: 'changed', change }, { type: 'metrics' }]);
+  });
+
   it('of an unfinished run stops where the run did', () => {
     const events = tapeOf({ ...run, report: null })
       .events.flat()

@@ -17,7 +17,7 @@ export interface Tape {
   events: Event[][];
 }
 
-export function tapeOf({ experiment, metrics, samples, report }: RecordedRun): Tape {
+export function tapeOf({ experiment, metrics, samples, changes, report }: RecordedRun): Tape {
   const names = stageNames(experiment.stages);
   const of = (stage: string) => metrics.filter((row) => row.stage === stage);
   const watched = samples.filter(({ kl }) => kl === undefined);
@@ -42,6 +42,13 @@ export function tapeOf({ experiment, metrics, samples, report }: RecordedRun): T
   let seconds = 0;
   for (const stage of names) {
     const rows = of(stage);
+    // Settings that were changed on the way, from the step they held from.
+    const waiting = changes.filter((change) => change.stage === stage);
+    const taken = (step: number): Event[] => {
+      const now = waiting.filter((change) => change.step < step);
+      waiting.splice(0, now.length);
+      return now.map((change) => ({ type: 'changed', change }));
+    };
     const pace = (report?.seconds[stage] ?? 0) / Math.max(1, rows.length);
     rows.forEach((row, i) => {
       seconds += typeof row['seconds'] === 'number' ? row['seconds'] : pace;
@@ -52,6 +59,7 @@ export function tapeOf({ experiment, metrics, samples, report }: RecordedRun): T
         ...(i === 0
           ? [...before.map((name) => stageEvent(name, 'finished')), stageEvent(stage, 'running')]
           : []),
+        ...taken(row.step),
         { type: 'metrics', row, secondsLeft: null },
         ...told(`${stage}@${row.step}`),
       ]);

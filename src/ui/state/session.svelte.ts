@@ -153,7 +153,7 @@ export class Session {
 
   /** Makes ready for a recording, which is told as it is played. */
   showRecorded(runId: string | null, run: RecordedRun): void {
-    this.reset(runId, withChanges(run.experiment, run.changes));
+    this.reset(runId, run.experiment);
     this.recorded = run;
     this.model ??= run.model;
   }
