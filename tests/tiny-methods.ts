@@ -232,7 +232,16 @@ const unclipped = { 'clip_ratio/low_mean': 0, 'clip_ratio/high_mean': 0, 'clip_r
 
 /** What the first step of a method must be exactly, and with which settings. */
 export const FIRST_STEP: readonly { name: string; changes?: Changes; exactly: Record<string, number> }[] = [
-  { name: 'ppo', exactly: { ...still, 'val/ratio': 1, 'policy/approxkl_avg': 0, 'policy/clipfrac_avg': 0 } },
+  {
+    name: 'ppo',
+    exactly: {
+      ...still,
+      'val/clipfrac_avg': 0,
+      'val/ratio': 1,
+      'policy/approxkl_avg': 0,
+      'policy/clipfrac_avg': 0,
+    },
+  },
   { name: 'dpo', exactly: { ...apart, 'rewards/accuracies': 0, loss: ln2 } },
   { name: 'dpo ipo', changes: { rpo_alpha: null }, exactly: { ...apart, 'rewards/accuracies': 0, loss: 25 } },
   { name: 'dpo robust', exactly: { ...apart, 'rewards/accuracies': 0, loss: ln2 } },
