@@ -82,6 +82,17 @@ test.describe('with a scripted worker', () => {
     await expect(button(page, 'Run the three stages')).toBeVisible();
   });
 
+  test('an estimator of the KL that leads elsewhere is offered with a warning', async ({ page }) => {
+    await fakeWorker(page);
+    await page.goto('./?live');
+    await tab(page, 'PPO').click();
+    await page.getByText(/^\d+ more$/).click();
+    const warning = page.getByText('k3 inside the reward is biased: PPO then ends at another policy');
+    await expect(warning).toHaveCount(0);
+    await page.getByRole('combobox', { name: 'KL estimator' }).selectOption('k3');
+    await expect(warning).toBeVisible();
+  });
+
   test('stations, charts and buttons work from the keyboard', async ({ page }) => {
     await fakeWorker(page, { pace: 1 });
     await page.goto('./?live');

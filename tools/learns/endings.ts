@@ -16,7 +16,7 @@ import type { Task } from './token.ts';
 
 const COLUMNS: readonly Column[] = [
   { name: 'happy', label: 'happy', share: true },
-  { name: 'gain', label: 'gain over SFT', share: true },
+  { name: 'gain', label: 'points above SFT', share: true },
   { name: 'win_rate', label: 'win rate against SFT', share: true },
   { name: 'kl', label: 'KL, nats', share: false },
   { name: 'finish_rate', label: 'finished', share: true },
