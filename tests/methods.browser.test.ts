@@ -6,7 +6,12 @@ import { onDeviceProblem, openDevice } from '../src/engine/device';
 import { disposeModel, loadModel } from '../src/model/load';
 import type { LanguageModel } from '../src/model/types';
 import type { PlaygroundError } from '../src/shared/errors';
+import { defaultStage } from '../src/shared/validate';
+import { startPolicy } from '../src/train/preference';
+import { rloo } from '../src/train/rloo';
+import { disposeState } from '../src/train/state';
 import { directory } from './browser-files';
+import { transformerTask } from './enumerable-model';
 import pinned from './fixtures/trajectories.json';
 import { scalarErrors } from './golden-scalars';
 import { FIRST_STEP, firstRows, tinyMethods } from './tiny-methods';
@@ -19,6 +24,8 @@ afterEach(() => {
 });
 
 const STEPS = 3;
+/** How far RLOO came on each backend, as a share of the way to the optimum. */
+const climbed: number[] = [];
 
 describe.each(['wasm', 'webgpu'] as const)('%s', { timeout: 120_000 }, (backend) => {
   let model: LanguageModel;
@@ -50,4 +57,28 @@ describe.each(['wasm', 'webgpu'] as const)('%s', { timeout: 120_000 }, (backend)
       expect(drift).toBeLessThan(1e-3);
     },
   );
+
+  test('RLOO climbs towards the exact optimum, as far as on the other', async () => {
+    const task = await transformerTask(4, 2);
+    const beta = 0.5;
+    const stage = {
+      ...{
+        ...defaultStage('rloo'),
+        per_device_train_batch_size: 64,
+        total_episodes: 8 * 64,
+        num_generations: 8,
+      },
+      ...{ max_completion_length: 2, max_grad_norm: null, learning_rate: 0.03, beta },
+    };
+    const state = startPolicy(task.reference);
+    for await (const row of rloo(task.context('rloo'), stage, state)) expect(row.stage).toBe('rloo');
+    const reached = await task.objective(state.adapters['policy']!, beta);
+    disposeState(state);
+    const share = (reached - task.start) / (task.best(beta) - task.start);
+    task.dispose();
+    expect(share).toBeGreaterThan(0.5);
+    expect(share).toBeLessThan(1);
+    climbed.push(share);
+    expect(Math.abs(share - climbed[0]!)).toBeLessThan(0.01);
+  });
 });
