@@ -59,7 +59,7 @@ const experiment: Experiment = {
       max_new_tokens: 8,
       labeller: { kind: 'rule', name: 'capitals', noise: 0.1 },
     },
-    { kind: 'reward', ...supervised, max_steps: 6, center_rewards_coefficient: 0.01 },
+    { kind: 'reward', ...supervised, max_steps: 6, center_rewards_coefficient: 0.01, normalise_samples: 16 },
     {
       ...defaultStage('ppo'),
       ...training,

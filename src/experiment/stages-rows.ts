@@ -104,7 +104,8 @@ export async function openReward(
     steps: () => reward(context, stage, state),
     finish: async () => {
       const adapter = trained(state, 'reward');
-      await writeRewardModel(workshop, context.name, await normalise(context, adapter, policy));
+      const scaled = await normalise(context, adapter, policy, stage.normalise_samples);
+      await writeRewardModel(workshop, context.name, scaled);
       if (split.heldOut.length === 0) return {};
       const margins = await scorePairs(context, adapter);
       const groups = new Map<string, boolean[]>();

@@ -236,6 +236,14 @@ export const TRAINING_SETTINGS = {
     nullable: true,
     in: { reward: [null, null] },
   },
+  normalise_samples: {
+    label: 'Samples for the scale',
+    doc: 'Completions whose scores say what mean 0 and deviation 1 are; fewer are faster, and say it less exactly.',
+    type: 'integer',
+    range: { min: 2, max: 4096, scale: 'log' },
+    advanced: true,
+    in: { reward: [256, 256] },
+  },
   save_steps: {
     label: 'Save every',
     doc: 'Updates between two checkpoints from which a run can be resumed.',

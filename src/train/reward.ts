@@ -140,17 +140,15 @@ export function pairMetrics(margins: readonly number[]) {
   };
 }
 
-/** Reference samples that set the scale of the scores. */
-const NORMALISING = 256;
-
-/** The trained model with gain and bias such that one completion of `policy` for each of up to 256 training prompts
- *  scores mean 0 and deviation 1. */
+/** The trained model with gain and bias such that one completion of `policy` for each of up to `samples` training
+ *  prompts scores mean 0 and deviation 1. */
 export async function normalise(
   { model, name, seed, train }: PreferenceContext,
   adapter: Adapter,
   policy: Adapter,
+  samples: number,
 ): Promise<RewardModel> {
-  const prompts = batchIndices(train.length, NORMALISING, 0, seed, `${name} reference`).map((row) => {
+  const prompts = batchIndices(train.length, samples, 0, seed, `${name} reference`).map((row) => {
     const { ids, promptLength } = train[row]!.chosen;
     return ids.slice(0, promptLength);
   });

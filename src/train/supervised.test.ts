@@ -42,7 +42,12 @@ const supervised = {
   max_grad_norm: 1,
 };
 const sftStage: SftStage = { kind: 'sft', metric_for_best_model: 'eval_loss', ...supervised };
-const rewardStage: RewardStage = { kind: 'reward', center_rewards_coefficient: null, ...supervised };
+const rewardStage: RewardStage = {
+  kind: 'reward',
+  center_rewards_coefficient: null,
+  normalise_samples: 48,
+  ...supervised,
+};
 
 /** Completions of three tokens that follow from the prompt's last, then EOS; prompts of different lengths. */
 const rows = Array.from({ length: 48 }, (_, i) => {
@@ -161,7 +166,7 @@ describe('reward', { timeout: 60_000 }, () => {
     const rows = await timeline(reward(context(), { ...rewardStage, max_steps: 40, eval_steps: 20 }, state));
     expect(rows.at(-1)['eval_accuracy']).toBeGreaterThan(0.9);
     expect(rows.at(-1)['loss']).toBeLessThan(0.5 * (rows[0]!['loss'] as number));
-    const { adapter, gain, bias } = await normalise(context(), state.adapters['reward']!, start);
+    const { adapter, gain, bias } = await normalise(context(), state.adapters['reward']!, start, 48);
     expect(gain).toBeGreaterThan(0);
     const scores = await rawScores(
       model,
