@@ -1,5 +1,6 @@
-// Compiles our AssemblyScript kernels (src/engine/wasm/assembly) to src/engine/wasm/build, in two variants that differ
-// in the memory they import: tfjs's plain one, or the shared one of its threaded build. Skips what is up to date.
+// Compiles our AssemblyScript kernels (src/engine/wasm/assembly) to src/engine/wasm/build, in variants that differ in the
+// memory they import (tfjs's plain one, or the shared one of its threaded build) and in whether they multiply and add in
+// one operation, which not every browser knows. Skips what is up to date.
 import { pathToFileURL } from 'node:url';
 import { fingerprint, once, root } from './once.mjs';
 
@@ -9,12 +10,15 @@ const output = 'src/engine/wasm/build';
 const common = ['-O3', '--runtime', 'stub', '--importMemory', '--noExportMemory', '--enable', 'simd'];
 // tfjs's threaded module makes its memory with a maximum of 4 GiB, and an importing module must name no smaller one.
 const shared = ['--enable', 'threads', '--sharedMemory', '--maximumMemory', '65536'];
+const fused = ['--enable', 'relaxed-simd'];
 const variants = {
   'kernels.wasm': ['index.ts', ...common],
+  'kernels-fused.wasm': ['index.ts', ...common, ...fused],
   'kernels-threads.wasm': ['pool.ts', ...common, ...shared],
+  'kernels-threads-fused.wasm': ['pool.ts', ...common, ...shared, ...fused],
 };
 
-/** Builds both variants if a source or this file changed. Throws with asc's messages. */
+/** Builds all variants if a source or this file changed. Throws with asc's messages. */
 export async function buildKernels() {
   const outputs = Object.keys(variants).map((name) => `${output}/${name}`);
   await once('kernels', fingerprint([sources, 'tools/build-kernels.mjs']), outputs, async () => {

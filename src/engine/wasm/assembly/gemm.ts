@@ -3,6 +3,7 @@
 // not depend on the block it falls in, on the split among threads, or on how many rows share the call.
 
 import { integer, number } from './args';
+import { madd } from './math';
 
 /** Depth, rows and columns packed at a time: 8 KiB panels for L1, 128 and 256 KiB blocks for L2. */
 const KC: usize = 256;
@@ -141,17 +142,17 @@ function block4(
     const b0 = v128.load(b);
     const b1 = v128.load(b, 16);
     const a0 = v128.load_splat<f32>(a);
-    v00 = f32x4.add(v00, f32x4.mul(a0, b0));
-    v01 = f32x4.add(v01, f32x4.mul(a0, b1));
+    v00 = madd(v00, a0, b0);
+    v01 = madd(v01, a0, b1);
     const a1 = v128.load_splat<f32>(a, 4);
-    v10 = f32x4.add(v10, f32x4.mul(a1, b0));
-    v11 = f32x4.add(v11, f32x4.mul(a1, b1));
+    v10 = madd(v10, a1, b0);
+    v11 = madd(v11, a1, b1);
     const a2 = v128.load_splat<f32>(a, 8);
-    v20 = f32x4.add(v20, f32x4.mul(a2, b0));
-    v21 = f32x4.add(v21, f32x4.mul(a2, b1));
+    v20 = madd(v20, a2, b0);
+    v21 = madd(v21, a2, b1);
     const a3 = v128.load_splat<f32>(a, 12);
-    v30 = f32x4.add(v30, f32x4.mul(a3, b0));
-    v31 = f32x4.add(v31, f32x4.mul(a3, b1));
+    v30 = madd(v30, a3, b0);
+    v31 = madd(v31, a3, b1);
     a += 16;
     b += 32;
   }
@@ -178,8 +179,8 @@ function block1(
   const end = b + (k << 5);
   while (b < end) {
     const x = v128.load_splat<f32>(a);
-    v0 = f32x4.add(v0, f32x4.mul(x, v128.load(b)));
-    v1 = f32x4.add(v1, f32x4.mul(x, v128.load(b, 16)));
+    v0 = madd(v0, x, v128.load(b));
+    v1 = madd(v1, x, v128.load(b, 16));
     a += aks;
     b += 32;
   }
@@ -229,10 +230,10 @@ function advance4(acc: v128, a: usize, b: usize, bns: usize): v128 {
   const t1 = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5);
   const t2 = v128.shuffle<f32>(r0, r1, 2, 6, 3, 7);
   const t3 = v128.shuffle<f32>(r2, r3, 2, 6, 3, 7);
-  acc = f32x4.add(acc, f32x4.mul(v128.load_splat<f32>(a), v128.shuffle<i64>(t0, t1, 0, 2)));
-  acc = f32x4.add(acc, f32x4.mul(v128.load_splat<f32>(a, 4), v128.shuffle<i64>(t0, t1, 1, 3)));
-  acc = f32x4.add(acc, f32x4.mul(v128.load_splat<f32>(a, 8), v128.shuffle<i64>(t2, t3, 0, 2)));
-  return f32x4.add(acc, f32x4.mul(v128.load_splat<f32>(a, 12), v128.shuffle<i64>(t2, t3, 1, 3)));
+  acc = madd(acc, v128.load_splat<f32>(a), v128.shuffle<i64>(t0, t1, 0, 2));
+  acc = madd(acc, v128.load_splat<f32>(a, 4), v128.shuffle<i64>(t0, t1, 1, 3));
+  acc = madd(acc, v128.load_splat<f32>(a, 8), v128.shuffle<i64>(t2, t3, 0, 2));
+  return madd(acc, v128.load_splat<f32>(a, 12), v128.shuffle<i64>(t2, t3, 1, 3));
 }
 
 /** The product for one row and b with contiguous columns (a token at a time): no packing, the same sums. */
@@ -251,17 +252,17 @@ function oneRow(a: usize, b: usize, bns: usize, c: usize, n: usize, k: usize, sc
     }
     for (; p < k; p++, at += 4, left += 4, right += 4) {
       const x = v128.load_splat<f32>(at);
-      v0 = f32x4.add(v0, f32x4.mul(x, across4(left, bns)));
-      v1 = f32x4.add(v1, f32x4.mul(x, across4(right, bns)));
+      v0 = madd(v0, x, across4(left, bns));
+      v1 = madd(v1, x, across4(right, bns));
     }
     const here = j << 2;
     finish(c + here, v0, true, scales, add ? add + here : 0);
     finish(c + here + 16, v1, true, scales, add ? add + here + 16 : 0);
   }
   for (; j < n; j++) {
-    let sum: f32 = 0;
-    for (let p: usize = 0; p < k; p++) sum += load<f32>(a + (p << 2)) * load<f32>(b + j * bns + (p << 2));
-    sum *= scale;
+    let v = f32x4.splat(0);
+    for (let p: usize = 0; p < k; p++) v = madd(v, v128.load32_zero(a + (p << 2)), v128.load32_zero(b + j * bns + (p << 2)));
+    const sum = f32x4.extract_lane(v, 0) * scale;
     store<f32>(c + (j << 2), add ? sum + load<f32>(add + (j << 2)) : sum);
   }
 }

@@ -1,6 +1,13 @@
 // exp, log and sums, in plain arithmetic: the library's versions keep tables in static memory, and every machine must
 // give the same bits.
 
+/** sum + a·b, in one rounding where the build may use fused operations. */
+@inline
+export function madd(sum: v128, a: v128, b: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, sum);
+  return f32x4.add(sum, f32x4.mul(a, b));
+}
+
 /** eˣ of four floats to 1e-7 relative, 0 below −87.3, e⁸⁸ above 88 (the polynomial of Cephes' expf). */
 @inline
 export function exp4(x: v128): v128 {
