@@ -271,10 +271,16 @@ test('gather and its adjoint', async () => {
 
 test('AdamW and the sum of squares', async () => {
   for (const size of [1, 2, 7, 64, 40_001]) {
-    const make = () => ['param', 'm', 'v'].map((name) => tf.variable(tf.abs(random([size], size, name))));
-    const [got, wanted] = [make(), make()] as [tf.Variable[], tf.Variable[]];
-    for (let step = 1; step <= 3; step++) {
-      const grad = random([size], size, step);
+    const make = () => {
+      const [m, v] = ['m', 'v'].map((name) => tf.variable(tf.abs(random([size + 3], size, name))));
+      return { params: [size, 3].map((n) => tf.variable(random([n], n, 'param'))), m: m!, v: v! };
+    };
+    const [got, wanted] = [make(), make()];
+    const all = ({ params, m, v }: typeof got) => [...params, m, v];
+    for (let step = 1; step <= 4; step++) {
+      const grad = step < 4 ? random([size + 3], size, step) : tf.fill([size + 3], NaN); // which changes nothing
+      const squares = sumOfSquares([grad]);
+      const limit = step === 2 ? 0.1 : 0;
       const options = {
         learningRate: 0.01,
         beta1: 0.9,
@@ -282,17 +288,16 @@ test('AdamW and the sum of squares', async () => {
         eps: 1e-8,
         weightDecay: 0.1,
         step,
-        gradScale: 0.5,
+        limit,
       };
-      adamw(got[0]!, grad, got[1]!, got[2]!, options);
-      adamwReference(wanted[0]!, grad, wanted[1]!, wanted[2]!, options);
-      grad.dispose();
+      adamw(got.params, { ...got, grad, squares }, options);
+      adamwReference(wanted.params, { ...wanted, grad, squares }, options);
+      tf.dispose([grad, squares]);
     }
-    for (let i = 0; i < 3; i++) expect(await difference(got[i]!, wanted[i]!)).toBeLessThan(1e-6);
-    expect(await difference(sumOfSquares(got), tf.addN(got.map((x) => tf.sum(tf.square(x)))))).toBeLessThan(
-      1e-5,
-    );
-    tf.dispose([...got, ...wanted]);
+    for (const [i, x] of all(got).entries()) expect(await difference(x, all(wanted)[i]!)).toBeLessThan(1e-6);
+    const sum = tf.addN(all(got).map((x) => tf.sum(tf.square(x))));
+    expect(await difference(sumOfSquares(all(got)), sum)).toBeLessThan(1e-5);
+    tf.dispose([...all(got), ...all(wanted)]);
   }
 });
 

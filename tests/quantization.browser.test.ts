@@ -3,7 +3,8 @@
 
 import { afterEach, describe, expect, test } from 'vitest';
 import { onDeviceProblem, openDevice } from '../src/engine/device';
-import { dequantize, dequantizeReference, packedMatmul, type Packing } from '../src/engine/ops/dequantize';
+import { dequantize, dequantizeReference, type Packing } from '../src/engine/ops/dequantize';
+import { linear } from '../src/engine/ops/linears';
 import { matmul } from '../src/engine/ops/matmul';
 import { normals } from '../src/engine/random';
 import { tf } from '../src/engine/tf';
@@ -62,19 +63,27 @@ describe.each(['wasm', 'webgpu'] as const)('%s', (backend) => {
     'products and gradients through %s keep nothing but the packed matrix',
     async (packing) => {
       await openDevice(backend);
-      const matrix = packMatrix(normals(96 * 130, 1), [130, 96], packing);
-      const x = tf.tensor2d(normals(40 * 96, 2), [40, 96]);
-      const dy = tf.tensor2d(normals(40 * 130, 3), [40, 130]);
-      const bias = tf.tensor1d(normals(130, 4));
-      const before = tf.memory().numTensors;
-      const options = { transposeB: true, add: bias };
-      const y = packedMatmul(x, matrix, options);
-      expect(tf.memory().numTensors).toBe(before + 1);
-      const dx = tf.grad((a) => packedMatmul(a as tf.Tensor2D, matrix, options))(x, dy);
-      expect(tf.memory().numTensors).toBe(before + 2);
-      const whole = dequantize(matrix);
-      expect(error(await y.data(), await matmul(x, whole, options).data())).toBeLessThanOrEqual(1e-6);
-      expect(error(await dx.data(), await matmul(dy, whole).data())).toBeLessThanOrEqual(1e-6);
+      // What is made of fours is read as it lies, what is not is unpacked first.
+      for (const [outputs, inputs] of [
+        [132, 96],
+        [130, 96],
+        [64, 30],
+      ] as const) {
+        const matrix = packMatrix(normals(inputs * outputs, 1), [outputs, inputs], packing);
+        const x = tf.tensor2d(normals(40 * inputs, 2), [40, inputs]);
+        const dy = tf.tensor2d(normals(40 * outputs, 3), [40, outputs]);
+        const bias = tf.tensor1d(normals(outputs, 4));
+        const layer = { weight: matrix, bias, fanInFanOut: false };
+        const before = tf.memory().numTensors;
+        const y = linear(x, layer);
+        expect(tf.memory().numTensors).toBe(before + 1);
+        const dx = tf.grad((a) => linear(a as tf.Tensor2D, layer))(x, dy);
+        expect(tf.memory().numTensors).toBe(before + 2);
+        const whole = dequantize(matrix);
+        const expected = matmul(x, whole, { transposeB: true, add: bias });
+        expect(error(await y.data(), await expected.data())).toBeLessThanOrEqual(1e-6);
+        expect(error(await dx.data(), await matmul(dy, whole).data())).toBeLessThanOrEqual(1e-6);
+      }
     },
   );
 });

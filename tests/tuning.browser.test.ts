@@ -11,6 +11,7 @@ import {
   useKernels,
 } from '../src/engine/webgpu/tiles';
 import { tuneKernels } from '../src/engine/webgpu/tune';
+import { sliceSerially } from '../src/engine/webgpu/tiling';
 import { random, useGPU } from './webgpu';
 
 useGPU();
@@ -41,6 +42,9 @@ test.each([
     expect(await product(M, N, K, transposeA, transposeB), tile).toEqual(expected);
   }
   useKernels(DEFAULT_CHOICE);
+  sliceSerially(false); // as on a GPU, where invocations share the slices of K
+  expect(await product(M, N, K, transposeA, transposeB), 'shared slices').toEqual(expected);
+  sliceSerially(true);
 });
 
 test('tuning chooses among the tiles, leaves the ones in use, and no tensor', async () => {

@@ -104,11 +104,13 @@ async function openWebGPU(adapter: GPUAdapter, reason: string): Promise<DeviceRe
       },
     });
     watch(opened);
-    const [{ WebGPUBackend }, { installWebGPUKernels }] = await Promise.all([
+    const [{ WebGPUBackend }, { installWebGPUKernels }, { sliceSerially }] = await Promise.all([
       import('@tensorflow/tfjs-backend-webgpu'),
       import('./webgpu/kernels'),
+      import('./webgpu/tiling'),
     ]);
     installWebGPUKernels();
+    sliceSerially(isSoftware(adapter));
     // Tensors of a few numbers would otherwise be computed in JavaScript, past our kernels.
     tf.env().set('WEBGPU_CPU_FORWARD', false);
     tf.removeBackend('webgpu'); // tfjs's own factory, or a backend whose device was lost

@@ -61,3 +61,34 @@ interface PrivateWebGPUBackend {
 export function webgpuBackend(): PrivateWebGPUBackend {
   return tf.backend() as unknown as PrivateWebGPUBackend;
 }
+
+interface RecordedOp {
+  /** The inputs that gradients may be asked for, by the names of `backward`. */
+  inputs: Record<string, tf.Tensor>;
+  /** What the op computed. */
+  outputs: tf.Tensor[];
+  /** What the gradients need of tensors that may be disposed by then. */
+  save: tf.Tensor[];
+  /** The gradient of each input, computed only where it is wanted. `dys` are of the outputs. */
+  backward: (dys: tf.Tensor[], saved: tf.Tensor[]) => Record<string, () => tf.Tensor>;
+}
+
+interface PrivateEngine {
+  runKernelFunc(op: {
+    inputs: Record<string, tf.Tensor>;
+    forwardFunc: (backend: object, save: (tensors: tf.Tensor[]) => void) => tf.Tensor[];
+    backwardsFunc: (dys: tf.Tensor | tf.Tensor[], saved: tf.Tensor[]) => Record<string, () => tf.Tensor>;
+  }): tf.Tensor[];
+}
+
+/** Makes one differentiable op of what was computed already: tf.customGrad with several outputs, and gradients by need. */
+export function recordOp({ inputs, outputs, save, backward }: RecordedOp): tf.Tensor[] {
+  return (tf.engine() as unknown as PrivateEngine).runKernelFunc({
+    inputs,
+    forwardFunc: (_, keep) => {
+      keep(save);
+      return outputs.map((output) => tf.clone(output));
+    },
+    backwardsFunc: (dys, saved) => backward([dys].flat(), saved),
+  });
+}

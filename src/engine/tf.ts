@@ -15,9 +15,9 @@ export function hasKernel(name: string): boolean {
 export function runKernel<T extends tf.Tensor | tf.Tensor[]>(
   name: string,
   inputs: Record<string, tf.Tensor>,
-  attrs: Record<string, number | boolean> = {},
+  attrs: object = {},
 ): T {
-  return tf.engine().runKernel<T>(`Rlhf${name}`, inputs, attrs);
+  return tf.engine().runKernel<T>(`Rlhf${name}`, inputs, attrs as tf.NamedAttrMap);
 }
 
 /** Before an in-place write: a variable that shares its buffer with another tensor gets one of its own. */

@@ -164,33 +164,28 @@ async function restore(
   if ([...file.tensors.keys()].some((name) => name.startsWith('adapters/best/'))) {
     fresh.adapters['best'] = Object.values(fresh.adapters)[0]!.clone('best');
   }
-  for (const [name, optimizer] of Object.entries(fresh.optimizers)) optimizer.step = state.updates[name] ?? 0;
+  for (const [name, optimizer] of Object.entries(fresh.optimizers)) {
+    optimizer.step = state.updates[name] ?? 0;
+    optimizer.writeMoments((key) => floats(file, `optimizers/${name}/${key}`));
+  }
   for (const [name, variable] of variablesOf(fresh)) {
     tf.tidy(() => variable.assign(tf.tensor(floats(file, name), variable.shape)));
   }
 }
 
-function variablesOf({ adapters, optimizers }: TrainState): [string, tf.Variable][] {
-  return [
-    ...Object.entries(adapters).flatMap(([name, { variables }]) =>
-      Array.from(variables, ([key, variable]): [string, tf.Variable] => [
-        `adapters/${name}/${key}`,
-        variable,
-      ]),
-    ),
-    ...Object.entries(optimizers).flatMap(([name, { moments }]) =>
-      Array.from(moments, ([key, variable]): [string, tf.Variable] => [
-        `optimizers/${name}/${key}`,
-        variable,
-      ]),
-    ),
-  ];
-}
+const variablesOf = ({ adapters }: TrainState): [string, tf.Variable][] =>
+  Object.entries(adapters).flatMap(([name, { variables }]) =>
+    Array.from(variables, ([key, variable]): [string, tf.Variable] => [`adapters/${name}/${key}`, variable]),
+  );
 
 async function tensorsOf(state: TrainState) {
   const tensors = new Map<string, { shape: number[]; values: Float32Array }>();
   for (const [name, variable] of variablesOf(state)) {
     tensors.set(name, { shape: variable.shape, values: (await variable.data()) as Float32Array });
+  }
+  for (const [name, optimizer] of Object.entries(state.optimizers)) {
+    for (const [key, moment] of await optimizer.readMoments())
+      tensors.set(`optimizers/${name}/${key}`, moment);
   }
   return tensors;
 }

@@ -1,8 +1,8 @@
 // Scalar heads: a linear map of the hidden state to one number, the adapter's `score.weight`. The reward model reads
 // it once a sequence, the critic at every token.
 
-import { gatherRows } from '../engine/ops/gather-rows';
 import { linear } from '../engine/ops/matmul';
+import { placeRows } from '../engine/ops/place-rows';
 import { tf } from '../engine/tf';
 import { hiddenStates } from './forward';
 import { spread } from './logprobs';
@@ -21,7 +21,7 @@ export function sequenceScores(
     const row = batch.mask.subarray(b * batch.length, (b + 1) * batch.length);
     return b * batch.length + row.lastIndexOf(1);
   });
-  const read = gatherRows(hidden, tf.tensor1d(last, 'int32')); // [B, C]
+  const read = placeRows(hidden, last); // [B, C]
   return tf.reshape(linear(read, adapter.head()), [batch.batch]);
 }
 

@@ -1,7 +1,7 @@
 // Log-probabilities of completions: the one quantity every method is made of. Only the hidden states that predict a
 // completion token meet the vocabulary, which for short completions after long prompts is most of the saving.
 
-import { gatherRows } from '../engine/ops/gather-rows';
+import { placeRows } from '../engine/ops/place-rows';
 import { tokenLogprobs } from '../engine/ops/token-logprobs';
 import { tf } from '../engine/tf';
 import { headMatrix, hiddenStates } from './forward';
@@ -33,7 +33,7 @@ export function completionLogprobs(
 ): CompletionLogprobs {
   const hidden = hiddenStates(model, adapter, batch, dropout); // [B·T, C]
   const { before, ids, slots } = completionRows(batch);
-  const picked = gatherRows(hidden, tf.tensor1d(before, 'int32')); // [N, C]
+  const picked = placeRows(hidden, before); // [N, C]
   const of = tokenLogprobs(picked, headMatrix(model, adapter), tf.tensor1d(ids, 'int32'), temperature); // each [N]
   return {
     logprobs: spread(of.logprobs, slots, batch),
@@ -46,8 +46,8 @@ export function completionLogprobs(
 const ROWS = 32;
 
 /**
- * For the N completion tokens (N rounded up; the rest repeat row 0): the flat index of the position before each, its
- * id, and for every position of [B, T] which of the N it is, −1 for none.
+ * For the N completion tokens: the flat index of the position before each, its id, and for every position of [B, T]
+ * which of the N it is. N is rounded up; −1 stands for none.
  */
 function completionRows({ ids, completion, batch, length }: CompletionBatch) {
   const slots = new Int32Array(batch * length).fill(-1);
@@ -59,7 +59,7 @@ function completionRows({ ids, completion, batch, length }: CompletionBatch) {
     tokens.push(i);
   }
   const rounded = Math.max(ROWS, Math.ceil(tokens.length / ROWS) * ROWS);
-  const before = new Int32Array(rounded);
+  const before = new Int32Array(rounded).fill(-1);
   const picked = new Int32Array(rounded);
   tokens.forEach((i, n) => {
     before[n] = i - 1;
@@ -68,14 +68,11 @@ function completionRows({ ids, completion, batch, length }: CompletionBatch) {
   return { before, ids: picked, slots };
 }
 
-/** values [N] → [B, T]: values[slots] where a slot is ≥ 0, else 0. */
+/** values [N] → [B, T]: values[slots] where a slot is ≥ 0, else 0; no slot twice. */
 export function spread(
   values: tf.Tensor,
   slots: Int32Array,
   { batch, length }: { batch: number; length: number },
 ): tf.Tensor2D {
-  const index = slots.map((slot) => Math.max(slot, 0));
-  const kept = Float32Array.from(slots, (slot) => (slot < 0 ? 0 : 1));
-  const column = gatherRows(tf.reshape(values, [-1, 1]), tf.tensor1d(index, 'int32')); // [B·T, 1]
-  return tf.mul(tf.reshape(column, [batch, length]), tf.tensor2d(kept, [batch, length]));
+  return tf.reshape(placeRows(tf.reshape(values, [-1, 1]), slots), [batch, length]);
 }

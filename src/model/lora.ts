@@ -2,15 +2,12 @@
 // reward model and critic are Adapters over one base and are never merged into it: whoever is passed speaks. In full
 // fine-tuning the adapter has parameters of its own for all of the base's, which speak in their place.
 
-import { dropout } from '../engine/ops/dropout';
-import { packedMatmul } from '../engine/ops/dequantize';
-import { matmul } from '../engine/ops/matmul';
-import { hash32, normals, uniforms } from '../engine/random';
+import { normals, uniforms } from '../engine/random';
 import { tf } from '../engine/tf';
 import { PlaygroundError } from '../shared/errors';
 import type { LoraSettings } from '../shared/experiment';
-import { gain, MAGNITUDE, outputNorms } from './dora';
-import type { ForwardInput, LanguageModel, LinearLayer } from './types';
+import { MAGNITUDE, outputNorms } from './dora';
+import type { LanguageModel, LinearLayer } from './types';
 
 /** The scalar head of a reward model or critic, [1, C]. */
 export const HEAD = 'score.weight';
@@ -118,34 +115,6 @@ export function initialHead(model: LanguageModel, seed: number): { shape: number
   const width = model.config.width;
   const deviation = 1 / Math.sqrt(width + 1);
   return { shape: [1, width], values: normals(width, seed, 'head').map((z) => z * deviation) };
-}
-
-/** The linear layer `name` as the adapter sees it: x [N, in] → [N, out]. */
-export function adaptedLinear(
-  model: LanguageModel,
-  { adapter, dropout: seed, gains }: Pick<ForwardInput, 'adapter' | 'dropout' | 'gains'>,
-  name: string,
-  x: tf.Tensor2D,
-): tf.Tensor2D {
-  const weight = parameter(model, adapter, `${name}.weight`) as tf.Tensor2D; // [out, in], or [in, out] in GPT-2
-  const bias = parameter(model, adapter, `${name}.bias`); // [out]
-  const transposeB = model.architecture.fanInFanOut !== true;
-  const packed = model.packed?.get(`${name}.weight`);
-  const base = packed
-    ? packedMatmul(x, packed, { transposeB, add: bias })
-    : matmul(x, weight, bias ? { transposeB, add: bias } : { transposeB }); // [N, out]
-  const A = adapter?.variables.get(`${name}.lora_A.weight`) as tf.Tensor2D | undefined; // [r, in]
-  const B = adapter?.variables.get(`${name}.lora_B.weight`) as tf.Tensor2D | undefined; // [out, r]
-  if (!adapter || !A || !B) return base;
-  const p = adapter.settings.lora_dropout;
-  const kept = seed === null || p === 0 ? x : dropout(x, p, hash32(seed, 'dropout', name));
-  const low = matmul(kept, A, { transposeB: true }); // [N, r]
-  const turned = matmul(low, B, { transposeB: true, scale: adapter.scaling, add: base }); // [N, out]
-  const g = gains?.get(name) ?? gain(model, adapter, name); // [out]
-  if (!g) return turned;
-  // g·(W + s·B·A)·x + b, written so that g = 1 leaves it as it is to the bit.
-  const stretched = tf.mul<tf.Tensor2D>(turned, g); // [N, out]
-  return bias ? tf.sub(stretched, tf.mul(tf.sub(g, 1), bias)) : stretched;
 }
 
 /** The parameter `name` as the adapter sees it; undefined where the model has none of that name, or keeps it packed. */

@@ -1,6 +1,7 @@
 import { beforeAll, expect, it } from 'vitest';
 import { nodeDirectory } from '../../tests/node-files';
-import { dequantize, NF4_LEVELS, packedMatmul, type Packing } from '../engine/ops/dequantize';
+import { dequantize, NF4_LEVELS, type Packing } from '../engine/ops/dequantize';
+import { linear } from '../engine/ops/linears';
 import { matmul } from '../engine/ops/matmul';
 import { normals } from '../engine/random';
 import { tf } from '../engine/tf';
@@ -68,7 +69,7 @@ it.each(packings)(
       const whole = (a: tf.Tensor) =>
         matmul(a as tf.Tensor2D, dequantize(matrix), { transposeB, add: bias }) as tf.Tensor;
       const packed = (a: tf.Tensor) =>
-        packedMatmul(a as tf.Tensor2D, matrix, { transposeB, add: bias }) as tf.Tensor;
+        linear(a as tf.Tensor2D, { weight: matrix, bias, fanInFanOut: !transposeB }) as tf.Tensor;
       expect([...packed(x).dataSync()]).toEqual([...whole(x).dataSync()]);
       expect([...tf.grad(packed)(x, dy).dataSync()]).toEqual([...tf.grad(whole)(x, dy).dataSync()]);
     }

@@ -74,19 +74,19 @@ function perLayer({ architecture, width: C, inner: I, heads, headDim, kvHeads }:
   switch (architecture) {
     // x, its norm, q, k, v, the mixture, both results that are added, and the second norm; the MLP before and after.
     case 'gpt2':
-      return { kept: 10 * C + 2 * I + heads, made: 13 * C + 2 * I };
+      return { kept: 8 * C + 2 * I + heads, made: 9 * C + I };
     // The exact GELU is five tfjs ops. The rotation and the layout of q, k and v have copies of their own.
     case 'gpt_neox':
-      return { kept: 10 * C + 6 * I + heads, made: 15 * C + 6 * I };
+      return { kept: 8 * C + 6 * I + heads, made: 11 * C + 6 * I };
     // Heads of keys and values are repeated before attention.
     case 'llama':
     case 'mistral':
       return {
-        kept: 6 * C + 4 * Q + (K < Q ? 2 * K : 0) + 3 * I + heads,
-        made: 9 * C + 5 * Q + 3 * K + 3 * I,
+        kept: 4 * C + 4 * Q + (K < Q ? 2 * K : 0) + 3 * I + heads,
+        made: 5 * C + 5 * Q + 3 * K + 3 * I,
       };
     default:
-      return { kept: 10 * C + 2 * I + heads, made: 12 * C + 2 * I };
+      return { kept: 8 * C + 2 * I + heads, made: 8 * C + I };
   }
 }
 
@@ -106,10 +106,7 @@ export function activationBytes(
   // Over all layers. DoRA keeps what it stretches, and stretched.
   const targets = full ? shape.linears : targetsOf(shape, lora);
   const low = full ? 0 : 2 * lora.r;
-  const adapted = targets.reduce(
-    (sum, { inputs, outputs }) => sum + inputs + low + (lora.use_dora ? 2 * outputs : 0),
-    0,
-  );
+  const adapted = targets.reduce((sum, { outputs }) => sum + low + (lora.use_dora ? 2 * outputs : 0), 0);
   // The first block's input leads to nothing that is trained, but for the embeddings.
   const first = full ? 0 : 5 * C + adapted / layers;
   // Checkpointed, every block keeps its input and that one's gradient, and one at a time the rest.

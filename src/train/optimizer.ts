@@ -1,7 +1,8 @@
 // AdamW over the variables of one adapter: gradients summed over micro-batches, clipped by their global norm, then
-// one in-place update. The moments are named as the variables are, so that a checkpoint is a plain map of tensors.
+// one in-place update of all. In a checkpoint the moments are named as the variables are, a plain map of tensors.
 
 import { adamw } from '../engine/ops/adamw';
+import { flatten } from '../engine/ops/flatten';
 import { sumOfSquares } from '../engine/ops/sum-of-squares';
 import { tf } from '../engine/tf';
 import type { OptimizerSettings } from '../shared/experiment';
@@ -25,23 +26,46 @@ export function accumulateGradients(
   });
 }
 
+/** Parameters that are updated together, their moments end to end. */
+interface Group {
+  names: string[];
+  variables: tf.Variable[];
+  m: tf.Variable;
+  v: tf.Variable;
+}
+
+/** Numbers of a group, unless one parameter alone has more: what is laid end to end exists twice meanwhile. */
+const GROUP = 2 ** 22;
+
 export class AdamW {
   /** Updates made so far. */
   step = 0;
-  /** Running means of the gradients (`m/NAME`) and of their squares (`v/NAME`). */
-  readonly moments = new Map<string, tf.Variable>();
+  private readonly groups: readonly Group[];
 
-  constructor(readonly variables: ReadonlyMap<string, tf.Variable>) {
-    for (const [name, variable] of variables) {
-      for (const kind of ['m', 'v']) {
-        const zeros = tf.zerosLike(variable);
-        this.moments.set(`${kind}/${name}`, tf.variable(zeros, false));
-        zeros.dispose();
+  constructor(variables: ReadonlyMap<string, tf.Variable>) {
+    const groups: [string, tf.Variable][][] = [];
+    let size = Infinity;
+    for (const entry of variables) {
+      size += entry[1].size;
+      if (size > GROUP) {
+        groups.push([]);
+        size = entry[1].size;
       }
+      groups.at(-1).push(entry);
     }
+    this.groups = groups.map((entries) => {
+      const total = entries.reduce((sum, [, { size }]) => sum + size, 0);
+      const zeros = (): tf.Variable => tf.tidy(() => tf.variable(tf.zeros([total]), false));
+      return {
+        names: entries.map(([name]) => name),
+        variables: entries.map(([, variable]) => variable),
+        m: zeros(),
+        v: zeros(),
+      };
+    });
   }
 
-  /** One update with the summed gradients, which it disposes, given in the order of `variables`. Returns their
+  /** One update with the summed gradients, which it disposes, given in the order of the variables. Returns their
    *  global L2 norm before clipping; if that is not finite nothing is changed. */
   async update(
     grads: readonly tf.Tensor[],
@@ -51,34 +75,58 @@ export class AdamW {
       'adam_beta1' | 'adam_beta2' | 'adam_epsilon' | 'weight_decay' | 'max_grad_norm'
     > & { adam_style?: 'torch' | 'tf' },
   ): Promise<number> {
-    const squares = sumOfSquares(grads);
+    const { max_grad_norm, adam_epsilon: epsilon, adam_beta1: beta1, adam_beta2: beta2 } = settings;
+    const step = ++this.step;
+    // TensorFlow adds ε to the root of v before correcting its bias, which for us is a larger ε at first.
+    const eps = settings.adam_style === 'tf' ? epsilon / Math.sqrt(1 - beta2 ** step) : epsilon;
+    const { weight_decay: weightDecay } = settings;
+    const options = { learningRate, beta1, beta2, eps, weightDecay, step, limit: max_grad_norm ?? 0 };
+    let at = 0;
+    const flat = this.groups.map(({ variables }) => flatten(grads.slice(at, (at += variables.length)))); // [P] each
+    tf.dispose([...grads]);
+    const squares = sumOfSquares(flat);
+    this.groups.forEach(({ variables, m, v }, i) =>
+      adamw(variables, { grad: flat[i]!, m, v, squares }, options),
+    );
+    tf.dispose(flat);
+    // Read only now: the device is busy with the update meanwhile.
     const norm = Math.sqrt((await squares.data())[0]!);
     squares.dispose();
-    if (Number.isFinite(norm)) {
-      this.step++;
-      const { max_grad_norm: limit, adam_epsilon: epsilon, adam_beta2: beta2 } = settings;
-      // TensorFlow adds ε to the root of v before correcting its bias, which for us is a larger ε at first.
-      const tensorflow = settings.adam_style === 'tf';
-      const options = {
-        learningRate,
-        beta1: settings.adam_beta1,
-        beta2,
-        eps: tensorflow ? epsilon / Math.sqrt(1 - beta2 ** this.step) : epsilon,
-        weightDecay: settings.weight_decay,
-        step: this.step,
-        // As torch.nn.utils.clip_grad_norm_.
-        gradScale: limit === null ? 1 : Math.min(1, limit / (norm + 1e-6)),
-      };
-      let i = 0;
-      for (const [name, variable] of this.variables) {
-        adamw(variable, grads[i++]!, this.moments.get(`m/${name}`)!, this.moments.get(`v/${name}`)!, options);
-      }
-    }
-    tf.dispose([...grads]);
+    if (!Number.isFinite(norm)) this.step--;
     return norm;
   }
 
+  /** The running means of the gradients (`m/NAME`) and of their squares (`v/NAME`). */
+  async readMoments(): Promise<Map<string, { shape: number[]; values: Float32Array }>> {
+    const moments = new Map<string, { shape: number[]; values: Float32Array }>();
+    for (const { names, variables, ...kinds } of this.groups) {
+      for (const kind of ['m', 'v'] as const) {
+        const all = (await kinds[kind].data()) as Float32Array;
+        let at = 0;
+        variables.forEach(({ shape, size }, i) =>
+          moments.set(`${kind}/${names[i]}`, { shape, values: all.slice(at, (at += size)) }),
+        );
+      }
+    }
+    return moments;
+  }
+
+  /** Goes on from moments that were read, given by the names they were read under. */
+  writeMoments(of: (name: string) => Float32Array): void {
+    for (const { names, variables, ...kinds } of this.groups) {
+      for (const kind of ['m', 'v'] as const) {
+        const all = new Float32Array(kinds[kind].size);
+        let at = 0;
+        variables.forEach(({ size }, i) => {
+          all.set(of(`${kind}/${names[i]}`), at);
+          at += size;
+        });
+        tf.tidy(() => kinds[kind].assign(tf.tensor1d(all)));
+      }
+    }
+  }
+
   dispose(): void {
-    tf.dispose([...this.moments.values()]);
+    for (const { m, v } of this.groups) tf.dispose([m, v]);
   }
 }

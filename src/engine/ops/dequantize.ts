@@ -1,12 +1,11 @@
 // Frozen matrices kept small: as float16, as int8, or as NF4, the 4-bit normal float of QLoRA (Dettmers et al. 2023).
-// They are made float32 where they are used, one at a time, forward and again backward, so that only the packed form
-// stays in memory. Layout and numbers of NF4 are bitsandbytes': blocks of 64 along the flattened matrix, one float32
+// Products read them as they lie where a device has a kernel for that; elsewhere they are made float32 one at a time,
+// forward and again backward, so that only the packed form stays in memory. Layout and numbers of NF4 are bitsandbytes': blocks of 64 along the flattened matrix, one float32
 // absmax each, the even index of a pair in the high half of its byte.
 
 import type { Quantization } from '../../shared/experiment';
 import { halfToFloat } from '../../shared/half';
 import { hasKernel, runKernel, tf } from '../tf';
-import { matmul } from './matmul';
 
 export type Packing = Exclude<Quantization, 'none'>;
 
@@ -23,7 +22,7 @@ export interface PackedMatrix {
 export const BLOCK = 64;
 
 /** Numbers in one int32 word. */
-const PER_WORD: Readonly<Record<Packing, number>> = { float16: 2, int8: 4, nf4: 8 };
+export const PER_WORD: Readonly<Record<Packing, number>> = { float16: 2, int8: 4, nf4: 8 };
 
 /** The sixteen values of NF4: quantiles of the normal distribution, scaled to [−1, 1] with an exact 0. */
 // prettier-ignore
@@ -57,23 +56,6 @@ export function dequantizeReference({ packing, shape, packed, scales }: PackedMa
     Float32Array.from({ length: shape[0] * shape[1] }, (_, i) => value(i)),
     shape,
   );
-}
-
-/** As `matmul` with a frozen packed matrix for b: x [M, K] → [M, N], differentiable in x. */
-export function packedMatmul(
-  x: tf.Tensor2D,
-  matrix: PackedMatrix,
-  { transposeB, add }: { transposeB: boolean; add?: tf.Tensor | undefined },
-): tf.Tensor2D {
-  // Nothing of the forward pass is saved: its float32 matrix is freed at once, and the backward pass makes another.
-  const multiply = tf.customGrad((...inputs) => ({
-    value: tf.tidy(() =>
-      matmul(inputs[0] as tf.Tensor2D, dequantize(matrix), add ? { transposeB, add } : { transposeB }),
-    ),
-    gradFunc: (dy: tf.Tensor) =>
-      tf.tidy(() => matmul(dy as tf.Tensor2D, dequantize(matrix), { transposeB: !transposeB })), // [M, K]
-  }));
-  return multiply(x) as tf.Tensor2D;
 }
 
 export function disposePacked({ packed, scales }: PackedMatrix): void {

@@ -5,7 +5,12 @@ struct Uniforms { N: u32, C: u32, eps: f32 }
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> gamma: array<f32>;
 @group(0) @binding(3) var<storage, read> other: array<f32>; // beta [C], or dy [N, C]
+//$ if ADD
+@group(0) @binding(4) var<storage, read> add: array<f32>; // [N, C], to the gradient
+@group(0) @binding(5) var<uniform> u: Uniforms;
+//$ else
 @group(0) @binding(4) var<uniform> u: Uniforms;
+//$ end
 
 const SIZE = 32u;
 var<workgroup> sums: array<array<vec2f, SIZE>, 3>;
@@ -44,7 +49,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let means = total(both, local, 2) / f32(C);
   for (var c = local; c < C; c += SIZE) {
     let g = other[row * C + c] * gamma[c];
-    result[row * C + c] = scale * (g - means.x - (x[row * C + c] - mean) * scale * means.y);
+    let dx = scale * (g - means.x - (x[row * C + c] - mean) * scale * means.y);
+  //$ if ADD
+    result[row * C + c] = add[row * C + c] + dx;
+  //$ else
+    result[row * C + c] = dx;
+  //$ end
   }
 //$ else
   for (var c = local; c < C; c += SIZE) {

@@ -23,12 +23,21 @@ tf.registerGradient({
   inputsToSave: ['x', 'gamma'],
   gradFunc: (dy, saved, attrs) => {
     const [x, gamma] = saved as [tf.Tensor2D, tf.Tensor];
-    const grad = dy as tf.Tensor2D; // [N, C]
-    const eps = attrs['eps'] as number;
-    return {
-      x: () => runKernel<tf.Tensor>('RmsNormGrad', { x, gamma, dy: grad }, { eps }),
-      // Only full fine-tuning asks for it.
-      gamma: () => tf.sum(tf.mul(grad, normalised(x, eps)), 0),
-    };
+    return rmsNormGradients(x, gamma, dy as tf.Tensor2D, attrs['eps'] as number);
   },
 });
+
+/** The gradients for dy [N, C] by need; `add` [N, C] is added to that of x. */
+export function rmsNormGradients(
+  x: tf.Tensor2D,
+  gamma: tf.Tensor,
+  dy: tf.Tensor2D,
+  eps: number,
+  add?: tf.Tensor2D,
+) {
+  return {
+    x: () => runKernel<tf.Tensor>('RmsNormGrad', add ? { x, gamma, dy, add } : { x, gamma, dy }, { eps }),
+    // Only full fine-tuning asks for it.
+    gamma: () => tf.sum(tf.mul(dy, normalised(x, eps)), 0),
+  };
+}

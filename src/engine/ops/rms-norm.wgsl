@@ -6,7 +6,12 @@ struct Uniforms { N: u32, C: u32, eps: f32 }
 @group(0) @binding(2) var<storage, read> gamma: array<f32>;
 //$ if GRAD
 @group(0) @binding(3) var<storage, read> dy: array<f32>;
+  //$ if ADD
+@group(0) @binding(4) var<storage, read> add: array<f32>; // [N, C], to the gradient
+@group(0) @binding(5) var<uniform> u: Uniforms;
+  //$ else
 @group(0) @binding(4) var<uniform> u: Uniforms;
+  //$ end
 //$ else
 @group(0) @binding(3) var<uniform> u: Uniforms;
 //$ end
@@ -38,7 +43,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   for (var c = local; c < C; c += SIZE) {
     let at = row * C + c;
 //$ if GRAD
-    result[at] = scale * (dy[at] * gamma[c] - x[at] * scale * scale * means.y);
+    let dx = scale * (dy[at] * gamma[c] - x[at] * scale * scale * means.y);
+  //$ if ADD
+    result[at] = add[at] + dx;
+  //$ else
+    result[at] = dx;
+  //$ end
 //$ else
     result[at] = x[at] * scale * gamma[c];
 //$ end

@@ -5,13 +5,8 @@
 struct Uniforms { M: u32, N: u32, K: u32, steps: u32, first: u32, vocabulary: u32, inverse: f32 }
 
 @group(0) @binding(0) var<storage, read_write> result: array<vec4f>; // [parts, M], or [M, N / 4]
-//$ if ALIGNED
-@group(0) @binding(1) var<storage, read> a: array<vec4f>;
-@group(0) @binding(2) var<storage, read> b: array<vec4f>;
-//$ else
-@group(0) @binding(1) var<storage, read> a: array<f32>;
-@group(0) @binding(2) var<storage, read> b: array<f32>;
-//$ end
+@group(0) @binding(1) var<storage, read> hidden: array<$ELEMENT>;
+@group(0) @binding(2) var<storage, read> head: array<$ELEMENT>;
 //$ if PARTIAL
 @group(0) @binding(3) var<uniform> u: Uniforms;
 //$ else
@@ -23,7 +18,8 @@ struct Uniforms { M: u32, N: u32, K: u32, steps: u32, first: u32, vocabulary: u3
 @group(0) @binding(8) var<uniform> u: Uniforms;
 //$ end
 
-const STRIDE = $WX;
+fn a(at: u32) -> $ELEMENT { return hidden[at]; }
+fn b(at: u32) -> $ELEMENT { return head[at]; }
 
 //$ if PARTIAL
 @compute @workgroup_size($WX, $WY)
@@ -44,9 +40,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   //$ end
   for (var step = 0u; step < u.steps; step++) {
     let column = (group.x * u.steps + step) * $WX * $J + local.x;
+  //$ for r in R
+    //$ for j in J
+    var c$r_$j = mat4x4f();
+    //$ end
+  //$ end
+    {
 //$ include TILE
+    }
   //$ for j in J
-    let inside$j = vec4u((column + $j * STRIDE) * 4) + vec4u(0, 1, 2, 3) < vec4u(N);
+    let inside$j = vec4u((column + $j * $WX) * 4) + vec4u(0, 1, 2, 3) < vec4u(N);
   //$ end
   //$ for r in R
     //$ for i in FOUR
@@ -101,11 +104,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   if (column * 4 >= N || row * 4 >= M) { return; }
   let first = 0u;
   let last = K;
+  //$ for r in R
+    //$ for j in J
+  var c$r_$j = mat4x4f();
+    //$ end
+  //$ end
+  {
 //$ include TILE
+  }
   //$ for r in R
     //$ for j in J
       //$ for i in FOUR
-  put((row + $r) * 4 + $i, column + $j * STRIDE, c$r_$j[$i]);
+  put((row + $r) * 4 + $i, column + $j * $WX, c$r_$j[$i]);
       //$ end
     //$ end
   //$ end

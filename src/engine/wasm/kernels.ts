@@ -1,5 +1,6 @@
 // Makes tfjs kernels of ours: each reads its inputs' addresses, makes its outputs and runs one job.
 
+import { type AdamwOptions, clipping } from '../ops/adamw';
 import { NF4_LEVELS } from '../ops/dequantize';
 import { tf } from '../tf';
 import { Kernel } from './assembly/kernels';
@@ -21,6 +22,9 @@ const input = (inputs: Inputs, name: string): tf.TensorInfo => {
 
 const addresses = (inputs: Inputs, ...names: string[]): number[] =>
   names.map((name) => address(input(inputs, name)));
+
+/** 0 for an input that is not given. */
+const optional = (inputs: Inputs, name: string): [number] => [inputs[name] ? address(inputs[name]) : 0];
 
 const attribute = (attrs: Attributes, name: string): number => {
   const found = attrs[name];
@@ -79,7 +83,7 @@ function rowwise(kernel: Kernel, names: string[]): KernelFunction {
     machine.run({
       kernel,
       floats: attributes(attrs, 'eps'),
-      integers: [...addresses(inputs, ...names), address(out), rows, columns],
+      integers: [...addresses(inputs, ...names), address(out), rows, columns, ...optional(inputs, 'add')],
       units: Math.ceil(rows / NORM_ROWS),
     });
     return out;
@@ -292,18 +296,24 @@ function cacheWrite(machine: Machine, inputs: Inputs, attrs: Attributes): tf.Ten
 
 /** In place; what it returns says nothing. */
 function adamw(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo {
-  const [rate, beta1, beta2, eps, weightDecay, gradScale] = attributes(
-    attrs,
-    ...['learningRate', 'beta1', 'beta2', 'eps', 'weightDecay', 'gradScale'],
-  ) as [number, number, number, number, number, number];
-  const step = attribute(attrs, 'step');
-  const size = elements(inputs, 'param');
-  machine.run({
-    kernel: Kernel.AdamW,
-    floats: [rate, beta1, beta2, eps, weightDecay, 1 - beta1 ** step, 1 - beta2 ** step, gradScale],
-    integers: [...addresses(inputs, 'param', 'grad', 'm', 'v'), size],
-    units: Math.ceil(size / ELEMENTS),
-  });
+  const { params, ...options } = attrs as unknown as AdamwOptions & { params: readonly tf.TensorInfo[] };
+  const { learningRate, beta1, beta2, eps, weightDecay, step, limit } = options;
+  const squares = (tf.backend().readSync(input(inputs, 'squares').dataId) as Float32Array)[0]!;
+  const moments = addresses(inputs, 'grad', 'm', 'v');
+  const corrections = [1 - beta1 ** step, 1 - beta2 ** step];
+  const floats = [learningRate, beta1, beta2, eps, weightDecay, ...corrections, clipping(squares, limit)];
+  let at = 0;
+  for (const param of Number.isFinite(squares) ? params : []) {
+    const size = tf.util.sizeFromShape(param.shape);
+    const places = moments.map((place) => place + 4 * at);
+    machine.run({
+      kernel: Kernel.AdamW,
+      floats,
+      integers: [address(param), ...places, size],
+      units: Math.ceil(size / ELEMENTS),
+    });
+    at += size;
+  }
   return output([0]);
 }
 

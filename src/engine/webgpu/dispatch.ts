@@ -6,7 +6,7 @@ import { webgpuBackend, type GpuTensorData } from '../private';
 import { tf } from '../tf';
 import { expand, type Values } from './template';
 
-/** `count` elements of a tensor from `first`, which must be a multiple of 64: a binding begins at 256 bytes. */
+/** `count` elements of a tensor from `first`; to be bound, `first` must be a multiple of 64, which are 256 bytes. */
 export interface Part {
   tensor: tf.TensorInfo;
   first: number;
@@ -14,12 +14,13 @@ export interface Part {
 }
 
 export interface Dispatch {
-  /** Names the pipeline together with `values`. */
+  /** Names the pipeline together with `values`, or with `key`. */
   name: string;
-  /** WGSL; bindings in the order writes, reads, uniforms. Its entry point is `main`. */
-  source: string;
+  /** WGSL; bindings in the order writes, reads, uniforms. Its entry point is `main`. Made when it is first needed. */
+  source: string | (() => string);
   /** What the template is expanded with. */
   values?: Values;
+  key?: string;
   /** Tensors written: new ones, or ones changed in place. */
   writes: tf.TensorInfo[];
   reads: (tf.TensorInfo | Part)[];
@@ -53,6 +54,27 @@ export function size({ shape }: tf.TensorInfo): number {
   return shape.reduce((product, extent) => product * extent, 1);
 }
 
+/** The buffer of a tensor that a command about to be recorded uses. */
+function bufferOf({ dataId }: tf.TensorInfo): GPUBuffer {
+  const backend = webgpuBackend();
+  backend.uploadToGPU(dataId);
+  backend.commandQueueOwnedIds.add(dataId);
+  return backend.tensorMap.get(dataId).resource;
+}
+
+/** Records copies of parts to parts of the same length. */
+export function copyParts(copies: readonly { from: Part; to: Part }[]): void {
+  const backend = webgpuBackend();
+  const buffers = copies.map(({ from, to }) => [bufferOf(from.tensor), bufferOf(to.tensor)] as const);
+  backend.endComputePassEncoder();
+  backend.ensureCommandEncoderReady();
+  copies.forEach(({ from, to }, i) => {
+    const [source, target] = buffers[i]!;
+    backend.commandEncoder!.copyBufferToBuffer(source, from.first * 4, target, to.first * 4, from.count * 4);
+    forgetHostCopy(backend.tensorMap.get(to.tensor.dataId));
+  });
+}
+
 /** Records the dispatch; it runs when tfjs next submits. */
 export function dispatch(job: Dispatch): void {
   const [x, y = 1, z = 1] = job.groups;
@@ -60,12 +82,9 @@ export function dispatch(job: Dispatch): void {
   const backend = webgpuBackend();
   const entries: GPUBindGroupEntry[] = [];
   for (const bound of [...job.writes, ...job.reads]) {
-    const { dataId } = 'tensor' in bound ? bound.tensor : bound;
-    backend.uploadToGPU(dataId);
-    const buffer = backend.tensorMap.get(dataId).resource;
+    const buffer = bufferOf('tensor' in bound ? bound.tensor : bound);
     const part = 'tensor' in bound ? { offset: bound.first * 4, size: bound.count * 4 } : {};
     entries.push({ binding: entries.length, resource: { buffer, ...part } });
-    backend.commandQueueOwnedIds.add(dataId);
   }
   for (const { dataId } of job.writes) forgetHostCopy(backend.tensorMap.get(dataId));
   entries.push({ binding: entries.length, resource: { buffer: uniformBuffer(job) } });
@@ -84,12 +103,12 @@ export function dispatch(job: Dispatch): void {
 }
 
 function pipelineOf(
-  { name, source, values = {}, writes, reads }: Dispatch,
+  { name, source, values = {}, key: made, writes, reads }: Dispatch,
   device: GPUDevice,
 ): GPUComputePipeline {
   const cache = pipelines.get(device) ?? new Map<string, GPUComputePipeline>();
   pipelines.set(device, cache);
-  const key = [name, writes.length, reads.length, ...Object.entries(values).flat()].join();
+  const key = [name, made ?? [writes.length, reads.length, ...Object.entries(values).flat()]].join();
   const known = cache.get(key);
   if (known) return known;
   // An explicit layout: with 'auto', a binding the shader does not use would be missing from it.
@@ -105,7 +124,10 @@ function pipelineOf(
       buffer: { type },
     })),
   });
-  const module = device.createShaderModule({ label: name, code: expand(source, values) });
+  const module = device.createShaderModule({
+    label: name,
+    code: typeof source === 'string' ? expand(source, values) : source(),
+  });
   const pipeline = device.createComputePipeline({
     label: name,
     layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),

@@ -1,50 +1,21 @@
-// The small kernels: AdamW, dropout, GELU, LayerNorm, the cache write, the deterministic scatter and the sum of squares.
+// The small kernels: dropout, GELU, LayerNorm, the cache write, gather and its deterministic adjoint.
 
-import adamwSource from '../ops/adamw.wgsl?raw';
-import type { AdamwOptions } from '../ops/adamw';
 import cacheWriteSource from '../ops/cache-write.wgsl?raw';
 import dropoutSource from '../ops/dropout.wgsl?raw';
+import gatherRowsSource from '../ops/gather-rows.wgsl?raw';
+import geluFunctions from '../ops/gelu-functions.wgsl?raw';
 import geluSource from '../ops/gelu.wgsl?raw';
 import layerNormSource from '../ops/layer-norm.wgsl?raw';
 import scatterLinksSource from '../ops/scatter-links.wgsl?raw';
 import scatterRowsSource from '../ops/scatter-rows.wgsl?raw';
-import sumOfSquaresSource from '../ops/sum-of-squares.wgsl?raw';
 import type { tf } from '../tf';
 import { dispatch, line, output, release, size } from './dispatch';
+import type { Values } from './template';
 
 type Inputs<Names extends string> = Record<Names, tf.TensorInfo>;
 
 /** Workgroups of 64 for one invocation an element. */
 const each = (elements: number) => line(Math.ceil(elements / 64));
-
-/** In place: param, m and v, all of grad's shape. */
-export function adamwKernel(
-  { param, grad, m, v }: Inputs<'param' | 'grad' | 'm' | 'v'>,
-  { learningRate, beta1, beta2, eps, weightDecay, step, gradScale }: AdamwOptions,
-): tf.TensorInfo[] {
-  const elements = size(param);
-  dispatch({
-    name: 'adamw',
-    source: adamwSource,
-    writes: [param, m, v],
-    reads: [grad],
-    integers: [elements],
-    floats: [
-      gradScale,
-      beta1,
-      1 - beta1,
-      beta2,
-      1 - beta2,
-      1 - learningRate * weightDecay,
-      learningRate,
-      1 - beta1 ** step,
-      1 - beta2 ** step,
-      eps,
-    ],
-    groups: each(elements),
-  });
-  return [];
-}
 
 /** In place: x [B·t, C] into cache [B, S, C] from slot `start`. */
 export function cacheWriteKernel(
@@ -61,6 +32,22 @@ export function cacheWriteKernel(
     groups: each(size(x)),
   });
   return [];
+}
+
+/** table [rows, C], ids int32 [N] → [N, C]. */
+export function gatherRowsKernel({ table, ids }: Inputs<'table' | 'ids'>): tf.TensorInfo {
+  const [rows = 0, C = 0] = table.shape;
+  const elements = size(ids) * C;
+  const result = output([size(ids), C]);
+  dispatch({
+    name: 'gather-rows',
+    source: gatherRowsSource,
+    writes: [result],
+    reads: [table, ids],
+    integers: [elements, C, rows],
+    groups: each(elements),
+  });
+  return result;
 }
 
 /** x [N, C], ids int32 [N] → [rows, C]. */
@@ -98,36 +85,12 @@ export function scatterRowsKernel(
   return result;
 }
 
-/** Σ x², a scalar. */
-export function sumOfSquaresKernel({ x }: Inputs<'x'>): tf.TensorInfo {
-  const elements = size(x);
-  const result = output([]);
-  const groups = Math.min(256, Math.ceil(elements / 1024));
-  const parts = output([groups]);
-  const pass = { name: 'sum-of-squares', source: sumOfSquaresSource };
-  dispatch({
-    ...pass,
-    values: { SQUARE: true },
-    writes: [parts],
-    reads: [x],
-    integers: [elements, Math.ceil(elements / groups)],
-    groups: [groups],
-  });
-  dispatch({
-    ...pass,
-    values: { SQUARE: false },
-    writes: [result],
-    reads: [parts],
-    integers: [groups, groups],
-    groups: [1],
-  });
-  release(parts);
-  return result;
-}
-
 /** Elementwise, any shape. */
 export function geluKernel({ x }: Inputs<'x'>): tf.TensorInfo {
-  return elementwise({ name: 'gelu', source: geluSource, values: { GRAD: false } }, [x]);
+  return elementwise(
+    { name: 'gelu', source: geluSource, values: { GRAD: false, T: 'f32', GELU: geluFunctions } },
+    [x],
+  );
 }
 
 /** Any shape; `threshold` of 2²⁴ is all. */
@@ -150,11 +113,14 @@ export function dropoutKernel(
 }
 
 export function geluGradKernel({ x, dy }: Inputs<'x' | 'dy'>): tf.TensorInfo {
-  return elementwise({ name: 'gelu', source: geluSource, values: { GRAD: true } }, [x, dy]);
+  return elementwise(
+    { name: 'gelu', source: geluSource, values: { GRAD: true, T: 'f32', GELU: geluFunctions } },
+    [x, dy],
+  );
 }
 
 function elementwise(
-  shader: { name: string; source: string; values: Record<string, boolean> },
+  shader: { name: string; source: string; values: Values },
   reads: [tf.TensorInfo, ...tf.TensorInfo[]],
 ): tf.TensorInfo {
   const result = output(reads[0].shape);
@@ -168,26 +134,26 @@ export function layerNormKernel(
   { x, gamma, beta }: Inputs<'x' | 'gamma' | 'beta'>,
   { eps }: { eps: number },
 ): tf.TensorInfo {
-  return normalise(false, x, gamma, beta, eps);
+  return normalise(false, [x, gamma, beta], eps);
 }
 
-/** → dx [N, C]. */
+/** → dx [N, C], plus `add`. */
 export function layerNormGradKernel(
-  { x, gamma, dy }: Inputs<'x' | 'gamma' | 'dy'>,
+  { x, gamma, dy, add }: Inputs<'x' | 'gamma' | 'dy'> & { add?: tf.TensorInfo },
   { eps }: { eps: number },
 ): tf.TensorInfo {
-  return normalise(true, x, gamma, dy, eps);
+  return normalise(true, add ? [x, gamma, dy, add] : [x, gamma, dy], eps);
 }
 
-function normalise(grad: boolean, x: tf.TensorInfo, gamma: tf.TensorInfo, other: tf.TensorInfo, eps: number) {
-  const [N = 0, C = 0] = x.shape;
+function normalise(grad: boolean, reads: [x: tf.TensorInfo, ...more: tf.TensorInfo[]], eps: number) {
+  const [N = 0, C = 0] = reads[0].shape;
   const result = output([N, C]);
   dispatch({
     name: 'layer-norm',
     source: layerNormSource,
-    values: { GRAD: grad },
+    values: { GRAD: grad, ADD: reads.length > 3 },
     writes: [result],
-    reads: [x, gamma, other],
+    reads,
     integers: [N, C],
     floats: [eps],
     groups: line(N),

@@ -5,18 +5,19 @@ import { tf } from '../tf';
 import { attentionGradKernel, attentionKernel, cachedAttentionKernel } from './attention';
 import { dequantizeKernel } from './dequantize';
 import {
-  adamwKernel,
   cacheWriteKernel,
   dropoutKernel,
+  gatherRowsKernel,
   geluGradKernel,
   geluKernel,
   layerNormGradKernel,
   layerNormKernel,
   scatterRowsKernel,
-  sumOfSquaresKernel,
 } from './elementwise';
 import { rmsNormGradKernel, rmsNormKernel, rotaryKernel, swigluGradKernel, swigluKernel } from './llama';
 import { matmulKernel } from './matmul';
+import { adamwKernel, flattenKernel, sumOfSquaresKernel } from './optimizer';
+import { productsKernel } from './products';
 import { sampleKernel, tokenLogprobsGradKernel, tokenLogprobsKernel } from './vocabulary';
 
 type Kernel<I, A> = (inputs: I, attrs: A) => tf.TensorInfo | tf.TensorInfo[];
@@ -28,10 +29,13 @@ export function installWebGPUKernels(): void {
   if (installed) return;
   installed = true;
   register('MatMul', matmulKernel);
+  register('Products', productsKernel);
   register('TokenLogprobs', tokenLogprobsKernel);
   register('TokenLogprobsGrad', tokenLogprobsGradKernel);
   register('AdamW', adamwKernel);
+  register('Flatten', flattenKernel);
   register('Sample', sampleKernel);
+  register('GatherRows', gatherRowsKernel);
   register('ScatterRows', scatterRowsKernel);
   register('CacheWrite', cacheWriteKernel);
   register('Dequantize', dequantizeKernel);

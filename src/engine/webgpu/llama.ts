@@ -13,23 +13,23 @@ export function rmsNormKernel({ x, gamma }: Inputs<'x' | 'gamma'>, { eps }: { ep
   return normalise([x, gamma], eps);
 }
 
-/** → dx [N, C]. */
+/** → dx [N, C], plus `add`. */
 export function rmsNormGradKernel(
-  { x, gamma, dy }: Inputs<'x' | 'gamma' | 'dy'>,
+  { x, gamma, dy, add }: Inputs<'x' | 'gamma' | 'dy'> & { add?: tf.TensorInfo },
   { eps }: { eps: number },
 ): tf.TensorInfo {
-  return normalise([x, gamma, dy], eps);
+  return normalise(add ? [x, gamma, dy, add] : [x, gamma, dy], eps);
 }
 
-function normalise(reads: [x: tf.TensorInfo, gamma: tf.TensorInfo, dy?: tf.TensorInfo], eps: number) {
+function normalise(reads: [x: tf.TensorInfo, gamma: tf.TensorInfo, ...more: tf.TensorInfo[]], eps: number) {
   const [N = 0, C = 0] = reads[0].shape;
   const result = output([N, C]);
   dispatch({
     name: 'rms-norm',
     source: rmsNormSource,
-    values: { GRAD: reads.length === 3 },
+    values: { GRAD: reads.length > 2, ADD: reads.length > 3 },
     writes: [result],
-    reads: reads as tf.TensorInfo[],
+    reads,
     integers: [N, C],
     floats: [eps],
     groups: line(N),

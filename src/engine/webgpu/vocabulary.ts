@@ -6,7 +6,8 @@ import combineSource from '../ops/token-logprobs-combine.wgsl?raw';
 import source from '../ops/token-logprobs.wgsl?raw';
 import type { tf } from '../tf';
 import { dispatch, line, output, release } from './dispatch';
-import { multiply, tileShape } from './matmul';
+import { computeSums } from './products';
+import { wholeTile } from './tiling';
 
 type Inputs<Names extends string> = Record<Names, tf.TensorInfo>;
 
@@ -17,7 +18,7 @@ export function tokenLogprobsKernel(
 ): tf.TensorInfo[] {
   const [N = 0, C = 0] = hidden.shape;
   const [V = 0] = head.shape;
-  const { values, groups } = tileShape(N, V, C, false, true);
+  const { values, groups } = wholeTile(N, V, C);
   const steps = Math.min(16, groups[0]); // vocabulary tiles an invocation walks: 1/32 of the logits as partial sums
   const stretches = Math.ceil(groups[0] / steps);
   const parts = stretches * values.WX;
@@ -61,7 +62,7 @@ export function tokenLogprobsGradKernel(
     const width = Math.ceil(inside / 4) * 4; // columns past the vocabulary are 0
     const slopes = output([N, width]);
     const rows = { tensor: head, first: first * C, count: inside * C };
-    const { values, groups } = tileShape(N, width, C, false, true);
+    const { values, groups } = wholeTile(N, width, C);
     dispatch({
       name: 'token-logprobs',
       source,
@@ -72,7 +73,7 @@ export function tokenLogprobsGradKernel(
       floats: [1 / temperature],
       groups,
     });
-    const next = multiply({ a: slopes, b: rows, add: sum, M: N, N: C, K: width });
+    const [next] = computeSums([{ terms: [{ a: slopes, b: rows }], columns: C, add: sum }]);
     release(slopes, ...(sum ? [sum] : []));
     sum = next;
   }

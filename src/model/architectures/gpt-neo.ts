@@ -1,7 +1,6 @@
 // GPT-Neo (Black et al. 2021), read top to bottom. What sets it apart from GPT-2: attention scores are not scaled,
 // layers alternate between global attention and a local window, weights are [out, in], and q, k, v have no bias.
 
-import { gelu } from '../../engine/ops/gelu';
 import { tf } from '../../engine/tf';
 import type { PlaygroundError } from '../../shared/errors';
 import type { Architecture, ForwardInput, LanguageModel, LinearLayer, ModelConfig } from '../types';
@@ -11,18 +10,16 @@ import { layersOf, runBlocks } from './layers';
 /** ids int32 [N] → [N, C]. */
 function forward(model: LanguageModel, input: ForwardInput): tf.Tensor2D {
   const { heads, windows } = model.config;
-  const { embed, linear, layerNorm } = layersOf(model, input);
+  const { embed, linear, linears, linearGelu, layerNorm, forkLayerNorm } = layersOf(model, input);
 
   const block = (i: number, x: tf.Tensor2D): tf.Tensor2D => {
     const h = `transformer.h.${i}`;
-    const normed = layerNorm(`${h}.ln_1`, x); // [N, C]
-    const q = linear(`${h}.attn.attention.q_proj`, normed); // [N, C]
-    const k = linear(`${h}.attn.attention.k_proj`, normed); // [N, C]
-    const v = linear(`${h}.attn.attention.v_proj`, normed); // [N, C]
+    const { normed, past } = forkLayerNorm(`${h}.ln_1`, x); // [N, C] each
+    const projections = ['q_proj', 'k_proj', 'v_proj'].map((name) => `${h}.attn.attention.${name}`);
+    const [q, k, v] = linears(projections, normed) as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D]; // [N, C] each
     const mixed = input.attend(i, q, k, v, { heads, window: windows[i] ?? 0, scale: 1 }); // [N, C]
-    const y = tf.add<tf.Tensor2D>(x, linear(`${h}.attn.attention.out_proj`, mixed)); // [N, C]
-    const inner = gelu(linear(`${h}.mlp.c_fc`, layerNorm(`${h}.ln_2`, y))); // [N, 4C]
-    return tf.add(y, linear(`${h}.mlp.c_proj`, inner)); // [N, C]
+    const y = forkLayerNorm(`${h}.ln_2`, linear(`${h}.attn.attention.out_proj`, mixed, past)); // [N, C] each
+    return linear(`${h}.mlp.c_proj`, linearGelu(`${h}.mlp.c_fc`, y.normed), y.past); // [N, C], [N, 4C] inside
   };
 
   const places = embed('transformer.wpe', tf.tensor1d(input.positions, 'int32')); // [N, C]

@@ -1,7 +1,7 @@
 // GPT-NeoX (Black et al. 2022), read top to bottom: the Pythia models. Attention and MLP read the same input and are
 // added together, only part of each head is rotated, and q, k and v lie head by head in one matrix.
 
-import { gelu, geluExact } from '../../engine/ops/gelu';
+import { geluExact } from '../../engine/ops/gelu';
 import { rotary } from '../../engine/ops/rotary';
 import { tf } from '../../engine/tf';
 import { angles, type Frequencies, ropeFrequencies } from '../rope';
@@ -19,15 +19,15 @@ interface GptNeoXConfig extends ModelConfig {
 /** ids int32 [N] → [N, C]. */
 function forward(model: LanguageModel, input: ForwardInput): tf.Tensor2D {
   const { width, heads, headDim, frequencies, parallel, activation } = model.config as GptNeoXConfig;
-  const { embed, linear, layerNorm } = layersOf(model, input);
+  const { embed, linear, linearGelu, layerNorm, forkLayerNorm } = layersOf(model, input);
   const turns = angles(frequencies, input.positions, model.gradientCheckpointing);
   const call = { heads, window: 0, scale: 1 / Math.sqrt(headDim) };
-  const activate = activation === 'gelu' ? geluExact : gelu;
 
   const block = (i: number, x: tf.Tensor2D): tf.Tensor2D => {
     const layer = `gpt_neox.layers.${i}`;
     const { cos, sin } = turns(); // [N, R/2]
-    const fused = linear(`${layer}.attention.query_key_value`, layerNorm(`${layer}.input_layernorm`, x)); // [N, 3C]
+    const { normed, past } = forkLayerNorm(`${layer}.input_layernorm`, x); // [N, C] each
+    const fused = linear(`${layer}.attention.query_key_value`, normed); // [N, 3C]
     const parts = tf.split(tf.reshape(fused, [-1, heads, 3 * headDim]), 3, 2); // [N, H, D] each
     const [q, k, v] = parts.map((part) => tf.reshape(part, [-1, width])) as [
       tf.Tensor2D,
@@ -35,10 +35,11 @@ function forward(model: LanguageModel, input: ForwardInput): tf.Tensor2D {
       tf.Tensor2D,
     ]; // [N, C] each
     const mixed = input.attend(i, rotary(q, cos, sin, heads), rotary(k, cos, sin, heads), v, call); // [N, C]
-    const y = tf.add<tf.Tensor2D>(x, linear(`${layer}.attention.dense`, mixed)); // [N, C]
-    const read = layerNorm(`${layer}.post_attention_layernorm`, parallel ? x : y); // [N, C]
-    const inner = activate(linear(`${layer}.mlp.dense_h_to_4h`, read)); // [N, I]
-    return tf.add(y, linear(`${layer}.mlp.dense_4h_to_h`, inner)); // [N, C]
+    const dense = (add: tf.Tensor2D) => linear(`${layer}.attention.dense`, mixed, add); // [N, C]
+    const g = forkLayerNorm(`${layer}.post_attention_layernorm`, parallel ? past : dense(past)); // [N, C] each
+    const fc = `${layer}.mlp.dense_h_to_4h`;
+    const inner = activation === 'gelu' ? geluExact(linear(fc, g.normed)) : linearGelu(fc, g.normed); // [N, I]
+    return linear(`${layer}.mlp.dense_4h_to_h`, inner, parallel ? dense(g.past) : g.past); // [N, C]
   };
 
   let x = embed('gpt_neox.embed_in'); // [N, C]

@@ -1,7 +1,7 @@
 // GPT-2 (Radford et al. 2019), read top to bottom: distilgpt2, gpt2 and larger. Its linear layers are "Conv1D", with
 // weights [in, out], and one of them computes q, k and v.
 
-import { gelu, geluExact } from '../../engine/ops/gelu';
+import { geluExact } from '../../engine/ops/gelu';
 import { tf } from '../../engine/tf';
 import type { Architecture, ForwardInput, LanguageModel, LinearLayer, ModelConfig } from '../types';
 import { configReader } from './config';
@@ -16,17 +16,18 @@ interface Gpt2Config extends ModelConfig {
 /** ids int32 [N] → [N, C]. */
 function forward(model: LanguageModel, input: ForwardInput): tf.Tensor2D {
   const { heads, scale, activation } = model.config as Gpt2Config;
-  const { embed, linear, layerNorm } = layersOf(model, input);
-  const activate = activation === 'gelu' ? geluExact : gelu;
+  const { embed, linear, linearGelu, layerNorm, forkLayerNorm } = layersOf(model, input);
 
   const block = (i: number, x: tf.Tensor2D): tf.Tensor2D => {
     const h = `transformer.h.${i}`;
-    const fused = linear(`${h}.attn.c_attn`, layerNorm(`${h}.ln_1`, x)); // [N, 3C]
+    const { normed, past } = forkLayerNorm(`${h}.ln_1`, x); // [N, C] each
+    const fused = linear(`${h}.attn.c_attn`, normed); // [N, 3C]
     const [q, k, v] = tf.split(fused, 3, 1) as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D]; // [N, C] each
     const mixed = input.attend(i, q, k, v, { heads, window: 0, scale }); // [N, C]
-    const y = tf.add<tf.Tensor2D>(x, linear(`${h}.attn.c_proj`, mixed)); // [N, C]
-    const inner = activate(linear(`${h}.mlp.c_fc`, layerNorm(`${h}.ln_2`, y))); // [N, 4C]
-    return tf.add(y, linear(`${h}.mlp.c_proj`, inner)); // [N, C]
+    const y = forkLayerNorm(`${h}.ln_2`, linear(`${h}.attn.c_proj`, mixed, past)); // [N, C] each
+    const fc = `${h}.mlp.c_fc`;
+    const inner = activation === 'gelu' ? geluExact(linear(fc, y.normed)) : linearGelu(fc, y.normed); // [N, 4C]
+    return linear(`${h}.mlp.c_proj`, inner, y.past); // [N, C]
   };
 
   const places = embed('transformer.wpe', tf.tensor1d(input.positions, 'int32')); // [N, C]

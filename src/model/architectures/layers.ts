@@ -1,11 +1,14 @@
 // The layers that every architecture is made of, bound to a model's weights and to the adapter of one pass.
 
 import { checkpoint } from '../../engine/checkpoint';
+import { forkLayerNorm, forkRmsNorm } from '../../engine/ops/fork';
 import { gatherRows } from '../../engine/ops/gather-rows';
 import { layerNorm } from '../../engine/ops/layer-norm';
+import type { Activated } from '../../engine/ops/linears';
 import { rmsNorm } from '../../engine/ops/rms-norm';
 import type { tf } from '../../engine/tf';
-import { adaptedLinear, parameter } from '../lora';
+import { adaptedLinear, adaptedLinearGelu, adaptedLinears } from '../adapted';
+import { parameter } from '../lora';
 import type { ForwardInput, LanguageModel } from '../types';
 
 /**
@@ -44,10 +47,19 @@ export function layersOf(model: LanguageModel, input: ForwardInput) {
   return {
     /** ids → [N, C]. */
     embed: (name: string, which = input.ids) => gatherRows(weight(`${name}.weight`) as tf.Tensor2D, which),
-    /** x [N, in] → [N, out], with the adapter's part if it has one for this layer. */
-    linear: (name: string, x: tf.Tensor2D) => adaptedLinear(model, input, name, x),
+    /** x [N, in] → [N, out], with the adapter's part if it has one for this layer, plus `add`. */
+    linear: (name: string, x: tf.Tensor2D | Activated, add?: tf.Tensor2D) =>
+      adaptedLinear(model, input, name, x, add),
+    /** The same of several layers at once. */
+    linears: (names: string[], x: tf.Tensor2D) => adaptedLinears(model, input, names, x),
+    /** A linear layer and GELU of it, for `linear`. */
+    linearGelu: (name: string, x: tf.Tensor2D) => adaptedLinearGelu(model, input, name, x),
     layerNorm: (name: string, x: tf.Tensor2D) =>
       layerNorm(x, weight(`${name}.weight`), weight(`${name}.bias`), epsilon),
     rmsNorm: (name: string, x: tf.Tensor2D) => rmsNorm(x, weight(`${name}.weight`), epsilon),
+    /** x normed, and x that goes past to be added to what is made of it. */
+    forkLayerNorm: (name: string, x: tf.Tensor2D) =>
+      forkLayerNorm(x, weight(`${name}.weight`), weight(`${name}.bias`), epsilon),
+    forkRmsNorm: (name: string, x: tf.Tensor2D) => forkRmsNorm(x, weight(`${name}.weight`), epsilon),
   };
 }

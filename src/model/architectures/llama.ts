@@ -4,7 +4,7 @@
 import { repeatHeads } from '../../engine/ops/repeat-heads';
 import { rotary } from '../../engine/ops/rotary';
 import { swiglu } from '../../engine/ops/swiglu';
-import { tf } from '../../engine/tf';
+import type { tf } from '../../engine/tf';
 import { angles, type Frequencies, ropeFrequencies } from '../rope';
 import type { Architecture, ForwardInput, LanguageModel, LinearLayer, ModelConfig } from '../types';
 import { configReader } from './config';
@@ -19,24 +19,25 @@ interface LlamaConfig extends ModelConfig {
 /** ids int32 [N] → [N, C]. Q = heads · headDim, K = kvHeads · headDim. */
 function forward(model: LanguageModel, input: ForwardInput): tf.Tensor2D {
   const { heads, headDim, kvHeads, windows, frequencies } = model.config as LlamaConfig;
-  const { embed, linear, rmsNorm } = layersOf(model, input);
+  const { embed, linear, linears, rmsNorm, forkRmsNorm } = layersOf(model, input);
   const turns = angles(frequencies, input.positions, model.gradientCheckpointing);
   const scale = 1 / Math.sqrt(headDim);
 
   const block = (i: number, x: tf.Tensor2D): tf.Tensor2D => {
     const layer = `model.layers.${i}`;
     const { cos, sin } = turns(); // [N, D/2]
-    const h = rmsNorm(`${layer}.input_layernorm`, x); // [N, C]
-    const q = rotary(linear(`${layer}.self_attn.q_proj`, h), cos, sin, heads); // [N, Q]
-    const k = rotary(linear(`${layer}.self_attn.k_proj`, h), cos, sin, kvHeads); // [N, K]
-    const v = linear(`${layer}.self_attn.v_proj`, h); // [N, K]
+    const { normed, past } = forkRmsNorm(`${layer}.input_layernorm`, x); // [N, C] each
+    const projections = ['q_proj', 'k_proj', 'v_proj'].map((name) => `${layer}.self_attn.${name}`);
+    const [queries, keys, v] = linears(projections, normed) as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D];
+    const q = rotary(queries, cos, sin, heads); // [N, Q]
+    const k = rotary(keys, cos, sin, kvHeads); // [N, K], as v
     const shared = (kv: tf.Tensor2D) => repeatHeads(kv, kvHeads, heads / kvHeads); // [N, Q]
     const call = { heads, window: windows[i] ?? 0, scale };
     const mixed = input.attend(i, q, shared(k), shared(v), call); // [N, Q]
-    const y = tf.add<tf.Tensor2D>(x, linear(`${layer}.self_attn.o_proj`, mixed)); // [N, C]
-    const g = rmsNorm(`${layer}.post_attention_layernorm`, y); // [N, C]
-    const inner = swiglu(linear(`${layer}.mlp.gate_proj`, g), linear(`${layer}.mlp.up_proj`, g)); // [N, I]
-    return tf.add(y, linear(`${layer}.mlp.down_proj`, inner)); // [N, C]
+    const y = linear(`${layer}.self_attn.o_proj`, mixed, past); // [N, C]
+    const g = forkRmsNorm(`${layer}.post_attention_layernorm`, y); // [N, C] each
+    const [gate, up] = linears([`${layer}.mlp.gate_proj`, `${layer}.mlp.up_proj`], g.normed); // [N, I] each
+    return linear(`${layer}.mlp.down_proj`, swiglu(gate!, up!), g.past); // [N, C]
   };
 
   let x = embed('model.embed_tokens'); // [N, C]

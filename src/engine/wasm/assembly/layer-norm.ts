@@ -61,12 +61,14 @@ export function layerNorm(args: usize, begin: usize, end: usize): void {
 }
 
 /**
- * dx = (g − mean g − x̂·mean(g·x̂))/σ with g = dy·gamma. Floats: eps. Integers: x, gamma, dy, dx, rows, columns.
+ * dx = (g − mean g − x̂·mean(g·x̂))/σ with g = dy·gamma, plus `add`. Floats: eps. Integers: x, gamma, dy, dx, rows,
+ * columns, add (0 for none).
  */
 export function layerNormGrad(args: usize, begin: usize, end: usize): void {
   const eps = <f32>number(args, 0);
   const gamma = integer(args, 1);
   const n = integer(args, 5);
+  const add = integer(args, 6);
   const last = min(integer(args, 4), end * UNIT);
   for (let row = begin * UNIT; row < last; row++) {
     const x = integer(args, 0) + ((row * n) << 2);
@@ -101,12 +103,14 @@ export function layerNormGrad(args: usize, begin: usize, end: usize): void {
       const at = i << 2;
       const g = f32x4.mul(v128.load(dy + at), v128.load(gamma + at));
       const normal = f32x4.mul(f32x4.sub(v128.load(x + at), mus), inverses);
-      v128.store(dx + at, f32x4.mul(inverses, f32x4.sub(f32x4.sub(g, meansG), f32x4.mul(normal, meansGx))));
+      const change = f32x4.mul(inverses, f32x4.sub(f32x4.sub(g, meansG), f32x4.mul(normal, meansGx)));
+      v128.store(dx + at, add ? f32x4.add(v128.load(add + ((row * n) << 2) + at), change) : change);
     }
     for (; i < n; i++) {
       const at = i << 2;
       const g = load<f32>(dy + at) * load<f32>(gamma + at);
-      store<f32>(dx + at, inverse * (g - meanG - (load<f32>(x + at) - mu) * inverse * meanGx));
+      const change = inverse * (g - meanG - (load<f32>(x + at) - mu) * inverse * meanGx);
+      store<f32>(dx + at, add ? load<f32>(add + ((row * n) << 2) + at) + change : change);
     }
   }
 }

@@ -41,11 +41,15 @@ export function rmsNorm(args: usize, begin: usize, end: usize): void {
   }
 }
 
-/** dx = (g − x·mean(g·x)·scale²)·scale with g = dy·gamma. Floats: eps. Integers: x, gamma, dy, dx, rows, columns. */
+/**
+ * dx = (g − x·mean(g·x)·scale²)·scale with g = dy·gamma, plus `add`. Floats: eps. Integers: x, gamma, dy, dx, rows,
+ * columns, add (0 for none).
+ */
 export function rmsNormGrad(args: usize, begin: usize, end: usize): void {
   const eps = <f32>number(args, 0);
   const gamma = integer(args, 1);
   const n = integer(args, 5);
+  const add = integer(args, 6);
   const last = min(integer(args, 4), end * ROWS);
   for (let row = begin * ROWS; row < last; row++) {
     const x = integer(args, 0) + ((row * n) << 2);
@@ -63,11 +67,13 @@ export function rmsNormGrad(args: usize, begin: usize, end: usize): void {
     for (; i + 4 <= n; i += 4) {
       const at = i << 2;
       const rest = f32x4.sub(v128.load(dx + at), f32x4.mul(v128.load(x + at), slopes));
-      v128.store(dx + at, f32x4.mul(rest, scales));
+      const change = f32x4.mul(rest, scales);
+      v128.store(dx + at, add ? f32x4.add(v128.load(add + ((row * n) << 2) + at), change) : change);
     }
     for (; i < n; i++) {
       const at = i << 2;
-      store<f32>(dx + at, (load<f32>(dx + at) - load<f32>(x + at) * slope) * scale);
+      const change = (load<f32>(dx + at) - load<f32>(x + at) * slope) * scale;
+      store<f32>(dx + at, add ? load<f32>(add + ((row * n) << 2) + at) + change : change);
     }
   }
 }

@@ -1,0 +1,145 @@
+// What fused linear layers, forks and placed rows compute on each device, forward and gradient, against the same
+// functions on tfjs's cpu backend, whose gradients ops/linears.test.ts holds to tfjs's own. On webgpu every case runs
+// twice, the second time into buffers full of NaN, and must give the same bits.
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { openDevice } from '../src/engine/device';
+import { flatten } from '../src/engine/ops/flatten';
+import { forkLayerNorm, forkRmsNorm } from '../src/engine/ops/fork';
+import { linear, linearGelu, type LinearLayer, linears } from '../src/engine/ops/linears';
+import { placeRows } from '../src/engine/ops/place-rows';
+import { permutation } from '../src/engine/random';
+import { tf } from '../src/engine/tf';
+import { extent, hold, property, random, useGPU, withGradients } from './webgpu';
+
+useGPU();
+
+type Tensors = tf.Tensor[];
+
+/** Layers out of inputs: weight and bias of each, and A and B where it has LoRA of that rank. */
+function layersOf(inputs: Tensors, ranks: readonly number[], fanInFanOut: boolean): LinearLayer[] {
+  const rest = [...inputs];
+  return ranks.map((rank) => {
+    const [weight, bias] = rest.splice(0, 2) as [tf.Tensor2D, tf.Tensor];
+    if (rank === 0) return { weight, bias, fanInFanOut };
+    const [A, B] = rest.splice(0, 2) as [tf.Tensor2D, tf.Tensor2D];
+    return { weight, bias, fanInFanOut, lora: { A, B, scale: 0.5 } };
+  });
+}
+
+const drawn = (i: number, inputs: number, outputs: number, rank: number, fan: boolean): Tensors => [
+  random(fan ? [inputs, outputs] : [outputs, inputs], 'w', i),
+  random([outputs], 'b', i),
+  ...(rank > 0 ? [random([rank, inputs], 'A', i), random([outputs, rank], 'B', i)] : []),
+];
+
+/** Each device's `hold`: what it computes to what cpu computes. */
+const devices = {
+  webgpu: hold,
+  wasm: async (run: () => Tensors, tolerance = 2e-5) => {
+    const read = async (backend: string) => {
+      await tf.setBackend(backend);
+      const outputs = tf.tidy(run);
+      const values = await Promise.all(outputs.map((x) => x.data()));
+      tf.dispose(outputs);
+      return values as Float32Array[];
+    };
+    await openDevice('wasm');
+    const [expected, got] = [await read('cpu'), await read('wasm')];
+    expected.forEach((reference, i) => {
+      const scale = reference.reduce((max, x) => Math.max(max, Math.abs(x)), 0.1);
+      expect(got[i]!.length).toBe(reference.length);
+      got[i]!.forEach((x, k) => {
+        if (!(Math.abs(x - reference[k]!) / scale <= tolerance)) expect(x, `${i}, ${k}`).toBe(reference[k]);
+      });
+    });
+  },
+};
+
+describe.each(['webgpu', 'wasm'] as const)('on %s', (device) => {
+  const holds = devices[device];
+  const runs = device === 'webgpu' ? 10 : 6;
+
+  test('several layers of one input, more than one dispatch can bind', async () => {
+    const shapes = fc.record({
+      N: extent,
+      inputs: extent,
+      outputs: extent,
+      ranks: fc.array(fc.constantFrom(0, 1, 3, 8), { minLength: 1, maxLength: 5 }),
+      fan: fc.boolean(),
+    });
+    await property(
+      shapes,
+      ({ N, inputs, outputs, ranks, fan }) =>
+        holds(() => {
+          const given = ranks.flatMap((rank, i) => drawn(i, inputs, outputs + i, rank, fan));
+          const both = (xs: Tensors) =>
+            tf.concat(linears(xs[0] as tf.Tensor2D, layersOf(xs.slice(1), ranks, fan)), 1);
+          return withGradients((...xs) => both(xs), [random([N, inputs], 'x'), ...given]);
+        }, 1e-4),
+      runs,
+    );
+  });
+
+  test.each([
+    [70, 64, 256, 8],
+    [3, 12, 20, 0],
+    [33, 7, 30, 3],
+    [300, 16, 264, 4],
+  ])('an MLP of %i × %i, %i inside, rank %i: GELU between, past both', async (N, width, inner, rank) => {
+    await holds(() => {
+      const given = [...drawn(0, width, inner, rank, false), ...drawn(1, inner, width, rank, false)];
+      const mlp = (xs: Tensors) => {
+        const [fc, proj] = layersOf(xs.slice(1), [rank, rank], false) as [LinearLayer, LinearLayer];
+        const x = xs[0] as tf.Tensor2D;
+        return linear(linearGelu(x, fc), proj, x);
+      };
+      return withGradients(
+        (...xs) => mlp(xs),
+        [random([N, width], 'x'), ...given.map((x) => tf.mul(x, 0.3))],
+      );
+    }, 1e-4);
+  });
+
+  test('forks: the norm, what goes past it, and the gradients of both', async () => {
+    for (const [N, C] of [
+      [1, 1],
+      [5, 6],
+      [70, 33],
+      [8, 256],
+    ] as const) {
+      await holds(() => {
+        const given = [random([N, C], 'x'), random([C], 'g'), random([C], 'b')] as [
+          tf.Tensor2D,
+          tf.Tensor,
+          tf.Tensor,
+        ];
+        const joined = ({ normed, past }: ReturnType<typeof forkRmsNorm>) =>
+          tf.add(normed, tf.mul(past, 0.3));
+        return [
+          ...withGradients(
+            (x, g, b) => joined(forkLayerNorm(x as tf.Tensor2D, g, b, 0.01)),
+            given as Tensors,
+          ),
+          ...withGradients(
+            (x, g) => joined(forkRmsNorm(x as tf.Tensor2D, g, 0.01)),
+            given.slice(0, 2) as Tensors,
+          ),
+        ];
+      }, 1e-4);
+    }
+  });
+
+  test('rows placed elsewhere, and tensors end to end', async () => {
+    for (const [rows, C] of [
+      [1, 1],
+      [7, 5],
+      [100, 64],
+    ] as const) {
+      const from = permutation(rows, C).map((row, n) => (n % 3 === 1 ? -1 : row));
+      await holds(() => withGradients((x) => placeRows(x as tf.Tensor2D, from), [random([rows, C], 'x')]));
+    }
+    await holds(() => [flatten([random([3, 5], 'a'), random([1], 'b'), random([2, 2, 7], 'c')])]);
+    await holds(() => [flatten([random([3, 5], 'a')])]);
+  });
+});
