@@ -13,6 +13,7 @@ import {
   usage,
   type Command,
 } from './arguments.ts';
+import { compareLora, rates } from './commands/compare-lora.ts';
 import { generateOptions } from './commands/generate.ts';
 import { golden } from './commands/golden.ts';
 import { makeModel, presetNames } from './commands/make-model.ts';
@@ -64,6 +65,16 @@ const commands = {
       ...computing,
     },
   },
+  'compare-lora': {
+    positional: 'EXPERIMENT.json',
+    flags: {
+      out: required('a directory'),
+      seed: number(null, seed),
+      steps: number(null, count(1)),
+      'learning-rates': rates,
+      ...computing,
+    },
+  },
   record: {
     positional: 'EXPERIMENT.json',
     flags: {
@@ -105,6 +116,10 @@ const runners: Record<Name, (given: readonly string[]) => Promise<boolean>> = {
   run: (given) => {
     const { positional, values } = parseArguments('run', commands.run, given);
     return run({ ...values, experiment: positional, killAt: values['kill-at'] });
+  },
+  'compare-lora': (given) => {
+    const { positional, values } = parseArguments('compare-lora', commands['compare-lora'], given);
+    return compareLora({ ...values, experiment: positional, rates: values['learning-rates'] });
   },
   record: (given) => {
     const { positional, values } = parseArguments('record', commands.record, given);

@@ -42,7 +42,10 @@ export function lendExperiment(
       throw new PlaygroundError('not-found', message, 'Paths are relative to the experiment file.');
     }
     if (part.endsWith('_model_path')) {
-      mounts[part] = lendDirectory(path, 'adapter_config.json', 'PEFT adapter');
+      const whole = experiment.lora.use_peft === false;
+      mounts[part] = whole
+        ? lendDirectory(path, 'config.json', 'model in Hugging Face layout')
+        : lendDirectory(path, 'adapter_config.json', 'PEFT adapter');
       return [part, `/files/${part}`];
     }
     const lent = lendFile(`data-${part}`, path);
