@@ -51,12 +51,12 @@ function joined(chunks: readonly Uint8Array[]): Uint8Array {
 }
 
 /** The body of an answer. Throws `download-failed` with its status. */
-export async function download(url: string): Promise<ReadableStream<Uint8Array>> {
-  const response = await fetch(url).catch(() => null);
+export async function bodyOf(answer: Promise<Response>, name: string): Promise<ReadableStream<Uint8Array>> {
+  const response = await answer.catch(() => null);
   if (response?.ok && response.body) return response.body;
   throw new PlaygroundError(
     'download-failed',
-    `${url} could not be read: ${response ? `status ${response.status}` : 'no answer'}.`,
+    `${name} could not be read: ${response ? `status ${response.status}` : 'no answer'}.`,
     'Check the connection and load the page again; everything else works without it.',
   );
 }

@@ -4,7 +4,6 @@
 import { toPlainError } from '../../shared/errors';
 import type { Experiment } from '../../shared/experiment';
 import type { Recording } from '../../shared/recording';
-import { siteFile } from '../../shared/site';
 import { idbRunStore } from '../../storage/idb-store';
 import { writeText } from '../../storage/run-store';
 import type { Origin } from '../state/address';
@@ -12,7 +11,8 @@ import type { Playback } from '../state/playback.svelte';
 import type { Playground } from '../state/playground.svelte';
 import { recordedRunId } from '../state/saved';
 import type { PointInTime } from '../state/session.svelte';
-import { arrive, download, type Arriving } from './arrive';
+import { arrive, type Arriving, bodyOf } from './arrive';
+import { fetchRecording } from './early';
 import { ppoFrom } from './resume';
 
 export interface Asked {
@@ -50,7 +50,7 @@ export class Recordings {
 
   /** Begins to fetch a recording that comes with the page. */
   static fetchShipped(name: string): Arriving {
-    return arrive(download(siteFile(`recorded/${name}.recording`)), `${name}.recording`);
+    return arrive(bodyOf(fetchRecording(name), `${name}.recording`), `${name}.recording`);
   }
 
   /** Shows a recording as soon as its first line is there, and makes its experiment the one to edit. */
