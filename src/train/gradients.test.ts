@@ -1,5 +1,6 @@
-// Gradients against finite differences: every loss through LoRA A and through LoRA B of a small model, and through the
-// scalar head where there is one. The slope along the gradient itself must be its length.
+// Gradients against finite differences: every loss through LoRA A, through LoRA B and through DoRA's magnitudes of a small
+// model, and through the scalar head where there is one. The slope along the gradient itself must be its length. (Of A and
+// B under DoRA it is not, as the norm is left out of the gradient: model/dora.test.ts.)
 import { beforeAll, expect, it } from 'vitest';
 import { nodeDirectory } from '../../tests/node-files';
 import { openDevice } from '../engine/device';
@@ -7,10 +8,11 @@ import { normals } from '../engine/random';
 import { tf } from '../engine/tf';
 import { lossOf, type MethodCases } from '../experiment/golden-methods';
 import { completions } from '../experiment/golden-tools';
+import { MAGNITUDE, outputNorms } from '../model/dora';
 import { completionValues, sequenceScores } from '../model/heads';
 import { loadModel } from '../model/load';
 import { completionLogprobs } from '../model/logprobs';
-import type { Adapter } from '../model/lora';
+import { Adapter, type AdapterValue } from '../model/lora';
 import { readPeft } from '../model/peft';
 import type { CompletionBatch, LanguageModel } from '../model/types';
 import { bradleyTerryLoss, ppoPolicyLoss, ppoValueLoss, sftLoss } from './losses';
@@ -20,6 +22,8 @@ const read = nodeDirectory('tests/fixtures/gpt-neo-odd');
 let model: LanguageModel;
 let policy: Adapter;
 let critic: Adapter;
+/** The same with magnitudes. */
+let stretched: { policy: Adapter; critic: Adapter };
 let methods: MethodCases;
 let batch: CompletionBatch;
 /** Random numbers at completion tokens, [B, T]. */
@@ -35,11 +39,29 @@ beforeAll(async () => {
   policy = await readPeft(model, (path) => read(`adapter/${path}`), 'policy');
   const head = normals(model.config.width, 1, 'head').map((z) => 0.3 * z);
   critic = (await readPeft(model, (path) => read(`critic/${path}`), 'critic')).clone('critic', head);
+  stretched = { policy: withMagnitudes(policy), critic: withMagnitudes(critic) };
   methods = JSON.parse(new TextDecoder().decode((await read('methods.json'))!)) as MethodCases;
   batch = completions(methods.batch, methods.batch.completion_mask);
 });
 
-const logprobs = (): tf.Tensor2D => completionLogprobs(model, policy, batch, { temperature: 1 }).logprobs;
+function withMagnitudes(adapter: Adapter): Adapter {
+  const values = new Map<string, AdapterValue>(adapter.variables);
+  for (const key of adapter.variables.keys()) {
+    const layer = key.slice(0, -'.lora_A.weight'.length);
+    if (!key.endsWith('lora_A.weight')) continue;
+    const norms = tf.tidy(() => [...outputNorms(model, null, layer).dataSync()]);
+    const z = normals(norms.length, 1, layer);
+    const magnitudes = Float32Array.from(norms, (norm, i) => norm * (1 + 0.2 * z[i]!));
+    values.set(`${layer}.${MAGNITUDE}`, { shape: [norms.length], values: magnitudes });
+  }
+  return new Adapter(adapter.name, { ...adapter.settings, use_dora: true }, values);
+}
+
+/** Who has the part that a test is about. */
+const speaker = (part: string): Adapter => (part === MAGNITUDE ? stretched.policy : policy);
+const valuer = (part: string): Adapter => (part === MAGNITUDE ? stretched.critic : critic);
+const logprobs = (of: Adapter): tf.Tensor2D =>
+  completionLogprobs(model, of, batch, { temperature: 1 }).logprobs;
 
 /** Asserts it for the variables whose name ends so. */
 async function holds(loss: () => tf.Scalar, adapter: Adapter, ending: string): Promise<void> {
@@ -59,7 +81,7 @@ async function holds(loss: () => tf.Scalar, adapter: Adapter, ending: string): P
     tf.dispose([scalar, ...before]);
     return value;
   };
-  // Steps that change the loss by about half a per cent: above float32's noise, and short of the kinks of clipping.
+  // Steps that change the loss by about part a per cent: above float32's noise, and short of the kinks of clipping.
   // Richardson's extrapolation takes the third derivative out of the difference.
   const slope = async (h: number): Promise<number> => ((await at(h)) - (await at(-h))) / (2 * h);
   const step = (0.005 * Math.max(1, Math.abs(await at(0)))) / length;
@@ -82,64 +104,78 @@ const NAMES = [
   ],
   ...['grpo_dapo', 'grpo_grpo', 'grpo_bnpo', 'grpo_dr_grpo', 'grpo_sequence', 'rloo', 'reinforce'],
 ];
-const HALVES = ['lora_A.weight', 'lora_B.weight'];
+const PARTS = ['lora_A.weight', 'lora_B.weight', MAGNITUDE];
 
-it.each(NAMES.flatMap((name) => HALVES.map((half) => [name, half] as const)))(
+it.each(NAMES.flatMap((name) => PARTS.map((part) => [name, part] as const)))(
   '%s through %s',
-  async (name, half) => {
+  async (name, part) => {
     const kase = methods.cases.find((one) => one.name === name)!;
     const [reference, old] = tf.tidy(() => {
-      const own = logprobs();
+      const own = logprobs(speaker(part));
       return [tf.add(own, noise('reference', 0.3)), tf.add(own, noise('old', 0.05))] as [
         tf.Tensor2D,
         tf.Tensor2D,
       ];
     });
-    await holds(() => lossOf(kase, { logprobs: logprobs(), reference, old, methods, batch }), policy, half);
+    await holds(
+      () => lossOf(kase, { logprobs: logprobs(speaker(part)), reference, old, methods, batch }),
+      speaker(part),
+      part,
+    );
     tf.dispose([reference, old]);
   },
 );
 
-it.each(HALVES)('sft through %s', (half) => holds(() => sftLoss(logprobs(), 20), policy, half));
+it.each(PARTS)('sft through %s', (part) =>
+  holds(() => sftLoss(logprobs(speaker(part)), 20), speaker(part), part),
+);
 
-it.each(HALVES)('the PPO policy loss through %s', async (half) => {
+it.each(PARTS)('the PPO policy loss through %s', async (part) => {
   const [old, advantages] = tf.tidy(
-    () => [tf.add(logprobs(), noise('old', 0.05)), noise('advantages', 1)] as [tf.Tensor2D, tf.Tensor2D],
+    () =>
+      [tf.add(logprobs(speaker(part)), noise('old', 0.05)), noise('advantages', 1)] as [
+        tf.Tensor2D,
+        tf.Tensor2D,
+      ],
   );
-  await holds(() => ppoPolicyLoss(logprobs(), old, advantages, 0.2, 20).loss, policy, half);
+  await holds(
+    () => ppoPolicyLoss(logprobs(speaker(part)), old, advantages, 0.2, 20).loss,
+    speaker(part),
+    part,
+  );
   tf.dispose([old, advantages]);
 });
 
-it.each(HALVES)('the entropy bonus through %s', (half) =>
+it.each(PARTS)('the entropy bonus through %s', (part) =>
   holds(
     () => {
-      const { entropy } = completionLogprobs(model, policy, batch, { temperature: 1.3 }); // [B, T]
+      const { entropy } = completionLogprobs(model, speaker(part), batch, { temperature: 1.3 }); // [B, T]
       return tf.div(tf.sum(entropy), 20);
     },
-    policy,
-    half,
+    speaker(part),
+    part,
   ),
 );
 
-it.each([...HALVES, 'score.weight'])('the PPO value loss through %s', async (half) => {
-  const values = (): tf.Tensor2D => completionValues(model, critic, batch);
+it.each([...PARTS, 'score.weight'])('the PPO value loss through %s', async (part) => {
+  const values = (): tf.Tensor2D => completionValues(model, valuer(part), batch);
   const [old, returns] = tf.tidy(
     () => [tf.add(values(), noise('old', 0.05)), noise('returns', 1)] as [tf.Tensor2D, tf.Tensor2D],
   );
-  await holds(() => ppoValueLoss(values(), old, returns, 0.2, 20).loss, critic, half);
+  await holds(() => ppoValueLoss(values(), old, returns, 0.2, 20).loss, valuer(part), part);
   tf.dispose([old, returns]);
 });
 
-it.each([...HALVES, 'score.weight'])('Bradley–Terry through %s', (half) =>
+it.each([...PARTS, 'score.weight'])('Bradley–Terry through %s', (part) =>
   holds(
     () => {
-      const [chosen, rejected] = tf.split(sequenceScores(model, critic, batch), 2) as [
+      const [chosen, rejected] = tf.split(sequenceScores(model, valuer(part), batch), 2) as [
         tf.Tensor1D,
         tf.Tensor1D,
       ];
       return bradleyTerryLoss(chosen, rejected, { centering: 0.01 });
     },
-    critic,
-    half,
+    valuer(part),
+    part,
   ),
 );
