@@ -32,10 +32,13 @@ export function hubDirectory(source: string, options: HubOptions = {}): ReadFile
     );
   }
   const [, repository = '', revision = 'main'] = name;
-  return async (path) => {
+  const keptOf = async (path: string) => {
     const url = hubUrl(host, repository, revision, path);
     const cache = options.cache === undefined ? await openCache() : options.cache;
-    const kept = await cache?.match(url);
+    return { url, cache, kept: await cache?.match(url) };
+  };
+  const read: ReadFile = async (path) => {
+    const { url, cache, kept } = await keptOf(path);
     if (kept) return new Uint8Array(await kept.arrayBuffer());
     const download = new Download(await begunPart(cache, url));
     try {
@@ -64,6 +67,15 @@ export function hubDirectory(source: string, options: HubOptions = {}): ReadFile
       );
     }
   };
+  /** What is kept lies on the disk, and pieces of it are read from there. */
+  const open = async (path: string): Promise<Blob | null> => {
+    const before = await keptOf(path);
+    if (before.kept) return before.kept.blob();
+    const bytes = await read(path);
+    const { kept } = await keptOf(path);
+    return kept ? kept.blob() : bytes && new Blob([bytes as Uint8Array<ArrayBuffer>]);
+  };
+  return Object.assign(read, { open });
 }
 
 async function openCache(): Promise<FileCache | null> {

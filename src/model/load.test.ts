@@ -54,6 +54,32 @@ describe('loadModel', () => {
     await tf.setBackend('cpu');
   });
 
+  it('reads large files a tensor at a time where the place can open them', async () => {
+    const files = await tiny(() => undefined);
+    const whole = await loadModel('tiny', reader(files));
+    const pieces: number[] = [];
+    const open = (path: string) => {
+      const blob = new Blob([files.get(path) as Uint8Array<ArrayBuffer>]);
+      const slice = blob.slice.bind(blob);
+      blob.slice = (begin = 0, end = 0) => {
+        pieces.push(end - begin);
+        return slice(begin, end);
+      };
+      return Promise.resolve(blob);
+    };
+    const read: ReadFile = (path) =>
+      path === 'model.safetensors' ? Promise.reject(new Error('read as a whole')) : reader(files)(path);
+    const streamed = await loadModel('tiny', Object.assign(read, { open }));
+    for (const [name, weight] of whole.weights) {
+      expect(streamed.weights.get(name)!.dataSync(), name).toEqual(weight.dataSync());
+    }
+    const largest = Math.max(...[...whole.weights.values()].map(({ size }) => 4 * size));
+    expect(Math.max(...pieces.slice(2))).toBeLessThanOrEqual(largest); // after the header
+    expect(pieces).toHaveLength(2 + whole.weights.size);
+    disposeModel(whole);
+    disposeModel(streamed);
+  });
+
   it('loads the tiny model, also without its prefix and with mask buffers', async () => {
     const files = await tiny((weights) => {
       for (const [name, tensor] of [...weights]) {

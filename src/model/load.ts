@@ -8,7 +8,7 @@ import type { Quantization } from '../shared/experiment';
 import { ARCHITECTURES } from './architectures';
 import { isObject, parseObject, show } from './json';
 import { packMatrix } from './quantize';
-import { floats, parseSafetensors, type Safetensors } from './safetensors';
+import { floats, parseSafetensors, type Safetensors, streamSafetensors } from './safetensors';
 import { createTokenizer } from './tokenizer';
 import type { Architecture, LanguageModel, LoadProgress, ModelConfig, ReadFile, Tokenizer } from './types';
 
@@ -44,9 +44,16 @@ export async function loadModel(
   let parameters = 0;
   try {
     for (const shard of await shardNames(source, read)) {
-      const file = parseSafetensors(await readWhole(source, read, shard), `${source}/${shard}`);
-      parameters += takeTensors(file, architecture, shapes, has, keep);
-      onProgress(shard, 4 * parameters, 4 * total);
+      const name = `${source}/${shard}`;
+      const blob = await read.open?.(shard);
+      // Of a large model there is room for the weights and not for the file beside them.
+      const files = blob
+        ? streamSafetensors(blob, name)
+        : [parseSafetensors(await readWhole(source, read, shard), name)];
+      for await (const file of files) {
+        parameters += takeTensors(file, architecture, shapes, has, keep);
+        onProgress(shard, 4 * parameters, 4 * total);
+      }
     }
     for (const name of shapes.keys()) {
       if (!has(name)) throw badWeights(`${source} has no tensor "${name}"`);

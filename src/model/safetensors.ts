@@ -27,29 +27,54 @@ const BYTES: Readonly<Record<string, number>> = {
 
 /** Checks everything and copies nothing. Throws `bad-weights` naming `file` and the tensor. */
 export function parseSafetensors(bytes: Uint8Array, file: string): Safetensors {
-  if (bytes.length < 8) throw bad(file, `is ${bytes.length} bytes long: too short for a header`);
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
-  if (length > BigInt(bytes.length - 8)) {
-    throw bad(file, `says its header has ${length} bytes, but only ${bytes.length - 8} follow`);
+  const start = headerEnd(bytes, bytes.length, file);
+  const data = bytes.subarray(start);
+  const places = placesOf(bytes.subarray(8, start), data.length, file);
+  const tensors = places.map(({ name, dtype, shape, begin, end }): [string, StoredTensor] => [
+    name,
+    { dtype, shape, bytes: data.subarray(begin, end) },
+  ]);
+  return { file, tensors: new Map(tensors) };
+}
+
+/** The tensors of a file one after the other, each read when it is asked for. Throws as `parseSafetensors`. */
+export async function* streamSafetensors(blob: Blob, file: string): AsyncGenerator<Safetensors> {
+  const read = async (begin: number, end: number) =>
+    new Uint8Array(await blob.slice(begin, end).arrayBuffer());
+  const start = headerEnd(await read(0, 8), blob.size, file);
+  for (const { name, dtype, shape, begin, end } of placesOf(await read(8, start), blob.size - start, file)) {
+    const bytes = await read(start + begin, start + end);
+    yield { file, tensors: new Map([[name, { dtype, shape, bytes }]]) };
   }
-  const data = bytes.subarray(8 + Number(length));
-  const header = parseHeader(bytes.subarray(8, 8 + Number(length)), file);
-  const tensors = new Map<string, StoredTensor>();
+}
+
+/** Where the tensors begin in a file of `size` bytes, of which the first are `bytes`. */
+function headerEnd(bytes: Uint8Array, size: number, file: string): number {
+  if (size < 8) throw bad(file, `is ${size} bytes long: too short for a header`);
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
+  if (length > BigInt(size - 8)) {
+    throw bad(file, `says its header has ${length} bytes, but only ${size - 8} follow`);
+  }
+  return 8 + Number(length);
+}
+
+/** The tensors that a header names, in the order of their `available` bytes. */
+function placesOf(bytes: Uint8Array, available: number, file: string) {
+  const header = parseHeader(bytes, file);
   let end = 0;
   const entries = header.map(([name, entry]) => parseEntry(name, entry, file));
   entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
-  for (const { name, dtype, shape, begin, end: stop } of entries) {
-    if (stop > data.length) {
-      throw bad(file, `is truncated: tensor "${name}" ends at byte ${stop} of ${data.length}`);
+  for (const { name, begin, end: stop } of entries) {
+    if (stop > available) {
+      throw bad(file, `is truncated: tensor "${name}" ends at byte ${stop} of ${available}`);
     }
     if (begin !== end) {
       throw bad(file, `tensor "${name}" begins at byte ${begin}, but the one before it ends at ${end}`);
     }
     end = stop;
-    tensors.set(name, { dtype, shape, bytes: data.subarray(begin, stop) });
   }
-  if (end !== data.length) throw bad(file, `has ${data.length - end} bytes that belong to no tensor`);
-  return { file, tensors };
+  if (end !== available) throw bad(file, `has ${available - end} bytes that belong to no tensor`);
+  return entries;
 }
 
 function parseHeader(bytes: Uint8Array, file: string): [string, unknown][] {
@@ -110,7 +135,8 @@ export function floats({ file, tensors }: Safetensors, name: string): Float32Arr
 }
 
 function convert({ dtype, bytes }: StoredTensor): Float32Array | null {
-  const aligned = bytes.slice().buffer;
+  // A tensor that was read by itself need not be copied.
+  const aligned = (bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice()).buffer;
   if (dtype === 'F32') return new Float32Array(aligned);
   if (dtype === 'F16') {
     halfValues ??= Float32Array.from({ length: 65536 }, (_, bits) => halfToFloat(bits));

@@ -6,7 +6,11 @@ import type { tf } from '../engine/tf';
 import type { Adapter } from './lora';
 
 /** Reads one file of a directory; null when there is none of that name. */
-export type ReadFile = (path: string) => Promise<Uint8Array | null>;
+export interface ReadFile {
+  (path: string): Promise<Uint8Array | null>;
+  /** The same without reading it: large files are then read a piece at a time. */
+  open?(path: string): Promise<Blob | null>;
+}
 
 export type LoadProgress = (what: string, loadedBytes: number, totalBytes: number) => void;
 

@@ -24,9 +24,9 @@ export function directoryOf(
   signal?: AbortSignal,
 ): ReadFile {
   if (source.startsWith(HUB)) return hubDirectory(source, { onProgress, ...(signal && { signal }) });
-  if (source.startsWith(DIRECTORY)) return (path) => fetched(`${source.slice(DIRECTORY.length)}/${path}`);
+  if (source.startsWith(DIRECTORY)) return served((path) => `${source.slice(DIRECTORY.length)}/${path}`);
   if (source.startsWith(BUNDLED)) {
-    return (path) => fetched(siteFile(`models/${source.slice(BUNDLED.length)}/${path}`));
+    return served((path) => siteFile(`models/${source.slice(BUNDLED.length)}/${path}`));
   }
   if (source.startsWith(OWN)) return (path) => readOwn('model', source.slice(OWN.length), path);
   throw new PlaygroundError(
@@ -64,13 +64,25 @@ export function storeOf(runId: string): RunStore {
   return runId.startsWith(DIRECTORY) ? httpRunStore(runId.slice(DIRECTORY.length)) : idbRunStore(runId);
 }
 
+/** Files of a server. */
+const served = (url: (path: string) => string): ReadFile =>
+  Object.assign((path: string) => fetched(url(path)), {
+    open: async (path: string) => (await answer(url(path)))?.blob() ?? null,
+  });
+
 async function fetched(url: string): Promise<Uint8Array | null> {
+  const response = await answer(url);
+  return response && new Uint8Array(await response.arrayBuffer());
+}
+
+/** Null where there is no such file. */
+async function answer(url: string): Promise<Response | null> {
   const response = await fetch(url).catch(() => null);
   if (response?.status === 404) return null;
   if (response?.ok) {
     // A server that answers every address with the page has no such file either.
     if (response.headers.get('content-type')?.startsWith('text/html')) return null;
-    return new Uint8Array(await response.arrayBuffer());
+    return response;
   }
   throw new PlaygroundError(
     'download-failed',
