@@ -116,6 +116,14 @@ export function tinyMethods(model: LanguageModel): { start: Adapter; methods: Re
       ...settings,
     });
 
+  const rlooWith = (settings: Partial<StageOf<'rloo'>>) =>
+    policy((stage, state) => rloo(sampling, stage, state), {
+      ...defaultStage('rloo'),
+      ...samples,
+      ...short,
+      ...settings,
+    });
+
   const methods: Record<string, TinyMethod> = {
     pretrain: policy(
       (stage, state) =>
@@ -189,10 +197,8 @@ export function tinyMethods(model: LanguageModel): { start: Adapter; methods: Re
       importance_sampling_level: 'sequence',
     }),
     'grpo bnpo': grpoWith({ loss_type: 'bnpo', scale_rewards: 'none' }),
-    rloo: policy((stage, state) => rloo(sampling, stage, state), {
-      ...{ ...defaultStage('rloo'), ...samples, ...short },
-      ...{ num_iterations: 2, epsilon: 0.02, normalize_advantages: true },
-    }),
+    rloo: rlooWith({ num_iterations: 2, epsilon: 0.02 }),
+    'rloo whitened': rlooWith({ normalize_advantages: true }),
     reinforce: policy((stage, state) => reinforce(sampling, stage, state), {
       ...{ ...defaultStage('reinforce'), ...samples, ...short },
       baseline: 'moving_average' as const,
