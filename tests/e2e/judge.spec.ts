@@ -267,6 +267,7 @@ test.describe('with the real engine', () => {
 
     await button(page, 'Continue PPO from here').click();
     await expect(tab(page, 'SFT')).toHaveCount(0);
+    await expect(button(page, 'Pause')).toBeVisible({ timeout: 60_000 });
     await expect(button(page, 'Run again')).toBeVisible({ timeout: 300_000 });
     await expect(page.getByRole('contentinfo')).toContainText(/base model.*after SFT.*after PPO/s);
     const preferences = rowsOf(await fileOfNewestRun(page, 'preferences.jsonl'));

@@ -72,6 +72,7 @@ test('keyboard only: help, a changed setting, undo, a run with pause and step, t
 test('keys of a single character can be switched off', async ({ page }) => {
   await fakeWorker(page);
   await page.goto('./?backend=wasm');
+  await expect(tab(page, 'Model')).toContainText('5.9 million');
   await page.keyboard.press('?');
   await page.getByRole('checkbox', { name: /single character/ }).uncheck();
   await expectAccessible(page);
@@ -81,6 +82,7 @@ test('keys of a single character can be switched off', async ({ page }) => {
   await expect(page.getByRole('dialog')).toHaveCount(0);
   expect(await commands(page, 'start')).toEqual([]);
   await page.reload();
+  await expect(tab(page, 'Model')).toContainText('5.9 million');
   await page.keyboard.press('?');
   await expect(page.getByRole('dialog')).toHaveCount(0);
 });
