@@ -1,0 +1,39 @@
+// A training step is few commands: at most 30 dispatches a layer and 20 beside them, with LoRA on all that the default
+// experiment adapts, and no read-back of the optimizer's before the next step's work is recorded.
+import { expect, test, vi } from 'vitest';
+import { disposeModel, loadModel } from '../src/model/load';
+import { Adapter } from '../src/model/lora';
+import { defaultStage } from '../src/shared/validate';
+import { sft, startSft } from '../src/train/sft';
+import { disposeState } from '../src/train/state';
+import { directory } from './browser-files';
+import { useGPU } from './webgpu';
+
+useGPU();
+
+test('an SFT step takes at most 30 dispatches a layer and 20 more', async () => {
+  const path = 'fixtures/gpt-neo-tiny/model';
+  const model = await loadModel(path, directory(path));
+  const targets = ['q_proj', 'v_proj', 'c_fc', 'c_proj'];
+  const lora = { r: 8, lora_alpha: 16, lora_dropout: 0, target_modules: targets, use_rslora: false };
+  const start = Adapter.create(model, lora, 1);
+  const state = startSft(start);
+  const train = Array.from({ length: 4 }, (_, row) => ({
+    ids: Array.from({ length: 32 }, (_, i) => 1 + ((7 * row + i) % 40)),
+    promptLength: 16,
+    prompt: '',
+  }));
+  const stage = { ...defaultStage('sft'), max_steps: 10, per_device_train_batch_size: 4 };
+  const context = { model, name: 'sft', seed: 1, train, heldOut: [], onSample: () => undefined };
+  const steps = sft(context, stage, state);
+  await steps.next();
+  const dispatches = vi.spyOn(GPUComputePassEncoder.prototype, 'dispatchWorkgroups');
+  await steps.next();
+  const count = dispatches.mock.calls.length;
+  dispatches.mockRestore();
+  expect(count).toBeGreaterThan(10);
+  expect(count).toBeLessThanOrEqual(30 * model.config.layers + 20);
+  start.dispose();
+  disposeState(state);
+  disposeModel(model);
+});
