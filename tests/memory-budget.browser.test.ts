@@ -9,7 +9,7 @@ import { disposeModel, loadModel } from '../src/model/load';
 import { completionLogprobs } from '../src/model/logprobs';
 import { Adapter } from '../src/model/lora';
 import { shapeOf } from '../src/model/shape';
-import type { Quantization } from '../src/shared/experiment';
+import type { LoraSettings, Quantization } from '../src/shared/experiment';
 import { activationBytes, adapterParameters, cacheBytes, weightBytes } from '../src/shared/memory-budget';
 import { sftLoss } from '../src/train/losses';
 import { accumulateGradients, AdamW } from '../src/train/optimizer';
@@ -31,12 +31,14 @@ async function trainOnce(
   length: number,
   quantization: Quantization = 'none',
   gradientCheckpointing = false,
+  way: Partial<LoraSettings> = {},
 ) {
+  const settings = { ...lora, ...way };
   trimPool();
   const before = memoryInUse().allocatedBytes;
   const loaded = await loadModel(path, directory(path), undefined, quantization);
   const model = { ...loaded, gradientCheckpointing };
-  const adapter = Adapter.create(model, lora, 1);
+  const adapter = Adapter.create(model, settings, 1);
   const optimizer = new AdamW(adapter.variables);
   const tokens = batch * length;
   const data = {
@@ -53,8 +55,8 @@ async function trainOnce(
   const shape = shapeOf(model);
   const predicted =
     weightBytes(shape, quantization) +
-    16 * adapterParameters(shape, lora, false) +
-    activationBytes(shape, lora, { tokens, rows: tokens / 2 }, gradientCheckpointing);
+    16 * adapterParameters(shape, settings, false) +
+    activationBytes(shape, settings, { tokens, rows: tokens / 2 }, gradientCheckpointing);
   optimizer.dispose();
   adapter.dispose();
   disposeModel(model);
@@ -86,6 +88,22 @@ test('training on webgpu', { timeout: 240_000 }, async () => {
     within15(
       `webgpu ${path} ${batch} × ${length} ${quantization}${checkpointing ? ', checkpointed' : ''}`,
       await trainOnce(path, batch, length, quantization, checkpointing),
+    );
+  }
+});
+
+test('training all weights, and DoRA, on webgpu', { timeout: 240_000 }, async () => {
+  await openDevice('webgpu');
+  const whole = { use_peft: false };
+  const cases = [
+    [TINY, 16, 64, false, whole],
+    [TINY, 16, 64, true, whole],
+    [TINY, 16, 64, false, { use_dora: true }],
+  ] as const;
+  for (const [path, batch, length, checkpointing, way] of cases) {
+    within15(
+      `webgpu ${path} ${batch} × ${length} ${JSON.stringify(way)}${checkpointing ? ', checkpointed' : ''}`,
+      await trainOnce(path, batch, length, 'none', checkpointing, way),
     );
   }
 });

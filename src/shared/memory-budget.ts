@@ -116,7 +116,11 @@ export function activationBytes(
   // Embeddings of words and places, the last norm, and the gradients of both.
   const around = 6 * C;
   const logits = rows * (3 * C + Math.min(1.1 * vocabulary, 2 ** 22 / rows));
-  return FLOAT * (tokens * (blocks + around) + logits);
+  // Of all weights: what the gradients of a norm and of an inner matrix make, what the output matrix's makes of some rows'
+  // logits, and its sums with the embedding's.
+  const whole =
+    tokens * (6 * C + shape.inner) + 8 * Math.min(rows * vocabulary, 2 ** 21) + 4 * vocabulary * C;
+  return FLOAT * (tokens * (blocks + around) + logits + (full ? whole : 0));
 }
 
 /** Bytes of the key/value cache of `batch` rows of `slots`, and of the pass that reads prompts of `prompt` tokens. */
