@@ -68,11 +68,7 @@ tf.registerGradient({
     ];
     const dy = (dys as tf.Tensor[])[0] as tf.Tensor; // [B·T, H·D]
     // At once, not by need: tfjs gives each gradient below a tidy of its own, which would dispose of the other two.
-    const grads = runKernel<tf.Tensor[]>(
-      'AttentionGrad',
-      { q, k, v, segments, out, lse, dy },
-      attrs as AttentionAttrs,
-    );
+    const grads = runKernel<tf.Tensor[]>('AttentionGrad', { q, k, v, segments, out, lse, dy }, attrs);
     return {
       q: () => grads[0] as tf.Tensor,
       k: () => grads[1] as tf.Tensor,
@@ -80,5 +76,3 @@ tf.registerGradient({
     };
   },
 });
-
-type AttentionAttrs = Record<keyof AttentionOptions, number>;

@@ -21,7 +21,6 @@ export function dropoutReference<T extends tf.Tensor>(x: T, p: number, key: numb
 tf.registerGradient({
   kernelName: 'RlhfDropout',
   gradFunc: (dy, _, attrs) => ({
-    x: () =>
-      runKernel<tf.Tensor>('Dropout', { x: dy as tf.Tensor }, attrs as unknown as Record<string, number>),
+    x: () => runKernel<tf.Tensor>('Dropout', { x: dy as tf.Tensor }, attrs),
   }),
 });
