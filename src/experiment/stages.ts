@@ -13,7 +13,14 @@ import { rft } from '../train/rft';
 import { rloo } from '../train/rloo';
 import { simpo } from '../train/simpo';
 import { openEvaluation } from './evaluation';
-import { learningFrom, openPretrain, openReward, openSft, readLabelled, readPreferences } from './stages-rows';
+import {
+  learningFrom,
+  openPretrain,
+  openReward,
+  openSft,
+  readLabelled,
+  readPreferences,
+} from './stages-rows';
 import { learningFromSamples, openPairs, openPpo } from './stages-samples';
 import type { RunningStage, Workshop } from './workshop';
 
