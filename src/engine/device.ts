@@ -3,7 +3,9 @@
 
 import { PlaygroundError } from '../shared/errors';
 import type { BackendName, DeviceReport } from '../shared/protocol';
+import { boundPool } from './memory';
 import { tf } from './tf';
+import { computeAs } from './webgpu/adapter';
 
 export interface DeviceOptions {
   /** Threads of the wasm engine; default: one for each processor, one where the page is not cross-origin isolated. */
@@ -104,13 +106,13 @@ async function openWebGPU(adapter: GPUAdapter, reason: string): Promise<DeviceRe
       },
     });
     watch(opened);
-    const [{ WebGPUBackend }, { installWebGPUKernels }, { sliceSerially }] = await Promise.all([
+    const [{ WebGPUBackend }, { installWebGPUKernels }, { subgroupSize }] = await Promise.all([
       import('@tensorflow/tfjs-backend-webgpu'),
       import('./webgpu/kernels'),
-      import('./webgpu/tiling'),
+      import('./webgpu/subgroups'),
     ]);
     installWebGPUKernels();
-    sliceSerially(isSoftware(adapter));
+    computeAs({ software: isSoftware(adapter), subgroup: await subgroupSize(opened, adapter.info) });
     // Tensors of a few numbers would otherwise be computed in JavaScript, past our kernels.
     tf.env().set('WEBGPU_CPU_FORWARD', false);
     tf.removeBackend('webgpu'); // tfjs's own factory, or a backend whose device was lost
@@ -118,6 +120,7 @@ async function openWebGPU(adapter: GPUAdapter, reason: string): Promise<DeviceRe
     device = opened;
   }
   await select('webgpu');
+  boundPool();
   return { backend: 'webgpu', adapter: adapterName(adapter.info), reason, threads: 1 };
 }
 

@@ -8,8 +8,8 @@ interface WasmModule {
   wasmMemory?: WebAssembly.Memory;
   asm?: { memory: WebAssembly.Memory };
   /** 0 if the heap cannot grow any further. */
-  _malloc(bytes: number): number;
-  _free(address: number): void;
+  _malloc: (bytes: number) => number;
+  _free: (address: number) => void;
 }
 
 interface PrivateWasmBackend {
@@ -31,20 +31,25 @@ export interface GpuTensorData {
   values: Float32Array | Int32Array | null;
 }
 
-interface PrivateBufferManager {
+/** Lists of buffers by the key `${size}_${usage}`. A list of free ones stays where one of its buffers is in use. */
+export interface PrivateBufferManager {
   freeBuffers: Map<string, GPUBuffer[]>;
   numFreeBuffers: number;
+  numBytesUsed: number;
   numBytesAllocated: number;
-  acquireBuffer(size: number, usage: GPUBufferUsageFlags): GPUBuffer;
+  releaseBuffer(buffer: GPUBuffer): void;
+  acquireBuffer(size: number, usage: GPUBufferUsageFlags, mapped?: boolean, reuse?: boolean): GPUBuffer;
 }
 
-interface PrivateWebGPUBackend {
+export interface PrivateWebGPUBackend {
   device: GPUDevice;
   queue: GPUQueue;
   bufferManager: PrivateBufferManager;
   tensorMap: { get(id: object): GpuTensorData };
   /** Data ids used by the commands that are recorded but not yet submitted. */
   commandQueueOwnedIds: WeakSet<object>;
+  /** What the next submission gives back to the pool. */
+  tensorDataPendingDisposal: object[];
   uniformPendingDisposal: GPUBuffer[];
   commandEncoder: GPUCommandEncoder | null;
   computePassEncoder: GPUComputePassEncoder | null;

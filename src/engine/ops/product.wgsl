@@ -1,44 +1,21 @@
-// One sum of matrix products, number $P of a dispatch: scale · Σ op(a)·op(b), and what its neighbours would do to the
-// result. Where the result has few numbers, K is summed up in SLICES that are then added in order. The invocations of a
-// workgroup share them (SHARED), enough of them for a GPU, or each does all (SERIAL): with the same bits.
-
-fn store$P(at: u32, column: u32, product: $ELEMENT) {
-  var value = product * u.scale$P;
-//$ if BIAS
-  value += $BIAS(column);
-//$ end
-//$ if ADD
-  value += $ADD(at);
-//$ end
-//$ if SLOPE
-  value *= slope_$ELEMENT($SLOPE(at));
-//$ end
-  $RESULT[at] = value;
-//$ if GELU
-  $GELU[at] = gelu_$ELEMENT(value);
-//$ end
-}
-
-fn put$P(m: u32, block: u32, product: vec4f) {
-  let N = u.N$P;
-  if (m >= u.M$P || block * 4 >= N) { return; }
-//$ if STORE4
-  store$P(m * (N / 4) + block, block, product);
-//$ else
-  for (var i = 0u; i < min(4, N - block * 4); i++) { store$P(m * N + block * 4 + i, block * 4 + i, product[i]); }
-//$ end
-}
+// One sum of matrix products, number $P of a dispatch, by tiles. Where the result has few numbers, K is summed up in SLICES
+// that are then added in order. The invocations of a workgroup share them (SHARED), enough of them for a GPU, or each does
+// all (SERIAL): with the same bits. No invocation may leave early where the workgroup works together.
 
 fn product$P(group: u32, local: u32) {
   let M = u.M$P;
   let N = u.N$P;
   let place = local % ($WX * $WY);
-  let column = (group % u.across$P) * $WX * $J + place % $WX;
-  let row = (group / u.across$P * $WY + place / $WX) * $R;
+  let firstColumn = (group % u.across$P) * $WX * $J;
+  let firstRow = group / u.across$P * $WY * $R;
+  let column = firstColumn + place % $WX;
+  let row = firstRow + place / $WX * $R;
 //$ if SHARED
   let slice = local / ($WX * $WY);
 //$ else
+  //$ if ALONE
   if (column * 4 >= N || row * 4 >= M) { return; }
+  //$ end
 //$ end
 //$ for r in R
   //$ for j in J
@@ -61,10 +38,15 @@ fn product$P(group: u32, local: u32) {
 //$ include TERMS
 //$ end
 //$ if SHARED
-  parts[local] = c0_0;
+  //$ for i in FOUR
+  shared4[local * 4 + $i] = c0_0[$i];
+  //$ end
   workgroupBarrier();
   if (slice > 0) { return; }
-  for (var s = 1u; s < $SLICES; s++) { c0_0 += parts[s * $WX * $WY + place]; }
+  for (var s = 1u; s < $SLICES; s++) {
+    let at = (s * $WX * $WY + place) * 4;
+    c0_0 += mat4x4f(shared4[at], shared4[at + 1], shared4[at + 2], shared4[at + 3]);
+  }
 //$ end
 //$ for r in R
   //$ for j in J

@@ -16,7 +16,7 @@ export interface Term {
   transposeB?: boolean;
 }
 
-interface Product {
+export interface Product {
   /** At least one, all of one shape [M, N]. */
   terms: readonly Term[];
   /** Multiplies their sum. Default 1. */

@@ -9,10 +9,12 @@ export interface SampleOptions {
   temperature: number;
   /** Keeps the k most likely tokens (ties at the edge: lowest ids); 0 = all. */
   topK: number;
-  /** Keeps the smallest set of most likely tokens whose probability reaches p; 1 = all. */
+  /** Keeps the smallest set of most likely tokens whose probability reaches p, at least one; 1 = all. */
   topP: number;
   /** A token that must not be drawn (EOS before min_new_tokens); −1 = none. */
   bannedId: number;
+  /** Further ones. */
+  alsoBanned?: readonly number[];
 }
 
 export interface Sampled {
@@ -21,23 +23,45 @@ export interface Sampled {
   logprobs: Float32Array;
 }
 
-/** logits [B, V], uniforms of length B in [0, 1) → one id a row. */
-export async function sample(
-  logits: tf.Tensor2D,
-  uniforms: Float32Array,
-  options: SampleOptions,
-): Promise<Sampled> {
+/** What was drawn, on the device: ids int32 [B], and their log-probabilities as above [B]. */
+export interface Drawn {
+  ids: tf.Tensor1D;
+  logprobs: tf.Tensor1D;
+}
+
+/** logits [B, V] → one id a row. Row b takes number `first` + b of `uniforms`, each of which is in [0, 1). */
+export function sample(logits: tf.Tensor2D, uniforms: tf.Tensor1D, options: SampleOptions, first = 0): Drawn {
   const [batch, vocabulary] = logits.shape;
+  const { alsoBanned = [], ...rest } = options;
+  if (alsoBanned.length > 0) return sampleWithout(alsoBanned, logits, uniforms, rest, first);
   if (!hasKernel('Sample')) {
-    return sampleReference((await logits.data()) as Float32Array, vocabulary, uniforms, options);
+    const own = uniforms.dataSync<'float32'>().subarray(first, first + batch);
+    const { ids, logprobs } = sampleReference(logits.dataSync<'float32'>(), vocabulary, own, options);
+    return { ids: tf.tensor1d(ids, 'int32'), logprobs: tf.tensor1d(logprobs) };
   }
-  const [ids, logprobs] = tf.tidy(() =>
-    runKernel<tf.Tensor[]>('Sample', { logits, uniforms: tf.tensor1d(uniforms, 'float32') }, { ...options }),
-  ) as [tf.Tensor, tf.Tensor]; // [B], [B]
-  const result = { ids: (await ids.data()) as Int32Array, logprobs: (await logprobs.data()) as Float32Array };
-  tf.dispose([ids, logprobs]);
-  if (result.ids.length !== batch) throw new Error('sampler returned a wrong number of rows');
-  return result;
+  const [ids, logprobs] = runKernel<tf.Tensor1D[]>('Sample', { logits, uniforms }, { ...rest, first });
+  return { ids: ids!, logprobs: logprobs! };
+}
+
+/** Below every logit, and still a number after any division by a temperature. */
+const NEVER = -1e30;
+
+/** The kernels forbid one token, which is as many as most models end with; more are put out of reach before. */
+function sampleWithout(
+  banned: readonly number[],
+  logits: tf.Tensor2D,
+  uniforms: tf.Tensor1D,
+  options: SampleOptions,
+  first: number,
+): Drawn {
+  return tf.tidy(() => {
+    const columns = new Float32Array(logits.shape[1]);
+    for (const id of banned) columns[id] = NEVER;
+    const left = tf.add<tf.Tensor2D>(logits, tf.tensor1d(columns)); // [B, V]
+    const { ids, logprobs } = sample(left, uniforms, options, first); // [B] each
+    const missing = tf.sub<tf.Tensor1D>(tf.logSumExp(left, 1), tf.logSumExp(logits, 1)); // [B]
+    return { ids, logprobs: tf.add<tf.Tensor1D>(logprobs, missing) };
+  });
 }
 
 /** The same on the host, row by row, in float64: logits is row-major [B, V]. */
@@ -81,7 +105,7 @@ function draw(
     const total = order.slice(0, keep).reduce((sum, v) => sum + weights[v]!, 0);
     let reached = 0;
     order.forEach((v, rank) => {
-      if (rank >= keep || reached >= topP * total) weights[v] = 0;
+      if (rank >= keep || (rank > 0 && reached >= topP * total)) weights[v] = 0;
       else reached += weights[v]!;
     });
   }

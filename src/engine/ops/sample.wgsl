@@ -1,7 +1,7 @@
 // Draws one id a row by inverse transform, one workgroup a row. Top-k and top-p cut the row at a logit value found bit
 // by bit (no sort): what is above it is kept, and of those equal to it the first `quota`. Sums have a fixed order, so
 // they never decrease as more is kept, and repeat exactly.
-struct Uniforms { V: u32, topK: u32, banned: u32, temperature: f32, topP: f32 }
+struct Uniforms { B: u32, V: u32, first: u32, topK: u32, banned: u32, temperature: f32, topP: f32 }
 
 @group(0) @binding(0) var<storage, read_write> ids: array<i32>;
 @group(0) @binding(1) var<storage, read_write> logprobs: array<f32>;
@@ -70,8 +70,9 @@ fn mass(start: u32, cut: u32, top: f32, local: u32) -> f32 {
 }
 
 @compute @workgroup_size(SIZE)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
-  let row = group.x;
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let row = group.y * groups.x + group.x;
+  if (row >= u.B) { return; }
   let V = u.V;
   let start = row * V;
   // The plain log-sum-exp, and the most likely token that is not banned (lowest id on ties).
@@ -153,7 +154,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   if (local == 0) {
     var total = 0.0;
     for (var i = 0u; i < SIZE; i++) { total += numbers[i]; }
-    let goal = uniforms[row] * total;
+    let goal = uniforms[u.first + row] * total;
     var reached = 0.0;
     found = vec2f(0, 0);
     for (var i = 0u; i < SIZE; i++) {

@@ -3,6 +3,7 @@
 // log-sum-exp a row instead. One op serves SFT, DPO, PPO and the reference model.
 
 import { hasKernel, runKernel, tf } from '../tf';
+import { headGradient } from './head-gradient';
 import { matmul } from './matmul';
 
 export interface TokenLogprobs {
@@ -22,7 +23,9 @@ export function tokenLogprobs(
   temperature: number,
 ): TokenLogprobs {
   if (!hasKernel('TokenLogprobs')) return tokenLogprobsReference(hidden, head, ids, temperature);
-  const outputs = runKernel<tf.Tensor1D[]>('TokenLogprobs', { hidden, head, ids }, { temperature });
+  // Where a gradient is on its way, a kernel may compute what it will be a multiple of, [N, C], as a fifth output.
+  const slopes = tf.engine().state.gradientDepth > 0;
+  const outputs = runKernel<tf.Tensor1D[]>('TokenLogprobs', { hidden, head, ids }, { temperature, slopes });
   return { logprobs: outputs[0]!, entropy: outputs[1]!, correct: outputs[3]! };
 }
 
@@ -45,14 +48,11 @@ tf.registerGradient({
   kernelName: 'RlhfTokenLogprobs',
   inputsToSave: ['hidden', 'head', 'ids'],
   // The third output is the log-sum-exp of each row.
-  outputsToSave: [false, true, true, false],
+  outputsToSave: [false, true, true, false, true],
   gradFunc: (dys, saved, attrs) => {
-    const [hidden, head, ids, entropy, lse] = saved as [
-      tf.Tensor2D,
-      tf.Tensor2D,
-      tf.Tensor1D,
-      tf.Tensor,
-      tf.Tensor,
+    const [hidden, head, ids, entropy, lse, slopes] = saved as [
+      ...[tf.Tensor2D, tf.Tensor2D, tf.Tensor1D, tf.Tensor, tf.Tensor],
+      tf.Tensor?,
     ];
     const [dLogprobs, dEntropy] = dys as [tf.Tensor, tf.Tensor]; // [N], [N]
     const temperature = attrs['temperature'] as number;
@@ -60,35 +60,20 @@ tf.registerGradient({
       hidden: () =>
         runKernel<tf.Tensor>(
           'TokenLogprobsGrad',
-          { hidden, head, ids, entropy, lse, dLogprobs, dEntropy },
+          { hidden, head, ids, entropy, lse, dLogprobs, dEntropy, ...(slopes && { slopes }) },
           { temperature },
         ),
-      // Only full fine-tuning trains the head.
-      head: () => {
-        const [N, V] = [hidden.shape[0], head.shape[0]];
-        const scale = 1 / temperature;
-        let sum = tf.zerosLike(head); // [V, C]
-        // A few rows n at a time, so that no [N, V] exists here either.
-        for (let start = 0; start < N; start += Math.ceil(CHUNK / V)) {
-          const n = Math.min(Math.ceil(CHUNK / V), N - start);
-          const column = (of: tf.Tensor): tf.Tensor => tf.reshape(tf.slice(of, start, n), [n, 1]);
-          const before = sum;
-          sum = tf.tidy(() => {
-            const some = tf.slice(hidden, [start, 0], [n, hidden.shape[1]]); // [n, C]
-            const logits = matmul(some, head, { transposeB: true, scale }); // [n, V]
-            const all = tf.sub(logits, column(lse)); // [n, V]
-            const picked = tf.cast(tf.oneHot(tf.slice(ids, start, n), V), 'float32'); // [n, V]
-            const spread = tf.add(column(dLogprobs), tf.mul(tf.add(all, column(entropy)), column(dEntropy)));
-            const dLogits = tf.sub(tf.mul(picked, column(dLogprobs)), tf.mul(tf.exp(all), spread)); // [n, V]
-            return matmul(dLogits as tf.Tensor2D, some, { transposeA: true, scale, add: before }); // [V, C]
-          });
-          before.dispose();
-        }
-        return sum;
-      },
+      head: () =>
+        headGradient(hidden, head, 1 / temperature, (rows) => {
+          const [given, logits] = [
+            rows(ids),
+            matmul(rows(hidden), head, { transposeB: true, scale: 1 / temperature }),
+          ];
+          const all = tf.sub(logits, rows(lse)); // [n, V]
+          const picked = tf.cast(tf.oneHot(tf.reshape<tf.Rank.R1>(given, [-1]), head.shape[0]), 'float32'); // [n, V]
+          const spread = tf.add(rows(dLogprobs), tf.mul(tf.add(all, rows(entropy)), rows(dEntropy)));
+          return tf.sub(tf.mul(picked, rows(dLogprobs)), tf.mul(tf.exp(all), spread));
+        }),
     };
   },
 });
-
-/** Logits that the output matrix's gradient holds at a time. */
-const CHUNK = 2 ** 21;

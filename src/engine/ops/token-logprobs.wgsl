@@ -2,7 +2,7 @@
 // vocabulary and keeps, for each row, the largest z, Σ e^(z − largest) and Σ e^(z − largest) (z − largest). Otherwise: dL/dlogits
 // for a chunk of the vocabulary, which the caller multiplies with that chunk of the head.
 // M rows, N tokens of the vocabulary (PARTIAL) or of the chunk, K the width.
-struct Uniforms { M: u32, N: u32, K: u32, steps: u32, first: u32, vocabulary: u32, inverse: f32 }
+struct Uniforms { M: u32, N: u32, K: u32, across: u32, steps: u32, first: u32, vocabulary: u32, inverse: f32 }
 
 @group(0) @binding(0) var<storage, read_write> result: array<vec4f>; // [parts, M], or [M, N / 4]
 @group(0) @binding(1) var<storage, read> hidden: array<$ELEMENT>;
@@ -18,17 +18,25 @@ struct Uniforms { M: u32, N: u32, K: u32, steps: u32, first: u32, vocabulary: u3
 @group(0) @binding(8) var<uniform> u: Uniforms;
 //$ end
 
+//$ if MEMORY
+var<workgroup> shared4: array<vec4f, $MEMORY>;
+//$ end
 fn a(at: u32) -> $ELEMENT { return hidden[at]; }
 fn b(at: u32) -> $ELEMENT { return head[at]; }
 
 //$ if PARTIAL
-@compute @workgroup_size($WX, $WY)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let at = group.y * groups.x + group.x;
   let M = u.M;
   let N = u.N;
   let K = u.K;
-  let row = (group.y * $WY + local.y) * $R;
+  let stretch = at % u.across;
+  let firstRow = at / u.across * $TM;
+  let row = firstRow + local / $WX * $R;
+//$ if ALONE
   if (row * 4 >= M) { return; }
+//$ end
   let first = 0u;
   let last = K;
   //$ for r in R
@@ -39,7 +47,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
     //$ end
   //$ end
   for (var step = 0u; step < u.steps; step++) {
-    let column = (group.x * u.steps + step) * $WX * $J + local.x;
+    let firstColumn = (stretch * u.steps + step) * $TN;
+    let column = firstColumn + local % $WX;
   //$ for r in R
     //$ for j in J
     var c$r_$j = mat4x4f();
@@ -77,7 +86,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   //$ for r in R
     //$ for i in FOUR
   if ((row + $r) * 4 + $i < M) {
-    result[(group.x * $WX + local.x) * M + (row + $r) * 4 + $i] = vec4f(most$r_$i, sum$r_$i, mean$r_$i, 0);
+    result[(stretch * $WX + local % $WX) * M + (row + $r) * 4 + $i] = vec4f(most$r_$i, sum$r_$i, mean$r_$i, 0);
   }
     //$ end
   //$ end
@@ -94,14 +103,19 @@ fn put(m: u32, block: u32, product: vec4f) {
   result[m * (u.N / 4) + block] = select(vec4f(0), slope, v < vec4u(u.vocabulary));
 }
 
-@compute @workgroup_size($WX, $WY)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let at = group.y * groups.x + group.x;
   let M = u.M;
   let N = u.N;
   let K = u.K;
-  let column = group.x * $WX * $J + local.x;
-  let row = (group.y * $WY + local.y) * $R;
+  let firstColumn = at % u.across * $TN;
+  let firstRow = at / u.across * $TM;
+  let column = firstColumn + local % $WX;
+  let row = firstRow + local / $WX * $R;
+//$ if ALONE
   if (column * 4 >= N || row * 4 >= M) { return; }
+//$ end
   let first = 0u;
   let last = K;
   //$ for r in R

@@ -1,79 +1,29 @@
 // Makes tfjs kernels of ours: each reads its inputs' addresses, makes its outputs and runs one job.
 
 import { type AdamwOptions, clipping } from '../ops/adamw';
-import { NF4_LEVELS } from '../ops/dequantize';
 import { tf } from '../tf';
 import { Kernel } from './assembly/kernels';
+import { attention, attentionGrad, cachedAttention } from './attention';
+import {
+  addresses,
+  attribute,
+  attributes,
+  type Attributes,
+  elements,
+  input,
+  type Inputs,
+  type KernelFunction,
+  matrix,
+  optional,
+} from './inputs';
 import { address, type Machine, output } from './machine';
-
-type Inputs = Record<string, tf.TensorInfo>;
-type Attributes = Record<string, number | boolean>;
-type KernelFunction = (
-  machine: Machine,
-  inputs: Inputs,
-  attrs: Attributes,
-) => tf.TensorInfo | tf.TensorInfo[];
-
-const input = (inputs: Inputs, name: string): tf.TensorInfo => {
-  const found = inputs[name];
-  if (!found) throw new Error(`kernel input ${name} is missing`);
-  return found;
-};
-
-const addresses = (inputs: Inputs, ...names: string[]): number[] =>
-  names.map((name) => address(input(inputs, name)));
-
-/** 0 for an input that is not given. */
-const optional = (inputs: Inputs, name: string): [number] => [inputs[name] ? address(inputs[name]) : 0];
-
-const attribute = (attrs: Attributes, name: string): number => {
-  const found = attrs[name];
-  if (found === undefined) throw new Error(`kernel attribute ${name} is missing`);
-  return Number(found);
-};
-
-const attributes = (attrs: Attributes, ...names: string[]): number[] =>
-  names.map((name) => attribute(attrs, name));
-
-/** The shape of an input of two axes. */
-const matrix = (inputs: Inputs, name: string): [number, number] =>
-  input(inputs, name).shape as [number, number];
-
-const elements = (inputs: Inputs, name: string): number => tf.util.sizeFromShape(input(inputs, name).shape);
+import { matMul, products } from './products';
+import { sample, tokenKl, tokenKlGrad, tokenLogprobs, tokenLogprobsGrad } from './vocabulary';
 
 // Work of a unit, as in assembly/.
 const ELEMENTS = 16384;
 const NORM_ROWS = 32;
 const BLOCK_ROWS = 512;
-const QUERIES = 32;
-const CHUNK = 256;
-
-/** Rows and columns of a product's units: up to 256 × 256, smaller where that would leave threads idle. */
-function unitShape(m: number): [number, number] {
-  const rows = m > 512 ? 256 : 128;
-  const across = Math.ceil(m / rows);
-  return [rows, across >= 8 ? 256 : across >= 2 ? 128 : 64];
-}
-
-function matMul(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo {
-  const [transposeA, transposeB, addRank] = attributes(attrs, 'transposeA', 'transposeB', 'addRank');
-  const a = matrix(inputs, 'a');
-  const [m, k] = transposeA ? [a[1], a[0]] : a;
-  const n = matrix(inputs, 'b')[transposeB ? 0 : 1];
-  const out = output([m, n]);
-  const [rows, cols] = unitShape(m);
-  const [add] = addRank ? addresses(inputs, 'add') : [0];
-  machine.run({
-    kernel: Kernel.MatMul,
-    floats: attributes(attrs, 'scale'),
-    integers: [
-      ...[...addresses(inputs, 'a', 'b'), address(out), add!],
-      ...[m, n, k, transposeA!, transposeB!, addRank === 2 ? n : 0, rows, cols],
-    ],
-    units: Math.ceil(m / rows) * Math.ceil(n / cols),
-  });
-  return out;
-}
 
 /** Kernels that map rows of x to rows of a result of the same shape. */
 function rowwise(kernel: Kernel, names: string[]): KernelFunction {
@@ -101,115 +51,6 @@ function elementwise(kernel: Kernel, names: string[]): KernelFunction {
     });
     return out;
   };
-}
-
-/** Bytes of `blocks` blocks of scores of up to `keys` keys. */
-const scoreBytes = (keys: number, blocks: number): number => 4 * QUERIES * (Math.ceil(keys / 4) * 4) * blocks;
-
-function attention(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo[] {
-  const [batch, heads, window] = attributes(attrs, 'batch', 'heads', 'window') as [number, number, number];
-  const [rows, width] = matrix(inputs, 'q');
-  const T = rows / batch;
-  const out = output([rows, width]);
-  const lse = output([batch * heads, T]);
-  machine.run({
-    kernel: Kernel.Attention,
-    floats: attributes(attrs, 'scale'),
-    integers: [
-      ...[...addresses(inputs, 'q', 'k', 'v', 'segments'), address(out), address(lse)],
-      ...[T, heads, width / heads, window, T, 0],
-    ],
-    units: batch * heads,
-    scratch: scoreBytes(T, 1),
-  });
-  return [out, lse];
-}
-
-function attentionGrad(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo[] {
-  const [batch, heads, window] = attributes(attrs, 'batch', 'heads', 'window') as [number, number, number];
-  const [rows, width] = matrix(inputs, 'q');
-  const T = rows / batch;
-  const grads = [0, 1, 2].map(() => output([rows, width]));
-  machine.run({
-    kernel: Kernel.AttentionGrad,
-    floats: attributes(attrs, 'scale'),
-    integers: [
-      ...addresses(inputs, 'q', 'k', 'v', 'segments', 'out', 'lse', 'dy'),
-      ...[...grads.map(address), T, heads, width / heads, window],
-    ],
-    units: batch * heads,
-    scratch: scoreBytes(T, 2),
-  });
-  return grads;
-}
-
-function cachedAttention(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo {
-  const [batch, heads, window, start] = attributes(attrs, 'batch', 'heads', 'window', 'start');
-  const [rows, width] = matrix(inputs, 'q');
-  const slots = input(inputs, 'kCache').shape[1]!;
-  const out = output([rows, width]);
-  machine.run({
-    kernel: Kernel.Attention,
-    floats: attributes(attrs, 'scale'),
-    integers: [
-      ...[...addresses(inputs, 'q', 'kCache', 'vCache', 'segments'), address(out), 0],
-      ...[rows / batch!, heads!, width / heads!, window!, slots, start!],
-    ],
-    units: batch! * heads!,
-    scratch: scoreBytes(slots, 1),
-  });
-  return out;
-}
-
-/** Rows of a unit, fewer for a few rows so that every thread has some. */
-const logprobRows = (rows: number): number => (rows >= 512 ? 128 : 32);
-
-function tokenLogprobs(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo[] {
-  const [N, C] = matrix(inputs, 'hidden');
-  const [V] = matrix(inputs, 'head');
-  const outs = [0, 1, 2, 3].map(() => output([N])); // logprobs, entropy, log-sum-exp, correct
-  const rows = logprobRows(N);
-  machine.run({
-    kernel: Kernel.TokenLogprobs,
-    floats: attributes(attrs, 'temperature'),
-    integers: [...addresses(inputs, 'hidden', 'head', 'ids'), ...outs.map(address), N, V, C, rows],
-    units: Math.ceil(N / rows),
-    scratch: rows * 32 + (rows + 1) * 4 * CHUNK,
-  });
-  return outs;
-}
-
-function tokenLogprobsGrad(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo {
-  const [N, C] = matrix(inputs, 'hidden');
-  const [V] = matrix(inputs, 'head');
-  const out = output([N, C]);
-  const rows = logprobRows(N);
-  const names = ['hidden', 'head', 'ids', 'entropy', 'lse', 'dLogprobs', 'dEntropy'];
-  machine.run({
-    kernel: Kernel.TokenLogprobsGrad,
-    floats: attributes(attrs, 'temperature'),
-    integers: [...addresses(inputs, ...names), address(out), N, V, C, rows],
-    units: Math.ceil(N / rows),
-    scratch: (rows + 1) * 4 * CHUNK,
-  });
-  return out;
-}
-
-function sample(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo[] {
-  const [rows, V] = matrix(inputs, 'logits');
-  const ids = output([rows], 'int32');
-  const logprobs = output([rows]);
-  machine.run({
-    kernel: Kernel.Sample,
-    floats: attributes(attrs, 'temperature', 'topP'),
-    integers: [
-      ...[...addresses(inputs, 'logits', 'uniforms'), address(ids), address(logprobs), V],
-      ...attributes(attrs, 'topK', 'bannedId'),
-    ],
-    units: rows,
-    scratch: 12 * V,
-  });
-  return [ids, logprobs];
 }
 
 function gatherRows(machine: Machine, inputs: Inputs): tf.TensorInfo {
@@ -263,8 +104,6 @@ function swigluGrad(machine: Machine, inputs: Inputs): tf.TensorInfo[] {
   return outs;
 }
 
-const levels = Array.from(new Int32Array(Float32Array.from(NF4_LEVELS).buffer));
-
 function dequantize(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo {
   const [perWord, rows, columns] = attributes(attrs, 'perWord', 'rows', 'columns') as [
     number,
@@ -274,7 +113,7 @@ function dequantize(machine: Machine, inputs: Inputs, attrs: Attributes): tf.Ten
   const out = output([rows, columns]);
   machine.run({
     kernel: Kernel.Dequantize,
-    integers: [...addresses(inputs, 'packed', 'scales'), address(out), rows * columns, perWord, ...levels],
+    integers: [...addresses(inputs, 'packed', 'scales'), address(out), rows * columns, perWord],
     units: Math.ceil((rows * columns) / ELEMENTS),
   });
   return out;
@@ -342,6 +181,7 @@ function dropout(machine: Machine, inputs: Inputs, attrs: Attributes): tf.Tensor
 
 const table: Record<string, KernelFunction> = {
   MatMul: matMul,
+  Products: products,
   LayerNorm: rowwise(Kernel.LayerNorm, ['x', 'gamma', 'beta']),
   LayerNormGrad: rowwise(Kernel.LayerNormGrad, ['x', 'gamma', 'dy']),
   Gelu: elementwise(Kernel.Gelu, ['x']),
@@ -358,6 +198,8 @@ const table: Record<string, KernelFunction> = {
   SwigluGrad: swigluGrad,
   TokenLogprobs: tokenLogprobs,
   TokenLogprobsGrad: tokenLogprobsGrad,
+  TokenKl: tokenKl,
+  TokenKlGrad: tokenKlGrad,
   Sample: sample,
   GatherRows: gatherRows,
   ScatterRows: scatterRows,

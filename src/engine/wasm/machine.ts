@@ -5,6 +5,7 @@ import { PlaygroundError } from '../../shared/errors';
 import { wasmBackend } from '../private';
 import type { tf } from '../tf';
 import type { Kernel } from './assembly/kernels';
+import { kernelVariant } from './variant';
 
 /** What assembly/ exports; `share` and `serve` in the variant for shared memory only. Addresses and sizes in bytes. */
 export interface Exports {
@@ -45,7 +46,7 @@ interface Job {
 
 /** Arguments in memory: eight float64 numbers, then 32-bit integers. */
 const FLOATS = 8;
-const ARGUMENT_BYTES = 256;
+const FLOAT_BYTES = 64;
 /** Of the block through which threads talk, see assembly/pool.ts; aligned to cache lines. */
 const CONTROL_BYTES = 256;
 const LINE = 64;
@@ -54,7 +55,8 @@ export class Machine {
   readonly #module: WebAssembly.Module;
   readonly #memory: WebAssembly.Memory;
   readonly #exports: Exports;
-  readonly #args = allocate(ARGUMENT_BYTES);
+  #args = 0;
+  #argumentBytes = 0;
   readonly #control: number;
   #words: Int32Array;
   #floats: Float64Array;
@@ -87,6 +89,11 @@ export class Machine {
     const module = await loadModule(wasm.wasmMemory !== undefined);
     const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
     return new Machine(module, memory, exports as unknown as Exports);
+  }
+
+  /** Threads in use, the caller's among them. */
+  get threads(): number {
+    return this.#threads;
   }
 
   /** Uses up to `threads` threads, starting those that are missing; returns how many there are. */
@@ -122,6 +129,7 @@ export class Machine {
   run({ kernel, floats = [], integers, units, scratch = 0 }: Job): void {
     if (units === 0) return;
     this.#reserve(this.#exports.scratchBytes() + scratch);
+    this.#reserveArguments(FLOAT_BYTES + 4 * integers.length);
     if (this.#words.buffer !== this.#memory.buffer) {
       this.#words = new Int32Array(this.#memory.buffer);
       this.#floats = new Float64Array(this.#memory.buffer);
@@ -143,6 +151,13 @@ export class Machine {
     this.#scratchSize = Math.max(this.#scratchSize, Math.ceil(bytes / LINE) * LINE);
     this.#scratchThreads = this.#threads;
     this.#scratch = allocate(this.#scratchSize * this.#threads);
+  }
+
+  #reserveArguments(bytes: number): void {
+    if (bytes <= this.#argumentBytes) return;
+    if (this.#args !== 0) wasmBackend().wasm._free(this.#args);
+    this.#argumentBytes = Math.ceil(bytes / 1024) * 1024;
+    this.#args = allocate(this.#argumentBytes);
   }
 }
 
@@ -174,28 +189,18 @@ export function output(shape: number[], dtype: 'float32' | 'int32' = 'float32'):
   return info;
 }
 
-/** A module of one function that multiplies and adds in one operation (f32x4.relaxed_madd): where it is valid, so are
- *  the variants that are faster by it. */
-// prettier-ignore
-const FUSED = Uint8Array.of(
-  0, 97, 115, 109, 1, 0, 0, 0, // magic, version
-  1, 8, 1, 96, 3, 123, 123, 123, 1, 123, // type: three vectors to one
-  3, 2, 1, 0, // one function of that type
-  10, 13, 1, 11, 0, 32, 0, 32, 1, 32, 2, 253, 133, 2, 11, // its body
-);
-
 async function loadModule(shared: boolean): Promise<WebAssembly.Module> {
-  const fused = WebAssembly.validate(FUSED);
   // Written out, as the bundler finds them.
-  const [threaded, plain] = fused
-    ? [
-        new URL('./build/kernels-threads-fused.wasm', import.meta.url),
-        new URL('./build/kernels-fused.wasm', import.meta.url),
-      ]
-    : [
-        new URL('./build/kernels-threads.wasm', import.meta.url),
-        new URL('./build/kernels.wasm', import.meta.url),
-      ];
+  const [threaded, plain] =
+    kernelVariant() === 'fused'
+      ? [
+          new URL('./build/kernels-threads-fused.wasm', import.meta.url),
+          new URL('./build/kernels-fused.wasm', import.meta.url),
+        ]
+      : [
+          new URL('./build/kernels-threads.wasm', import.meta.url),
+          new URL('./build/kernels.wasm', import.meta.url),
+        ];
   const url = shared ? threaded : plain;
   if (url.protocol === 'file:') {
     // Under Node, which fetches no files.

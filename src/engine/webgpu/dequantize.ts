@@ -5,12 +5,16 @@ import source from '../ops/dequantize.wgsl?raw';
 import type { tf } from '../tf';
 import { dispatch, line, output, size } from './dispatch';
 
-/** packed int32 [words], scales [blocks] → [rows, columns]. */
+/** packed int32 [words], scales [blocks] → [rows, columns], a new tensor or `into`. */
 export function dequantizeKernel(
   { packed, scales }: Record<'packed' | 'scales', tf.TensorInfo>,
-  { perWord, rows, columns }: { perWord: number; rows: number; columns: number },
+  {
+    perWord,
+    rows,
+    columns,
+    into: result = output([rows, columns]),
+  }: { perWord: number; rows: number; columns: number; into?: tf.TensorInfo },
 ): tf.TensorInfo {
-  const result = output([rows, columns]);
   const words = size(packed);
   dispatch({
     name: 'dequantize',

@@ -1,19 +1,38 @@
-// How many results one invocation of the matrix product owns. More of them need fewer loads, fewer of them fill a small
-// GPU: which is faster is measured on each device (tune.ts). The numbers are the same whichever is chosen, since K is
-// walked in one order and cut into slices by the shape alone.
+// How many results one invocation of the matrix product owns, and whether a workgroup shares what it reads. More results
+// need fewer loads, fewer of them fill a small GPU: which is fastest is measured on each device (tune.ts). The numbers are
+// the same whichever is chosen, since K is walked in one order and cut into slices by the shape alone.
 
-/** Rows × columns of one invocation, in blocks of 4 × 4. */
-export const TILES = { '4x4': [1, 1], '4x8': [1, 2], '8x4': [2, 1], '8x8': [2, 2] } as const;
+interface TileShape {
+  /** Rows and columns of one invocation, in blocks of 4. */
+  R: number;
+  J: number;
+  /** The workgroup reads its part of both matrices once, into its own memory. */
+  staged: boolean;
+}
+
+const tile = (R: number, J: number, staged = false): TileShape => ({ R, J, staged });
+
+/** By rows × columns of one invocation. */
+export const TILES = {
+  '4x4': tile(1, 1),
+  '4x8': tile(1, 2),
+  '8x4': tile(2, 1),
+  '8x8': tile(2, 2),
+  '16x8': tile(4, 2),
+  '16x16': tile(4, 4),
+  '4x4 staged': tile(1, 1, true),
+  '8x8 staged': tile(2, 2, true),
+} as const;
 
 export type Tile = keyof typeof TILES;
 
-/** The tile of each class of products: those with fewer than 65,536 results, and the others. */
-export interface KernelChoice {
-  small: Tile;
-  large: Tile;
-}
+/** Products by the number of their results: fewer than 2¹⁶, fewer than 2²⁰, and the others. */
+export type SizeClass = 'small' | 'medium' | 'large';
 
-export const DEFAULT_CHOICE: KernelChoice = { small: '4x4', large: '8x8' };
+/** The tile of each class of products. */
+export type KernelChoice = Record<SizeClass, Tile>;
+
+export const DEFAULT_CHOICE: KernelChoice = { small: '4x4', medium: '8x8', large: '8x8' };
 
 let choice = DEFAULT_CHOICE;
 
@@ -24,13 +43,14 @@ export function useKernels(chosen: KernelChoice): void {
   choice = chosen;
 }
 
-export function sizeClass(M: number, N: number): keyof KernelChoice {
-  return M * N >= 65536 ? 'large' : 'small';
+export function sizeClass(M: number, N: number): SizeClass {
+  if (M * N < 2 ** 16) return 'small';
+  return M * N < 2 ** 20 ? 'medium' : 'large';
 }
 
 /** Whether something remembered is a choice that this version knows. */
 export function isKernelChoice(value: unknown): value is KernelChoice {
   const known = (tile: unknown): boolean => typeof tile === 'string' && Object.hasOwn(TILES, tile);
-  const { small, large } = (value ?? {}) as Partial<Record<string, unknown>>;
-  return known(small) && known(large);
+  const { small, medium, large } = (value ?? {}) as Partial<Record<string, unknown>>;
+  return known(small) && known(medium) && known(large);
 }

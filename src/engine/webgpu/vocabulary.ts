@@ -18,7 +18,7 @@ export function tokenLogprobsKernel(
 ): tf.TensorInfo[] {
   const [N = 0, C = 0] = hidden.shape;
   const [V = 0] = head.shape;
-  const { values, groups } = wholeTile(N, V, C);
+  const { values, groups } = wholeTile(N, V, C, true);
   const steps = Math.min(16, groups[0]); // vocabulary tiles an invocation walks: 1/32 of the logits as partial sums
   const stretches = Math.ceil(groups[0] / steps);
   const parts = stretches * values.WX;
@@ -29,9 +29,9 @@ export function tokenLogprobsKernel(
     values: { ...values, PARTIAL: true },
     writes: [partial],
     reads: [hidden, head],
-    integers: [N, V, C, steps, 0, V],
+    integers: [N, V, C, stretches, steps, 0, V],
     floats: [1 / temperature],
-    groups: [stretches, groups[1]],
+    groups: line(stretches * groups[1]),
   });
   const results = [output([N]), output([N]), output([N]), output([N])];
   dispatch({
@@ -62,16 +62,16 @@ export function tokenLogprobsGradKernel(
     const width = Math.ceil(inside / 4) * 4; // columns past the vocabulary are 0
     const slopes = output([N, width]);
     const rows = { tensor: head, first: first * C, count: inside * C };
-    const { values, groups } = wholeTile(N, width, C);
+    const { values, groups } = wholeTile(N, width, C, false);
     dispatch({
       name: 'token-logprobs',
       source,
       values: { ...values, PARTIAL: false },
       writes: [slopes],
       reads: [hidden, rows, ids, lse, entropy, dLogprobs, dEntropy],
-      integers: [N, width, C, 0, first, V],
+      integers: [N, width, C, groups[0], 0, first, V],
       floats: [1 / temperature],
-      groups,
+      groups: line(groups[0] * groups[1]),
     });
     const [next] = computeSums([{ terms: [{ a: slopes, b: rows }], columns: C, add: sum }]);
     release(slopes, ...(sum ? [sum] : []));
@@ -86,10 +86,10 @@ function chunkSize(N: number, V: number): number {
   return Math.max(64, Math.min(fitting, Math.ceil(V / 64) * 64));
 }
 
-/** logits [B, V], uniforms [B] → ids int32 [B], log-probabilities [B]. */
+/** logits [B, V], uniforms of at least `first` + B numbers → ids int32 [B], log-probabilities [B]. */
 export function sampleKernel(
   { logits, uniforms }: Inputs<'logits' | 'uniforms'>,
-  { temperature, topK, topP, bannedId }: SampleOptions,
+  { temperature, topK, topP, bannedId, first }: SampleOptions & { first: number },
 ): tf.TensorInfo[] {
   const [B = 0, V = 0] = logits.shape;
   const results = [output([B], 'int32'), output([B])];
@@ -98,9 +98,9 @@ export function sampleKernel(
     source: sampleSource,
     writes: results,
     reads: [logits, uniforms],
-    integers: [V, topK, bannedId < 0 ? 0xffffffff : bannedId],
+    integers: [B, V, first, topK, bannedId < 0 ? 0xffffffff : bannedId],
     floats: [temperature, topP],
-    groups: [B],
+    groups: line(B),
   });
   return results;
 }

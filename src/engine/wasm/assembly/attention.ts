@@ -73,7 +73,7 @@ function attend(
     const keys = k + lo * stride;
     gemm(
       q + i0 * stride, stride, 4, keys, 4, stride, scores, bytes,
-      rows, hi - lo, size, scale, 0, 0, false, scratch,
+      rows, hi - lo, size, 0, 0, scale, 0, 0, scratch,
     );
     for (let i: usize = 0; i < rows; i++) {
       hide(scores + i * bytes, lo, hi, start + i0 + i, window, segments);
@@ -82,7 +82,7 @@ function attend(
     }
     gemm(
       scores, bytes, 4, v + lo * stride, stride, 4, out + i0 * stride, stride,
-      rows, size, hi - lo, 1, 0, 0, false, scratch,
+      rows, size, hi - lo, 0, 0, 1, 0, 0, scratch,
     );
   }
 }
@@ -241,16 +241,16 @@ export function attentionGrad(args: usize, begin: usize, end: usize, scratch: us
       const ds = p + QUERIES * bytes; // [rows, n]
       const block = i0 * stride;
       const keys = lo * stride;
-      gemm(q + block, stride, 4, k + keys, 4, stride, p, bytes, rows, n, size, scale, 0, 0, false, scratch);
-      gemm(dy + block, stride, 4, v + keys, 4, stride, ds, bytes, rows, n, size, 1, 0, 0, false, scratch);
+      gemm(q + block, stride, 4, k + keys, 4, stride, p, bytes, rows, n, size, 0, 0, scale, 0, 0, scratch);
+      gemm(dy + block, stride, 4, v + keys, 4, stride, ds, bytes, rows, n, size, 0, 0, 1, 0, 0, scratch);
       for (let i: usize = 0; i < rows; i++) {
         const here = block + i * stride;
         hide(p + i * bytes, lo, hi, i0 + i, window, segments);
         scoreGrad(p + i * bytes, ds + i * bytes, bytes, load<f32>(lse + ((i0 + i) << 2)), dot(dy + here, out + here, size), scale);
       }
-      gemm(ds, bytes, 4, k + keys, stride, 4, dq + block, stride, rows, size, n, 1, 0, 0, false, scratch);
-      gemm(ds, 4, bytes, q + block, stride, 4, dk + keys, stride, n, size, rows, 1, 0, 0, true, scratch);
-      gemm(p, 4, bytes, dy + block, stride, 4, dv + keys, stride, n, size, rows, 1, 0, 0, true, scratch);
+      gemm(ds, bytes, 4, k + keys, stride, 4, dq + block, stride, rows, size, n, 0, 0, 1, 0, 0, scratch);
+      gemm(ds, 4, bytes, q + block, stride, 4, dk + keys, stride, n, size, rows, dk + keys, stride, 1, 0, 0, scratch);
+      gemm(p, 4, bytes, dy + block, stride, 4, dv + keys, stride, n, size, rows, dv + keys, stride, 1, 0, 0, scratch);
     }
   }
 }

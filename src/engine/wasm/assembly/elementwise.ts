@@ -15,12 +15,12 @@ function gate(x: v128): v128 {
 }
 
 @inline
-function gelu4(x: v128): v128 {
+export function gelu4(x: v128): v128 {
   return f32x4.mul(x, gate(x));
 }
 
 @inline
-function geluGrad4(x: v128, dy: v128): v128 {
+export function geluGrad4(x: v128, dy: v128): v128 {
   const g = gate(x);
   // d/dx 2u = 2√(2/π)(1 + 3·0.044715x²)
   const slope = f32x4.add(

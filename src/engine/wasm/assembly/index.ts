@@ -6,24 +6,25 @@ import { attention, attentionGrad } from './attention';
 import { dropout } from './dropout';
 import { dequantize } from './dequantize';
 import { gelu, geluGrad } from './elementwise';
-import { GEMM_SCRATCH, matMul } from './gemm';
 import { Kernel } from './kernels';
 import { layerNorm, layerNormGrad } from './layer-norm';
 import { rmsNorm, rmsNormGrad, rotary, swiglu, swigluGrad } from './llama';
-import { tokenLogprobs, tokenLogprobsGrad } from './logprobs';
+import { scaleRows, tokenLogprobs, tokenLogprobsGrad } from './logprobs';
 import { adamw, sumOfSquares } from './optimizer';
+import { PRODUCT_SCRATCH, products } from './products';
 import { cacheWrite, gatherRows, scatterRows } from './rows';
 import { sample } from './sample';
+import { tokenKl, tokenKlGrad } from './token-kl';
 
 /** Bytes of scratch every kernel may use besides what its call asks for. */
 export function scratchBytes(): usize {
-  return GEMM_SCRATCH;
+  return PRODUCT_SCRATCH;
 }
 
 export function run(kernel: i32, args: usize, begin: usize, end: usize, scratch: usize): void {
   switch (kernel) {
-    case Kernel.MatMul:
-      return matMul(args, begin, end, scratch);
+    case Kernel.Products:
+      return products(args, begin, end, scratch);
     case Kernel.LayerNorm:
       return layerNorm(args, begin, end);
     case Kernel.LayerNormGrad:
@@ -40,6 +41,12 @@ export function run(kernel: i32, args: usize, begin: usize, end: usize, scratch:
       return tokenLogprobs(args, begin, end, scratch);
     case Kernel.TokenLogprobsGrad:
       return tokenLogprobsGrad(args, begin, end, scratch);
+    case Kernel.ScaleRows:
+      return scaleRows(args, begin, end);
+    case Kernel.TokenKl:
+      return tokenKl(args, begin, end, scratch);
+    case Kernel.TokenKlGrad:
+      return tokenKlGrad(args, begin, end, scratch);
     case Kernel.Sample:
       return sample(args, begin, end, scratch);
     case Kernel.GatherRows:
@@ -57,7 +64,7 @@ export function run(kernel: i32, args: usize, begin: usize, end: usize, scratch:
     case Kernel.SwigluGrad:
       return swigluGrad(args, begin, end);
     case Kernel.Dequantize:
-      return dequantize(args, begin, end);
+      return dequantize(args, begin, end, scratch);
     case Kernel.CacheWrite:
       return cacheWrite(args, begin, end);
     case Kernel.AdamW:

@@ -1,7 +1,7 @@
 // The kernels by number, one table for both sides: AssemblyScript and TypeScript read this file.
 
 export enum Kernel {
-  MatMul,
+  Products,
   LayerNorm,
   LayerNormGrad,
   Gelu,
@@ -10,6 +10,9 @@ export enum Kernel {
   AttentionGrad,
   TokenLogprobs,
   TokenLogprobsGrad,
+  ScaleRows,
+  TokenKl,
+  TokenKlGrad,
   Sample,
   GatherRows,
   ScatterRows,
