@@ -26,6 +26,10 @@ export function bucketLength(longest: number, context: number): number {
   return Math.min(Math.ceil(longest / BUCKET) * BUCKET, context);
 }
 
+/** How many of the `wanted` new tokens there is room for after the longest of some prompts. */
+export const roomAfter = (prompts: readonly number[], wanted: number, context: number): number =>
+  Math.min(wanted, context - Math.max(...prompts));
+
 /** Pads on the right. Padding has id 0 and mask 0; `completion` is 1 from a row's prompt to its end. */
 export function collate(sequences: readonly Sequence[], context: number): CompletionBatch {
   const batch = sequences.length;
@@ -41,6 +45,30 @@ export function collate(sequences: readonly Sequence[], context: number): Comple
     completion.fill(1, start + row.promptLength, end);
   });
   return { ids, mask, completion, batch, length };
+}
+
+/** The share of the rows, the shortest, that a curriculum begins with. */
+const SHORTEST = 0.1;
+
+/**
+ * As `batchIndices`, by a stage's settings: for the first `curriculum_steps` steps a batch is drawn from the shortest rows
+ * alone, a tenth of all at first and then more and more, each draw a function of seed and step.
+ */
+export function stepRows(
+  lengths: readonly number[],
+  batchSize: number,
+  step: number,
+  { seed, name }: { seed: number; name: string },
+  settings: { group_by_length: boolean; curriculum_steps: number },
+): number[] {
+  const { group_by_length: grouped, curriculum_steps: steps } = settings;
+  const count = lengths.length;
+  if (step >= steps) return batchIndices(count, batchSize, step, seed, name, grouped ? lengths : undefined);
+  const shortest = Array.from(lengths.keys()).sort((a, b) => lengths[a]! - lengths[b]! || a - b);
+  const share = SHORTEST + ((1 - SHORTEST) * step) / steps;
+  const open = Math.min(count, Math.max(batchSize, Math.ceil(share * count)));
+  const drawn = permutation(open, seed, name, 'curriculum', step);
+  return Array.from({ length: batchSize }, (_, i) => shortest[drawn[i % open]!]!);
 }
 
 /** Batches whose rows are sorted together when grouping by length. */

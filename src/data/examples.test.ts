@@ -12,6 +12,7 @@ const tokenizer: Tokenizer = {
   ],
   decode: (ids, { skipSpecial }) =>
     String.fromCharCode(...ids.filter((id) => !skipSpecial || id > 2).map((id) => (id === 2 ? 36 : id))),
+  textOf: (id) => String.fromCharCode(id === 2 ? 36 : id),
   eosId: 2,
   vocabulary: 100,
 };
@@ -75,7 +76,7 @@ describe('prompts', () => {
       expect.objectContaining({
         code: 'too-long',
         message:
-          'a.jsonl, line 2: the prompt has 9 tokens; with 4 new ones it leaves the model’s context of 12.',
+          'a.jsonl, line 2: "prompt" has 9 tokens; with 4 new ones it leaves the model’s context of 12.',
       }),
     );
   });
@@ -117,10 +118,10 @@ describe('completions', () => {
     expect(ids({ completion: 'B' }, SFT, null)).toEqual([A, 66]);
   });
 
-  test('beyond the context lose their end and are counted, or are refused', () => {
+  test('beyond the context lose their end and are told by line, or are refused', () => {
     const long = rows({ prompt: 'A', completion: 'B' }, { prompt: 'A', completion: 'B'.repeat(10) });
     const { examples, truncated } = encodeCompletions(long, 'a.jsonl', model, SFT);
-    expect([truncated, examples[1]?.ids.length, examples[1]?.ids.at(-1)]).toEqual([1, 12, 66]);
+    expect([truncated, examples[1]?.ids.length, examples[1]?.ids.at(-1)]).toEqual([[2], 12, 66]);
     expect(() => encodeCompletions(long, 'a.jsonl', model, SCORE)).not.toThrow();
     const longer = rows({ prompt: 'A', completion: 'B'.repeat(11) });
     expect(() => encodeCompletions(longer, 'a.jsonl', model, SCORE)).toThrow(
@@ -130,9 +131,13 @@ describe('completions', () => {
 
   test('a prompt as long as the context is refused even where completions may be cut', () => {
     const full = rows({ prompt: 'A'.repeat(11), completion: 'B' });
-    expect(() => encodeCompletions(full, 'a.jsonl', model, SFT)).toThrow(
-      expect.objectContaining({ code: 'too-long' }),
-    );
+    const message = 'a.jsonl, line 1: "prompt" alone has 12 tokens, the model’s context 12.';
+    const refusal = expect.objectContaining({ code: 'too-long', message }) as Error;
+    expect(() => encodeCompletions(full, 'a.jsonl', model, SFT)).toThrow(refusal);
+    const pair = pairs({ prompt: 'A'.repeat(11), chosen: 'B', rejected: 'C' });
+    expect(() => encodePreferences(pair, 'a.jsonl', model)).toThrow(refusal);
+    const ids = rows({ prompt_ids: Array(12).fill(A), completion: 'B' });
+    expect(() => encodeCompletions(ids, 'a.jsonl', model, SFT)).toThrow('line 1: "prompt_ids" alone');
   });
 
   test('the mask covers the completion exactly, whatever the texts', () => {
@@ -161,14 +166,14 @@ describe('preferences', () => {
     ]);
   });
 
-  test('beyond the context are left out and counted; none left is an error', () => {
+  test('beyond the context are left out and told by line; none left is an error', () => {
     const long = { prompt: 'A', chosen: 'B', rejected: 'C'.repeat(10) };
     const both = encodePreferences(
       pairs(long, { prompt: 'A', chosen: 'B', rejected: 'C' }),
       'a.jsonl',
       model,
     );
-    expect([both.examples.length, both.dropped]).toEqual([1, 1]);
+    expect([both.examples.length, both.dropped]).toEqual([1, [1]]);
     expect(() => encodePreferences(pairs(long), 'a.jsonl', model)).toThrow(
       'a.jsonl: every pair is longer than the model’s context of 12 tokens.',
     );

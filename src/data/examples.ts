@@ -2,6 +2,7 @@
 // is exact; prompts get the special tokens that the tokenizer's post-processor adds, completions none; ids in a row
 // are used as they are. What does not fit the model is refused by line.
 
+import { isEnd } from '../model/end';
 import type { LanguageModel, ModelConfig } from '../model/types';
 import { PlaygroundError } from '../shared/errors';
 import type { Sequence } from './batches';
@@ -9,7 +10,7 @@ import type { CompletionRow, Part, PreferenceRow, PromptRow, TextRow } from './r
 
 /** What of a language model the data must fit. */
 export interface Reader extends Pick<LanguageModel, 'tokenizer'> {
-  config: Pick<ModelConfig, 'vocabulary' | 'context' | 'eosId'>;
+  config: Pick<ModelConfig, 'vocabulary' | 'context' | 'eosId' | 'otherEosIds'>;
 }
 
 export interface PromptExample {
@@ -45,7 +46,7 @@ export function encodePrompts(
     if (ids.length + newTokens <= context) return { text: textOf(row.prompt, model), ids };
     throw tooLong(
       at,
-      `the prompt has ${ids.length} tokens; with ${newTokens} new ones it leaves the model’s context of ${context}`,
+      `${fieldOf(row.prompt, 'prompt')} has ${ids.length} tokens; with ${newTokens} new ones it leaves the model’s context of ${context}`,
       'Shorten the prompt, or ask for shorter completions.',
     );
   });
@@ -53,30 +54,31 @@ export function encodePrompts(
 
 /**
  * Prompts with their completions. `eos` appends the model's end token to texts unless it is there. A row that leaves the
- * context is refused with `too-long`, or, with `truncate`, loses its end (TRL's keep_start) and is counted; a prompt
- * that leaves no room for one token of completion is always refused.
+ * context is refused with `too-long`, or, with `truncate`, loses its end (TRL's keep_start), and its line is told; a
+ * prompt that leaves no room for one token of completion is always refused.
  */
 export function encodeCompletions(
   rows: readonly CompletionRow[],
   source: string,
   model: Reader,
   { eos, truncate }: { eos: boolean; truncate: boolean },
-): { examples: CompletionExample[]; truncated: number } {
+): { examples: CompletionExample[]; truncated: number[] } {
   const { context } = model.config;
-  let truncated = 0;
+  const truncated: number[] = [];
   const examples = rows.map((row) => {
     const at = { source, line: row.line, model };
     const prompt = promptIds(row.prompt, at);
     const completion = completionIds(row.completion, 'completion', eos, at);
     const length = prompt.length + completion.length;
-    if (prompt.length >= context || (length > context && !truncate)) {
+    leaveRoom(prompt, row.prompt, at);
+    if (length > context && !truncate) {
       throw tooLong(
         at,
         `prompt and completion have ${prompt.length} + ${completion.length} tokens, the model’s context ${context}`,
         'Shorten the row, or use a model with a longer context.',
       );
     }
-    if (length > context) truncated++;
+    if (length > context) truncated.push(row.line);
     const ids = [...prompt, ...completion].slice(0, context);
     return { prompt: textOf(row.prompt, model), ids, promptLength: prompt.length };
   });
@@ -84,27 +86,32 @@ export function encodeCompletions(
 }
 
 /**
- * Pairs, each side's text ending in the model's end token. Like TRL's, a pair with a side beyond the context is left out and
- * counted: a completion cut short cannot be judged. Throws `too-long` when no pair is left.
+ * Pairs, each side's text ending in the model's end token. Like TRL's, a pair with a side beyond the context is left out, and
+ * its line is told: a completion cut short cannot be judged. Throws `too-long` for a prompt that leaves no room for one, and
+ * when no pair is left.
  */
 export function encodePreferences(
   rows: readonly PreferenceRow[],
   source: string,
   model: Reader,
-): { examples: PreferenceExample[]; dropped: number } {
+): { examples: PreferenceExample[]; dropped: number[] } {
   const { context } = model.config;
+  const dropped: number[] = [];
   const examples = rows.flatMap((row) => {
     const at = { source, line: row.line, model };
     const prompt = textOf(row.prompt, model);
     // Texts that part at once have no prompt, and a reward model needs none.
     const shared = encodePart(row.prompt, 'prompt', true, at);
+    leaveRoom(shared, row.prompt, at);
     const side = (part: Part, field: string): CompletionExample => ({
       prompt,
       ids: [...shared, ...completionIds(part, field, true, at)],
       promptLength: shared.length,
     });
     const pair = { prompt, chosen: side(row.chosen, 'chosen'), rejected: side(row.rejected, 'rejected') };
-    return Math.max(pair.chosen.ids.length, pair.rejected.ids.length) > context ? [] : [pair];
+    if (Math.max(pair.chosen.ids.length, pair.rejected.ids.length) <= context) return [pair];
+    dropped.push(row.line);
+    return [];
   });
   if (examples.length === 0) {
     throw new PlaygroundError(
@@ -113,7 +120,7 @@ export function encodePreferences(
       'Shorten the texts, or use a model with a longer context.',
     );
   }
-  return { examples, dropped: rows.length - examples.length };
+  return { examples, dropped };
 }
 
 /**
@@ -128,7 +135,7 @@ export function encodeText(row: TextRow, source: string, model: Reader): number[
   const ids =
     typeof row.text !== 'string' || eosId === null
       ? body
-      : [...(begun ? [] : [eosId]), ...body, ...(body.at(-1) === eosId ? [] : [eosId])];
+      : [...(begun ? [] : [eosId]), ...body, ...(isEnd(model.config, body.at(-1)) ? [] : [eosId])];
   if (ids.length >= 2) return ids;
   throw bad(at, 'the text is a single token, and there is nothing to predict', 'Remove the row.');
 }
@@ -139,6 +146,21 @@ interface Place {
   line: number;
   model: Reader;
 }
+
+/** Refuses a prompt after which there is no room for a single token. */
+function leaveRoom(ids: readonly number[], prompt: Part, at: Place): void {
+  const { context } = at.model.config;
+  if (ids.length < context) return;
+  throw tooLong(
+    at,
+    `${fieldOf(prompt, 'prompt')} alone has ${ids.length} tokens, the model’s context ${context}`,
+    'Shorten the prompt, or use a model with a longer context.',
+  );
+}
+
+/** A part's column as it stands in the file. */
+const fieldOf = (part: Part, field: string): string =>
+  typeof part === 'string' ? `"${field}"` : `"${field}_ids"`;
 
 function promptIds(prompt: Part, at: Place): number[] {
   const ids = encodePart(prompt, 'prompt', true, at);
@@ -152,8 +174,9 @@ function promptIds(prompt: Part, at: Place): number[] {
 
 function completionIds(completion: Part, field: string, eos: boolean, at: Place): number[] {
   const ids = encodePart(completion, field, false, at);
-  const { eosId } = at.model.config;
-  return eos && typeof completion === 'string' && eosId !== null && ids[ids.length - 1] !== eosId
+  const { config } = at.model;
+  const { eosId } = config;
+  return eos && typeof completion === 'string' && eosId !== null && !isEnd(config, ids.at(-1))
     ? [...ids, eosId]
     : ids;
 }

@@ -8,6 +8,7 @@ import { fitRows, inspectRows, maskRow } from './inspect';
 const tokenizer: Tokenizer = {
   encode: (text, { special }) => [...(special ? [1] : []), ...Array.from(text, (c) => c.charCodeAt(0))],
   decode: (ids) => String.fromCharCode(...ids),
+  textOf: (id) => String.fromCharCode(id),
   eosId: 2,
   vocabulary: 128,
 };

@@ -1,6 +1,7 @@
 // Data as a person looks at it before anything learns from it: every row with what is wrong with it, how the rows fit
 // the model, and of a single row each token with whether it is learnt.
 
+import { isEnd } from '../model/end';
 import { PlaygroundError } from '../shared/errors';
 import {
   type DataPart,
@@ -38,22 +39,23 @@ export function inspectRows(text: string, source: string, part: DataPart): Looke
   const good = rows.filter((row) => attempt(row.line, () => readRow(row, source, TYPES[part])) !== null);
   problems.sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
   return {
-    rows: rows.slice(0, MOST_ROWS),
+    rows: rows.slice(0, MOST_ROWS).map(({ line, fields }) => ({ line, fields })),
     total: rows.length,
     problems,
     good: good.map(({ fields }) => `${JSON.stringify(fields)}\n`).join(''),
   };
 }
 
-/** How the rows of a file without problems fit the model. Throws what encoding them would throw. */
-export function fitRows(text: string, source: string, part: DataPart, model: Reader): Fit {
+/** How the rows of a file without problems fit the model, prompts with `newTokens` more. Throws what encoding them would
+ *  throw. */
+export function fitRows(text: string, source: string, part: DataPart, model: Reader, newTokens = 1): Fit {
   const { context } = model.config;
-  const fit = (lengths: number[], truncated = 0, dropped = 0): Fit => ({
+  const fit = (lengths: number[], truncated: number[] = [], dropped: number[] = []): Fit => ({
     longest: Math.max(0, ...lengths),
     tokens: lengths.reduce((sum, length) => sum + length, 0),
     context,
-    truncated,
-    dropped,
+    truncated: truncated.length,
+    dropped: dropped.length,
   });
   switch (part) {
     case 'sft': {
@@ -67,7 +69,9 @@ export function fitRows(text: string, source: string, part: DataPart, model: Rea
     case 'prompts':
     case 'eval_prompts':
       return fit(
-        encodePrompts(parseRows(text, source, TYPES[part]), source, model, 1).map(({ ids }) => ids.length),
+        encodePrompts(parseRows(text, source, TYPES[part]), source, model, newTokens).map(
+          ({ ids }) => ids.length,
+        ),
       );
     case 'preferences': {
       const rows = parseRows(text, source, TYPES[part]);
@@ -75,7 +79,7 @@ export function fitRows(text: string, source: string, part: DataPart, model: Rea
       const labelled = rows.flatMap((row) => ('completion' in row ? [row] : []));
       const options = { eos: true, truncate: true };
       const { examples, dropped } =
-        pairs.length > 0 ? encodePreferences(pairs, source, model) : { examples: [], dropped: 0 };
+        pairs.length > 0 ? encodePreferences(pairs, source, model) : { examples: [], dropped: [] };
       const single = encodeCompletions(labelled, source, model, options);
       const sides = examples.flatMap(({ chosen, rejected }) => [chosen, rejected]);
       return fit(
@@ -95,9 +99,9 @@ export function maskRow(row: DataRow, source: string, part: DataPart, model: Rea
     field,
     tokens: ids.map((id, i) => ({
       id,
-      text: model.tokenizer?.decode([id], { skipSpecial: false }) ?? String(id),
+      text: model.tokenizer?.textOf(id) ?? String(id),
       learnt: i >= promptLength && i < model.config.context,
-      end: id === model.config.eosId,
+      end: isEnd(model.config, id),
       kept: i < model.config.context,
     })),
   });

@@ -3,6 +3,7 @@
 // log-probability computed twice is then the same number. `perToken` and `padded` lead from padded tensors to ragged
 // rows (one number for each completion token, as advantages are computed) and back.
 
+import { download } from '../engine/download';
 import { tf } from '../engine/tf';
 import type { CompletionBatch } from '../model/types';
 import { bucketLength, collate, type Sequence } from './batches';
@@ -16,14 +17,15 @@ export interface MicroBatch {
 /** Most padded tokens of one micro-batch: bounds memory, and changes nothing else. */
 export const MICRO_BATCH_TOKENS = 2048;
 
-/** Cuts rows (default: all) of a list into micro-batches, the longest first. */
+/** Cuts rows (default: all) of a list into micro-batches of at most `most` rows, the longest first. */
 export function microBatches(
   sequences: readonly Sequence[],
   context: number,
   rows: Iterable<number> = sequences.keys(),
+  most = Infinity,
 ): MicroBatch[] {
   const lengthOf = (row: number): number => sequences[row]!.ids.length;
-  return chunks(rows, lengthOf, context).map((some) => ({
+  return chunks(rows, lengthOf, context, 1, most).map((some) => ({
     rows: some,
     batch: collate(
       some.map((row) => sequences[row]!),
@@ -32,18 +34,20 @@ export function microBatches(
   }));
 }
 
-/** The rows of each micro-batch, when a row stands for `width` sequences of at most the given length. */
+/** The rows of each micro-batch, `most` of them at most, when a row stands for `width` sequences of at most the given
+ *  length. */
 export function chunks(
   rows: Iterable<number>,
   lengthOf: (row: number) => number,
   context: number,
   width = 1,
+  most = Infinity,
 ): number[][] {
   const order = Array.from(rows).sort((a, b) => lengthOf(b) - lengthOf(a) || a - b);
   const result: number[][] = [];
   while (order.length > 0) {
     const tokens = width * bucketLength(lengthOf(order[0]!), context);
-    result.push(order.splice(0, Math.max(1, Math.floor(MICRO_BATCH_TOKENS / tokens))));
+    result.push(order.splice(0, Math.min(most, Math.max(1, Math.floor(MICRO_BATCH_TOKENS / tokens)))));
   }
   return result;
 }
@@ -55,15 +59,15 @@ export async function perToken(
 ): Promise<Float32Array[]> {
   const results: Float32Array[] = [];
   const tensors = batches.map(({ batch }) => tf.tidy(() => compute(batch)));
-  for (const [m, { rows, batch }] of batches.entries()) {
-    const values = (await tensors[m]!.data()) as Float32Array; // [B·T]
+  const read = await Promise.all(tensors.map((tensor) => download(tensor))); // [B·T] each
+  tf.dispose(tensors);
+  batches.forEach(({ rows, batch }, m) => {
     rows.forEach((row, b) => {
       const start = b * batch.length;
-      const line = values.subarray(start, start + batch.length);
+      const line = read[m]!.subarray(start, start + batch.length);
       results[row] = line.filter((_, t) => batch.completion[start + t] === 1);
     });
-  }
-  tf.dispose(tensors);
+  });
   return results;
 }
 

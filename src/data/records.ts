@@ -15,6 +15,8 @@ export interface PromptRow {
   line: number;
   /** All fields as they stood in the file. */
   fields: Readonly<Record<string, unknown>>;
+  /** The row as it was written, where that is JSON. */
+  written?: string;
   prompt: Part;
 }
 
@@ -105,6 +107,7 @@ const READERS: { [T in keyof RowTypes]: (row: FieldReader) => RowTypes[T] } = {
 export interface RawRow {
   line: number;
   fields: Record<string, unknown>;
+  written?: string;
 }
 
 /** A line break may end the last. */
@@ -127,7 +130,7 @@ function jsonRow(content: string, source: string, line: number): RawRow {
       'Write each row as one object on one line, like {"prompt": "…", "completion": "…"}.',
     );
   }
-  return { line, fields: value as Record<string, unknown> };
+  return { line, fields: value as Record<string, unknown>, written: content };
 }
 
 /** The quick parser first; ours, which says what is wrong and where, only when it fails. */

@@ -18,8 +18,9 @@ test('the data sets that ship with the playground read', async () => {
   const demonstrations = await readRows('builtin:kind-endings/sft', 'prompt-completion', fromDisk);
   const prompts = await readRows('builtin:kind-endings/prompts', 'prompt-only', fromDisk);
   const evaluation = await readRows('builtin:kind-endings/eval', 'prompt-only', fromDisk);
+  const pairs = await readRows('builtin:kind-endings/preferences', 'preference', fromDisk);
   expect(evaluation.length).toBe(200);
-  for (const { prompt } of [...demonstrations, ...prompts, ...evaluation])
+  for (const { prompt } of [...demonstrations, ...prompts, ...evaluation, ...pairs])
     expect(prompt).toMatch(/\nEnding:$/);
 });
 

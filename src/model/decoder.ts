@@ -5,7 +5,7 @@ import { cachedAttention, cacheWrite } from '../engine/ops/cached-attention';
 import { gatherRows } from '../engine/ops/gather-rows';
 import { tf } from '../engine/tf';
 import { gains } from './dora';
-import { logits, positions } from './forward';
+import { logits, positions, readRows } from './forward';
 import type { Adapter } from './lora';
 import type { Attend, LanguageModel } from './types';
 
@@ -66,7 +66,9 @@ export class Decoder {
       ids.set(prompt, first);
       mask.fill(1, first, (b + 1) * length);
     });
-    const read = this.#forward(ids, positions(mask, batch, length), batch); // [U, V]
+    const prompts = tf.tensor1d(ids, 'int32'); // [U·T]
+    const read = this.#forward(prompts, positions(mask, batch, length), batch); // [U, V]
+    prompts.dispose();
     if (batch === this.#rows.length) return read;
     this.#spread(this.#rows);
     const spread = tf.tidy(() => gatherRows(read, tf.tensor1d([...this.#rows], 'int32'))); // [B, V]
@@ -104,15 +106,15 @@ export class Decoder {
     return tf.tensor2d(mask, [prompts.length, slots], 'int32');
   }
 
-  /** Reads one more token of each row; the logits of the next, [B, V]. */
-  step(ids: Int32Array): tf.Tensor2D {
+  /** Reads one more token of each row, ids int32 [B]; the logits of the next, [B, V]. */
+  step(ids: tf.Tensor1D): tf.Tensor2D {
     const read = this.#slot - this.#start;
     const places = Int32Array.from(this.#rows, (row) => this.#prompts[row]!.length + read);
-    return this.#forward(ids, places, ids.length);
+    return this.#forward(ids, places, places.length);
   }
 
-  #forward(ids: Int32Array, places: Int32Array, batch: number): tf.Tensor2D {
-    const t = ids.length / batch;
+  #forward(ids: tf.Tensor1D, places: Int32Array, batch: number): tf.Tensor2D {
+    const t = places.length / batch;
     const start = this.#slot;
     this.#slot += t;
     const attend: Attend = (layer, q, k, v, call) => {
@@ -122,16 +124,15 @@ export class Decoder {
       return cachedAttention(q, keys, values, this.#mask, { batch, start, ...call });
     };
     return tf.tidy(() => {
-      const hidden = this.#model.architecture.forward(this.#model, {
+      const last = Int32Array.from({ length: batch }, (_, b) => (b + 1) * t - 1);
+      const newest = readRows(this.#model, t === 1 ? undefined : last, {
         adapter: this.#adapter,
-        ids: tf.tensor1d(ids, 'int32'),
+        ids,
         positions: places,
         attend,
         dropout: null,
         gains: this.#gains,
-      }); // [B·t, C]
-      const last = Int32Array.from({ length: batch }, (_, b) => (b + 1) * t - 1);
-      const newest = t === 1 ? hidden : gatherRows(hidden, tf.tensor1d(last, 'int32')); // [B, C]
+      }); // [B, C]
       return logits(this.#model, newest, this.#adapter); // [B, V]
     });
   }

@@ -3,13 +3,14 @@
 
 import { attention } from '../engine/ops/attention';
 import { linear } from '../engine/ops/matmul';
+import { placeRows } from '../engine/ops/place-rows';
 import { tf } from '../engine/tf';
 import { PlaygroundError } from '../shared/errors';
 import { type Adapter, parameter } from './lora';
-import type { LanguageModel, TokenBatch } from './types';
+import type { ForwardInput, LanguageModel, TokenBatch } from './types';
 
 /**
- * Hidden states after the final norm, [B·T, C]; rows of padding are finite and mean nothing. `adapter` chooses who
+ * Hidden states after the final norm, [B·T, C], or of `rows` of them; those of padding are finite and mean nothing. `adapter` chooses who
  * speaks (null: the bare model); `dropout` seeds the adapter's dropout and is given in training only.
  * Call inside a tidy. Throws `too-long` past the context.
  */
@@ -18,6 +19,7 @@ export function hiddenStates(
   adapter: Adapter | null,
   { ids, mask, batch, length }: TokenBatch,
   dropout: number | null = null,
+  rows?: Int32Array,
 ): tf.Tensor2D {
   if (length > model.config.context) {
     throw new PlaygroundError(
@@ -29,13 +31,25 @@ export function hiddenStates(
   const segments = (): tf.Tensor2D => tf.tensor2d(mask, [batch, length], 'int32'); // [B, T]
   // A block that is computed twice outlives the tensors of the forward pass: it makes its own.
   const shared = model.gradientCheckpointing ? null : segments();
-  return model.architecture.forward(model, {
+  return readRows(model, rows, {
     adapter,
     ids: tf.tensor1d(ids, 'int32'),
     positions: positions(mask, batch, length),
     attend: (_layer, q, k, v, call) => attention(q, k, v, shared ?? segments(), { batch, ...call }),
     dropout,
   });
+}
+
+/** The architecture's pass, its result narrowed to `rows`, of which −1 gives any finite state. */
+export function readRows(
+  model: LanguageModel,
+  rows: Int32Array | undefined,
+  input: ForwardInput,
+): tf.Tensor2D {
+  const [N] = input.ids.shape;
+  const fewer = rows && rows.length < N ? { ...input, rows } : input;
+  const hidden = model.architecture.forward(model, fewer);
+  return rows && hidden.shape[0] === N ? placeRows(hidden, rows) : hidden;
 }
 
 /** Logits of the adapter's hidden states [N, C] → [N, V]. */

@@ -8,6 +8,12 @@ import type { Adapter } from './lora';
 import { readPeft } from './peft';
 import type { LanguageModel } from './types';
 
+const atOnce = vi.hoisted(() => ({ rows: Infinity }));
+vi.mock('../shared/memory-formula', async (original) => ({
+  ...(await original<object>()),
+  rowsAtOnce: () => atOnce.rows,
+}));
+
 // The reference ops on one busy core take seconds.
 vi.setConfig({ testTimeout: 30_000 });
 
@@ -96,6 +102,51 @@ describe('generate', () => {
         expect(Math.abs(value - together.logprobs[row]![t]!)).toBeLessThan(1e-5);
       });
     }
+  });
+
+  it('ends at any of several end tokens, and forbids all of them before minNewTokens', async () => {
+    const streams = Array.from({ length: 12 }, (_, i) => i);
+    const many = streams.map(() => [83]);
+    const options = { ...plain, maxNewTokens: 12, streams };
+    const unended = { ...model, config: { ...model.config, eosId: null } };
+    const { tokens: free, logprobs } = await generate(unended, adapter, many, options);
+    const [eosId, ...otherEosIds] = [free[0]![3]!, free[1]![5]!, free[2]![7]!];
+    const ends = [eosId, ...otherEosIds];
+    const ending = { ...model, config: { ...model.config, eosId, otherEosIds } };
+    const { tokens } = await generate(ending, adapter, many, options);
+    tokens.forEach((row, i) => {
+      const end = free[i]!.findIndex((id) => ends.includes(id));
+      expect(row).toEqual(free[i]!.slice(0, end < 0 ? 12 : end + 1));
+    });
+    for (const end of ends) expect(tokens.some((row) => row.at(-1) === end)).toBe(true);
+
+    const held = await generate(ending, adapter, many, { ...options, minNewTokens: 12 });
+    expect(held.tokens.flat().filter((id) => ends.includes(id))).toEqual([]);
+    expect(held.tokens.every(({ length }) => length === 12)).toBe(true);
+    // Of the plain model, whatever was forbidden: what was drawn alike has the same log-probability.
+    held.tokens.forEach((row, i) => {
+      if (row[0] === free[i]![0]) expect(held.logprobs[i]![0]).toBeCloseTo(logprobs[i]![0]!, 5);
+    });
+  });
+
+  it('takes the most likely token with top-p 0', async () => {
+    const greedy = await generate(model, adapter, prompts, { ...plain, temperature: 0, streams: [0, 1, 2] });
+    const nucleus = await generate(model, adapter, prompts, { ...plain, topP: 0, streams: [0, 1, 2] });
+    expect(nucleus).toEqual(greedy);
+  });
+
+  it('writes in parts where all caches at once would be too much, to the same completions', async () => {
+    const before = tf.memory().numTensors;
+    const streams = [5, 6, 7, 8, 9];
+    const five = [...prompts, ...prompts.slice(1)];
+    const together = await generate(model, adapter, five, { ...plain, streams });
+    atOnce.rows = 2;
+    const parts = await generate(model, adapter, five, { ...plain, streams }).finally(() => {
+      atOnce.rows = Infinity;
+    });
+    expect(parts.tokens).toEqual(together.tokens);
+    expect(parts.logprobs.map(({ length }) => length)).toEqual(together.tokens.map(({ length }) => length));
+    expect(tf.memory().numTensors).toBe(before);
   });
 
   it('fills the context to its last position and refuses one more', async () => {

@@ -1,16 +1,21 @@
 // Samples completions, as a batch that is halved as soon as half of its rows have ended. The draw of each token is
-// decided by (seed, the row's stream, the token's place), never by what else is in the batch.
+// decided by (seed, the row's stream, the token's place), never by what else is in the batch. On a GPU a token is known
+// here a few steps after it was drawn, and the steps past the last one that is wanted are for nothing.
 
+import { download, downloadsUnderWay } from '../engine/download';
 import { sample } from '../engine/ops/sample';
 import { uniform } from '../engine/random';
+import { tf } from '../engine/tf';
 import { PlaygroundError } from '../shared/errors';
+import { rowsAtOnce } from '../shared/memory-formula';
 import { Decoder } from './decoder';
+import { endsOf } from './end';
 import type { Adapter } from './lora';
 import type { LanguageModel } from './types';
 
 export interface SamplingOptions {
   maxNewTokens: number;
-  /** EOS is not drawn before this many tokens. */
+  /** No end token is drawn before this many tokens. */
   minNewTokens: number;
   /** 0 = greedy, ties to the lowest id. */
   temperature: number;
@@ -41,46 +46,98 @@ export async function generate(
   prompts: readonly number[][],
   options: SamplingOptions,
 ): Promise<Completions> {
-  const { maxNewTokens, minNewTokens, temperature, topK, topP, seed, streams, signal } = options;
-  const { eosId } = model.config;
+  const { maxNewTokens, minNewTokens, temperature, topK, topP, signal } = options;
+  const ends = endsOf(model.config);
   const tokens: number[][] = prompts.map(() => []);
   const logprobs: number[][] = prompts.map(() => []);
   checkLengths(model, prompts, maxNewTokens);
   signal?.throwIfAborted();
   if (prompts.length === 0 || maxNewTokens === 0) return { tokens, logprobs };
+  const longest = Math.max(...prompts.map(({ length }) => length));
+  const most = rowsAtOnce(model.config, { slots: longest + maxNewTokens, prompt: longest });
+  if (prompts.length > most) return inParts(model, adapter, prompts, options, most);
 
   const decoder = new Decoder(model, adapter, prompts, maxNewTokens);
+  const lag = downloadsUnderWay();
+  const underWay: { rows: number[]; drawn: Promise<[Int32Array, Float32Array]> }[] = [];
+  let rows = prompts.map((_, b) => b); // the completion that each row of the batch writes
+  let draws = drawsOf(rows, 0, options); // [(maxNewTokens − start) · B]
+  let start = 0; // the token that `draws` begin with
+  const done = prompts.map(() => false);
+  let next: tf.Tensor2D | undefined; // [B, V]
+  let ids: tf.Tensor1D | undefined; // [B]
   try {
-    let next = decoder.prefill(); // [B, V]
-    let rows = prompts.map((_, b) => b); // the completion that each row of the batch writes
-    const done = prompts.map(() => false);
+    next = decoder.prefill();
     for (let t = 0; ; t++) {
-      const bannedId = eosId !== null && t < minNewTokens ? eosId : -1;
-      const draws = Float32Array.from(rows, (b) => uniform(seed, streams[b] ?? b, t));
-      const current = next;
-      const drawn = await sample(current, draws, { temperature, topK, topP, bannedId }).finally(() => {
-        current.dispose();
-      });
-      let { ids } = drawn;
-      rows.forEach((b, i) => {
-        if (done[b]) return;
-        tokens[b]!.push(ids[i]!);
-        logprobs[b]!.push(drawn.logprobs[i]!);
-        done[b] = ids[i] === eosId;
-      });
-      if (t + 1 === maxNewTokens || done.every(Boolean)) return { tokens, logprobs };
+      const [bannedId = -1, ...alsoBanned] = t < minNewTokens ? ends : [];
+      const settings = { temperature, topK, topP, bannedId, alsoBanned };
+      const told = sample(next, draws, settings, (t - start) * rows.length); // [B] each
+      ids = told.ids;
+      const drawn = Promise.all([download<Int32Array>(ids), download(told.logprobs)]);
+      drawn.catch(() => undefined); // an earlier one may fail first, and is then what the caller hears of
+      underWay.push({ rows, drawn });
+      tf.dispose([next, told.logprobs]);
+      const last = t + 1 === maxNewTokens;
+      while (underWay.length > (last ? 0 : lag)) {
+        const { rows: written, drawn: oldest } = underWay.shift()!;
+        const [newIds, newLogprobs] = await oldest;
+        written.forEach((b, i) => {
+          if (done[b]) return;
+          tokens[b]!.push(newIds[i]!);
+          logprobs[b]!.push(newLogprobs[i]!);
+          done[b] = ends.includes(newIds[i]!);
+        });
+      }
+      if (last || done.every(Boolean)) return { tokens, logprobs };
       signal?.throwIfAborted();
       const kept = halved(rows.map((b) => done[b]!));
       if (kept.length < rows.length) {
         decoder.take(kept);
         rows = kept.map((i) => rows[i]!);
-        ids = Int32Array.from(kept, (i) => drawn.ids[i]!);
+        ids = tf.tidy(() => tf.gather(told.ids, tf.tensor1d(kept, 'int32')));
+        tf.dispose([told.ids, draws]);
+        [draws, start] = [drawsOf(rows, t + 1, options), t + 1];
       }
-      next = decoder.step(ids); // [B, V]
+      next = decoder.step(ids);
+      ids.dispose();
     }
   } finally {
+    tf.dispose([next, ids, draws]);
     decoder.dispose();
   }
+}
+
+/** The same, `most` rows at a time, where there is no memory for all of them at once. */
+async function inParts(
+  model: LanguageModel,
+  adapter: Adapter | null,
+  prompts: readonly number[][],
+  options: SamplingOptions,
+  most: number,
+): Promise<Completions> {
+  const all: Completions = { tokens: [], logprobs: [] };
+  for (let from = 0; from < prompts.length; from += most) {
+    const part = prompts.slice(from, from + most);
+    const streams = part.map((_, i) => options.streams[from + i] ?? from + i);
+    const { tokens, logprobs } = await generate(model, adapter, part, { ...options, streams });
+    all.tokens.push(...tokens);
+    all.logprobs.push(...logprobs);
+  }
+  return all;
+}
+
+/** What decides the tokens from `start` on, row after row for each of them. */
+function drawsOf(
+  rows: readonly number[],
+  start: number,
+  { seed, streams, maxNewTokens }: SamplingOptions,
+): tf.Tensor1D {
+  const width = rows.length;
+  const draws = Float32Array.from({ length: width * (maxNewTokens - start) }, (_, i) => {
+    const b = rows[i % width]!;
+    return uniform(seed, streams[b] ?? b, start + Math.floor(i / width));
+  });
+  return tf.tensor1d(draws);
 }
 
 function checkLengths(

@@ -2,10 +2,9 @@
 // it once a sequence, the critic at every token.
 
 import { linear } from '../engine/ops/matmul';
-import { placeRows } from '../engine/ops/place-rows';
 import { tf } from '../engine/tf';
 import { hiddenStates } from './forward';
-import { spread } from './logprobs';
+import { completionRows, spread } from './logprobs';
 import type { Adapter } from './lora';
 import type { CompletionBatch, LanguageModel, TokenBatch } from './types';
 
@@ -16,13 +15,12 @@ export function sequenceScores(
   batch: TokenBatch,
   dropout: number | null = null,
 ): tf.Tensor1D {
-  const hidden = hiddenStates(model, adapter, batch, dropout); // [B·T, C]
   const last = Int32Array.from({ length: batch.batch }, (_, b) => {
     const row = batch.mask.subarray(b * batch.length, (b + 1) * batch.length);
     return b * batch.length + row.lastIndexOf(1);
   });
-  const read = placeRows(hidden, last); // [B, C]
-  return tf.reshape(linear(read, adapter.head()), [batch.batch]);
+  const hidden = hiddenStates(model, adapter, batch, dropout, last); // [B, C]
+  return tf.reshape(linear(hidden, adapter.head()), [batch.batch]);
 }
 
 /**
@@ -35,11 +33,7 @@ export function completionValues(
   batch: CompletionBatch,
   dropout: number | null = null,
 ): tf.Tensor2D {
-  const hidden = hiddenStates(model, adapter, batch, dropout); // [B·T, C]
-  const values = linear(hidden, adapter.head()); // [B·T, 1]
-  return spread(
-    values,
-    batch.completion.map((one, i) => (one === 1 ? i - 1 : -1)),
-    batch,
-  );
+  const { before, slots } = completionRows(batch);
+  const hidden = hiddenStates(model, adapter, batch, dropout, before); // [N, C]
+  return spread(linear(hidden, adapter.head()), slots, batch);
 }

@@ -1,6 +1,5 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type MockHub, mockHub } from '../../tests/mock-hub';
 import { nodeDirectory } from '../../tests/node-files';
 import { tf } from '../engine/tf';
 import { hubDirectory } from './hub';
@@ -106,49 +105,17 @@ describe('hubDirectory', () => {
 });
 
 describe('against a server', () => {
-  let server: Server;
-  let host: string;
-  /** Requests yet to be cut off half-way. */
-  let cuts = 0;
-  /** Whether the server can go on from the middle of a file, which version it has, and what it was asked for. */
-  let ranges = false;
-  let etag = '"1"';
-  const asked: string[] = [];
-
+  let hub: MockHub;
   beforeAll(async () => {
     await tf.setBackend('cpu');
-    const files = nodeDirectory('tests/fixtures/gpt-neo-tiny/model');
-    server = createServer((request, response) => {
-      void (async () => {
-        const path = /^\/tiny\/neo\/resolve\/main\/([\w.]+)$/.exec(request.url ?? '')?.[1];
-        const bytes = path ? await files(path) : null;
-        if (!bytes) return response.writeHead(404).end();
-        const from = ranges ? Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0) : 0;
-        if (path === 'model.safetensors') asked.push(`from ${from}`);
-        if (from >= bytes.length) return response.writeHead(416).end();
-        const left = bytes.subarray(from);
-        response.writeHead(from > 0 ? 206 : 200, { 'content-length': left.length, etag });
-        if (path === 'model.safetensors' && cuts > 0) {
-          cuts -= 1;
-          response.write(left.subarray(0, left.length / 2), () => setTimeout(() => response.destroy(), 20));
-          return;
-        }
-        response.end(left);
-      })();
-    });
-    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-    host = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    hub = await mockHub();
   });
-
-  afterAll(() => {
-    server.closeAllConnections();
-    server.close();
-  });
+  afterAll(() => hub.close());
 
   it('loads a model after a broken download that the server cannot go on with', async () => {
     const cache = memoryCache();
-    const read = hubDirectory('hf:tiny/neo', { host, cache });
-    cuts = 1;
+    const read = hubDirectory('hf:tiny/neo', { host: hub.host, cache });
+    hub.cuts = 1;
     const before = tf.memory().numTensors;
     await expect(loadModel('hf:tiny/neo', read)).rejects.toMatchObject({
       code: 'download-failed',
@@ -170,40 +137,44 @@ describe('against a server', () => {
 
     it('asks only for what is missing, as often as it breaks off', async () => {
       const cache = memoryCache();
-      const read = hubDirectory('hf:tiny/neo', { host, cache });
-      [ranges, cuts] = [true, 2];
-      asked.length = 0;
+      const read = hubDirectory('hf:tiny/neo', { host: hub.host, cache });
+      [hub.ranges, hub.cuts, hub.asked] = [true, 2, []];
       await expect(read(path)).rejects.toMatchObject({ code: 'download-failed' });
       await expect(read(path)).rejects.toMatchObject({ code: 'download-failed' });
       const expected = await whole();
       expect(await read(path)).toEqual(expected);
       const half = Math.floor(expected!.length / 2);
-      expect(asked).toEqual([
-        'from 0',
-        `from ${half}`,
-        `from ${half + Math.floor((expected!.length - half) / 2)}`,
+      expect(hub.asked).toEqual([
+        'weights from 0',
+        `weights from ${half}`,
+        `weights from ${half + Math.floor((expected!.length - half) / 2)}`,
       ]);
       expect([...cache.entries.keys()].map((url) => url.replace(/.*\//, ''))).toEqual([path]);
     });
 
     it('begins anew when the file has changed meanwhile', async () => {
-      const read = hubDirectory('hf:tiny/neo', { host, cache: memoryCache() });
-      [ranges, cuts] = [true, 1];
+      const read = hubDirectory('hf:tiny/neo', { host: hub.host, cache: memoryCache() });
+      [hub.ranges, hub.cuts] = [true, 1];
       await expect(read(path)).rejects.toMatchObject({ code: 'download-failed' });
-      etag = '"2"';
+      hub.etag = '"2"';
       await expect(read(path)).rejects.toThrow('changed meanwhile');
-      asked.length = 0;
+      hub.asked = [];
       expect(await read(path)).toEqual(await whole());
-      expect(asked).toEqual(['from 0']);
+      expect(hub.asked).toEqual(['weights from 0']);
     });
   });
 
   it('stops when asked to', async () => {
     const abort = new AbortController();
     const onProgress = () => abort.abort(new Error('enough'));
-    const read = hubDirectory('hf:tiny/neo', { host, cache: null, signal: abort.signal, onProgress });
-    cuts = 1;
+    const read = hubDirectory('hf:tiny/neo', {
+      host: hub.host,
+      cache: null,
+      signal: abort.signal,
+      onProgress,
+    });
+    hub.cuts = 1;
     await expect(read('model.safetensors')).rejects.toThrow('enough');
-    cuts = 0;
+    hub.cuts = 0;
   });
 });

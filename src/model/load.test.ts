@@ -113,6 +113,13 @@ describe('loadModel', () => {
     disposeModel(model);
   });
 
+  it('takes every end token of a list, the first as the one to learn', async () => {
+    const files = await tiny((_, config) => (config['eos_token_id'] = [5, 0, 5]));
+    const model = await loadModel('tiny', reader(files));
+    expect(model.config).toMatchObject({ eosId: 5, otherEosIds: [0] });
+    disposeModel(model);
+  });
+
   it('reads shards by their index, and attention_types where attention_layers is missing', async () => {
     const files = await tiny((_, config) => {
       delete config['attention_layers'];
@@ -193,6 +200,12 @@ describe('loadModel', () => {
       'bad-model',
       '"eos_token_id" is 97',
       (_, config) => (config['eos_token_id'] = 97),
+    ],
+    [
+      'a further end token out of range',
+      'bad-model',
+      '"eos_token_id" is 97',
+      (_, config) => (config['eos_token_id'] = [0, 97]),
     ],
     [
       'a model smaller than its tokenizer',

@@ -2,10 +2,14 @@
 // file is read. Every tensor must be there once, in its shape, and finite, before the model is handed out.
 
 import { disposePacked, type PackedMatrix } from '../engine/ops/dequantize';
+import { mostTensorBytes } from '../engine/memory';
 import { tf } from '../engine/tf';
 import { PlaygroundError } from '../shared/errors';
 import type { Quantization } from '../shared/experiment';
+import { fingerprint, fingerprintOfNumbers } from '../shared/fingerprint';
 import { ARCHITECTURES } from './architectures';
+import { configReader } from './architectures/config';
+import { endsOf } from './end';
 import { isObject, parseObject, show } from './json';
 import { packMatrix } from './quantize';
 import { floats, parseSafetensors, type Safetensors, streamSafetensors } from './safetensors';
@@ -35,9 +39,14 @@ export async function loadModel(
   const weights = new Map<string, tf.Tensor>();
   const packed = new Map<string, PackedMatrix>();
   const linears = new Set(architecture.linears(config).map(({ name }) => `${name}.weight`));
+  const packs = (name: string): boolean => quantization !== 'none' && linears.has(name);
+  refuseTooLarge(source, shapes, packs);
+  const prints: string[] = [];
   const keep = (name: string, values: Float32Array, shape: number[]): void => {
-    if (quantization === 'none' || !linears.has(name)) weights.set(name, tf.tensor(values, shape));
-    else packed.set(name, packMatrix(values, shape as [number, number], quantization));
+    prints.push(`${name} ${fingerprintOfNumbers(values)}`);
+    if (quantization !== 'none' && packs(name)) {
+      packed.set(name, packMatrix(values, shape as [number, number], quantization));
+    } else weights.set(name, tf.tensor(values, shape));
   };
   const has = (name: string): boolean => weights.has(name) || packed.has(name);
   const total = [...shapes.values()].reduce((sum, shape) => sum + tf.util.sizeFromShape(shape), 0);
@@ -63,13 +72,37 @@ export async function loadModel(
     packed.forEach(disposePacked);
     throw error;
   }
-  const model = { name: source, architecture, config, weights, files, tokenizer, parameters };
+  // However the tensors were spread over files.
+  const weightsPrint = fingerprint(new TextEncoder().encode(prints.sort().join()));
+  const model = {
+    ...{ name: source, architecture, config, weights, files, tokenizer, parameters },
+    fingerprint: weightsPrint,
+  };
   return quantization === 'none' ? model : { ...model, packed };
 }
 
 export function disposeModel(model: LanguageModel): void {
   tf.dispose([...model.weights.values()]);
   model.packed?.forEach(disposePacked);
+}
+
+/** Refuses tensors that the device cannot read in one piece, before any is read. */
+function refuseTooLarge(
+  source: string,
+  shapes: ReadonlyMap<string, number[]>,
+  packs: (name: string) => boolean,
+): void {
+  const most = mostTensorBytes();
+  for (const [name, shape] of shapes) {
+    const bytes = 4 * tf.util.sizeFromShape(shape);
+    if (bytes <= most || packs(name)) continue;
+    const [taken, given] = [bytes, most].map((size) => `${(size / 1e6).toFixed(1)} MB`);
+    throw new PlaygroundError(
+      'bad-model',
+      `${source}: "${name}" takes ${taken}, and this graphics device reads at most ${given} at once`,
+      'Choose a smaller model, or the device "wasm".',
+    );
+  }
 }
 
 async function readConfig(
@@ -86,11 +119,14 @@ async function readConfig(
       `Use a model of one of these types: ${[...ARCHITECTURES.keys()].join(', ')}.`,
     );
   }
-  const config = architecture.parseConfig(json, file);
-  if (config.eosId !== null && config.eosId >= config.vocabulary) {
+  const parsed = architecture.parseConfig(json, file);
+  const otherEosIds = configReader(json, file).eosIds().slice(1);
+  const config = otherEosIds.length > 0 ? { ...parsed, otherEosIds } : parsed;
+  const beyond = endsOf(config).find((id) => id >= config.vocabulary);
+  if (beyond !== undefined) {
     throw new PlaygroundError(
       'bad-model',
-      `${file}: "eos_token_id" is ${config.eosId}, but "vocab_size" is ${config.vocabulary}`,
+      `${file}: "eos_token_id" is ${beyond}, but "vocab_size" is ${config.vocabulary}`,
       'Use the config.json that belongs to the weights.',
     );
   }

@@ -1,6 +1,7 @@
 // Log-probabilities of completions: the one quantity every method is made of. Only the hidden states that predict a
 // completion token meet the vocabulary, which for short completions after long prompts is most of the saving.
 
+import { linear } from '../engine/ops/matmul';
 import { placeRows } from '../engine/ops/place-rows';
 import { tokenLogprobs } from '../engine/ops/token-logprobs';
 import { tf } from '../engine/tf';
@@ -15,6 +16,9 @@ export interface CompletionLogprobs {
   entropy: tf.Tensor2D;
   /** [B, T]: 1 at a completion token that no other was likelier than, elsewhere 0. Computed when asked for. */
   correct: () => tf.Tensor2D;
+  /** [G]: the mean over the vocabulary of the raw logits, summed over the completion tokens of each group of rows. A mean
+   *  of products is a product with a mean, so that no logit of a token is ever computed. */
+  logits: (groupOf: readonly number[], groups: number) => tf.Tensor1D;
 }
 
 interface Options {
@@ -31,14 +35,21 @@ export function completionLogprobs(
   batch: CompletionBatch,
   { temperature, dropout = null }: Options,
 ): CompletionLogprobs {
-  const hidden = hiddenStates(model, adapter, batch, dropout); // [B·T, C]
   const { before, ids, slots } = completionRows(batch);
-  const picked = placeRows(hidden, before); // [N, C]
-  const of = tokenLogprobs(picked, headMatrix(model, adapter), tf.tensor1d(ids, 'int32'), temperature); // each [N]
+  const hidden = hiddenStates(model, adapter, batch, dropout, before); // [N, C]
+  const of = tokenLogprobs(hidden, headMatrix(model, adapter), tf.tensor1d(ids, 'int32'), temperature); // each [N]
   return {
     logprobs: spread(of.logprobs, slots, batch),
     entropy: spread(of.entropy, slots, batch),
     correct: () => spread(of.correct, slots, batch),
+    logits: (groupOf, groups) => {
+      const marks = new Float32Array(groups * before.length); // [G, N]
+      before.forEach((i, n) => {
+        if (i >= 0) marks[groupOf[Math.floor(i / batch.length)]! * before.length + n] = 1;
+      });
+      const sums = tf.matMul(tf.tensor2d(marks, [groups, before.length]), hidden); // [G, C]
+      return tf.mean(linear(sums as tf.Tensor2D, headMatrix(model, adapter)), 1); // [G]
+    },
   };
 }
 
@@ -49,7 +60,7 @@ const ROWS = 32;
  * For the N completion tokens: the flat index of the position before each, its id, and for every position of [B, T]
  * which of the N it is. N is rounded up; −1 stands for none.
  */
-function completionRows({ ids, completion, batch, length }: CompletionBatch) {
+export function completionRows({ ids, completion, batch, length }: CompletionBatch) {
   const slots = new Int32Array(batch * length).fill(-1);
   const tokens: number[] = [];
   for (let i = 0; i < completion.length; i++) {

@@ -126,7 +126,7 @@ describe('PEFT', () => {
     const files = await writePeft(model, adapter);
     const config = json(files.get('adapter_config.json'));
     expect(config).toMatchObject({
-      base_model_name_or_path: 'tiny',
+      base_model_name_or_path: 'bundled:tiny',
       lora_alpha: 8,
       modules_to_save: ['score'],
       peft_type: 'LORA',
@@ -145,6 +145,19 @@ describe('PEFT', () => {
     expect(speak(again)).toEqual(speak(adapter));
     adapter.dispose();
     again.dispose();
+  });
+
+  it.each([
+    [{ name: 'bundled:stories-neo' }, 'bundled:stories-neo', null],
+    [{ name: 'hf:owner/small@v1' }, 'owner/small', 'v1'],
+    [{ name: 'hf:owner/small' }, 'owner/small', null],
+    [{ name: 'own:mine' }, 'mine', null],
+    [{ name: 'dir:/files/model', base: '../models/mine' }, '../models/mine', null],
+  ])('names the base of %j as PEFT looks for it', async (changes, base_model_name_or_path, revision) => {
+    const adapter = Adapter.create(model, settings, 7);
+    const files = await writePeft({ ...model, ...changes }, adapter);
+    expect(json(files.get('adapter_config.json'))).toMatchObject({ base_model_name_or_path, revision });
+    adapter.dispose();
   });
 
   /** The fixture's adapter with changes to its config or weights. */

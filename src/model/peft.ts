@@ -46,10 +46,13 @@ export async function writePeft(model: LanguageModel, adapter: Adapter): Promise
 /** Every key PEFT writes for LoRA, sorted as PEFT sorts them. */
 function peftConfig(model: LanguageModel, { settings, variables }: Adapter): Record<string, unknown> {
   const head = variables.has(HEAD);
+  const { base = model.name.replace(/^(own|dir):/, '') } = model;
+  // As transformers names a model of the hub.
+  const [, repository = base, revision = null] = /^hf:([^@]+)(?:@(.+))?$/.exec(base) ?? [];
   return {
     alpha_pattern: {},
     auto_mapping: null,
-    base_model_name_or_path: model.name.replace(/^\w+:/, ''),
+    base_model_name_or_path: repository,
     bias: 'none',
     exclude_modules: null,
     fan_in_fan_out: model.architecture.fanInFanOut ?? false,
@@ -68,7 +71,7 @@ function peftConfig(model: LanguageModel, { settings, variables }: Adapter): Rec
     peft_type: 'LORA',
     r: settings.r,
     rank_pattern: {},
-    revision: null,
+    revision,
     target_modules: settings.target_modules,
     task_type: head ? 'SEQ_CLS' : 'CAUSAL_LM',
     use_dora: settings.use_dora ?? false,

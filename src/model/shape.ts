@@ -1,6 +1,6 @@
 // What the memory budget needs to know of a model.
 
-import type { ModelShape } from '../shared/memory-budget';
+import type { ModelShape } from '../shared/memory-formula';
 import type { Architecture, LanguageModel, ModelConfig } from './types';
 
 export function shapeOf({ architecture, config, parameters }: Omit<LanguageModel, 'weights'>): ModelShape {

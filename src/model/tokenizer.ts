@@ -21,15 +21,20 @@ export async function createTokenizer(
     const tokenizer = new PreTrainedTokenizer(definition, settings);
     let vocabulary = 0;
     for (const id of tokenizer.get_vocab().values()) vocabulary = Math.max(vocabulary, id + 1);
+    const decode: Tokenizer['decode'] = (ids, { skipSpecial }) =>
+      ids.length === 0
+        ? ''
+        : tokenizer.decode([...ids], {
+            skip_special_tokens: skipSpecial,
+            clean_up_tokenization_spaces: false,
+          });
+    // A decoder may strip the space at the beginning of a text, so a token is read after another one.
+    const before = tokenizer.encode('a', { add_special_tokens: false });
+    const { length } = decode(before, { skipSpecial: false });
     return {
       encode: (text, { special }) => tokenizer.encode(text, { add_special_tokens: special }),
-      decode: (ids, { skipSpecial }) =>
-        ids.length === 0
-          ? ''
-          : tokenizer.decode([...ids], {
-              skip_special_tokens: skipSpecial,
-              clean_up_tokenization_spaces: false,
-            }),
+      decode,
+      textOf: (id) => decode([...before, id], { skipSpecial: false }).slice(length),
       eosId: Number.isInteger(tokenizer.eos_token_id) ? tokenizer.eos_token_id : null,
       vocabulary,
     };

@@ -18,6 +18,8 @@ export interface Tokenizer {
   /** `special`: with the special tokens that the tokenizer's post-processor adds. */
   encode(text: string, options: { special: boolean }): number[];
   decode(ids: readonly number[], options: { skipSpecial: boolean }): string;
+  /** What a token adds inside a text: with its leading space, where it has one; special tokens by their names. */
+  textOf(id: number): string;
   eosId: number | null;
   /** One more than the largest id. */
   vocabulary: number;
@@ -41,6 +43,8 @@ export interface ModelConfig {
   vocabulary: number;
   epsilon: number;
   eosId: number | null;
+  /** Where config.json lists several (model/end.ts). */
+  otherEosIds?: readonly number[];
   /** Per layer: how many positions back attention sees, itself included; 0 = all. */
   windows: number[];
   /** The output matrix is the token embedding. */
@@ -82,7 +86,7 @@ export interface Architecture {
   linears(config: ModelConfig): LinearLayer[];
   /** GPT-2's linear layers keep their weight as [inputs, outputs]; PEFT calls that fan_in_fan_out. */
   fanInFanOut?: true;
-  /** ids [N] → hidden states after the final norm [N, C]. */
+  /** ids [N] → hidden states after the final norm [N, C], or of `rows`. */
   forward(model: LanguageModel, input: ForwardInput): tf.Tensor2D;
 }
 
@@ -92,6 +96,9 @@ export interface ForwardInput {
   /** [N], on the host: rotary angles are computed there. */
   positions: Int32Array;
   attend: Attend;
+  /** Of the N, those whose hidden states are read, in this order, fewer than N; −1 for none. Absent: all. An architecture
+   *  whose blocks know nothing of it may give all. */
+  rows?: Int32Array;
   /** Seed of this pass's LoRA dropout; null = off. */
   dropout: number | null;
   /** DoRA's gains by layer, where many passes share them. */
@@ -108,6 +115,10 @@ export interface LanguageModel {
   packed?: ReadonlyMap<string, PackedMatrix>;
   /** Training keeps the input of each block alone and computes the rest twice. */
   gradientCheckpointing?: boolean;
+  /** What adapters name as their base, where that is not `name`. */
+  base?: string;
+  /** Of the weights, as they were read. */
+  fingerprint?: string;
   /** config.json and the tokenizer's files as they were read: what a trained model is written with. */
   files?: ReadonlyMap<string, Uint8Array>;
   /** Null when the directory has no tokenizer.json: rows then need ids. */

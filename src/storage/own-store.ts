@@ -26,12 +26,15 @@ const END = '￿';
 
 const filesOf = (kind: OwnKind, name: string) => IDBKeyRange.bound([kind, name, ''], [kind, name, END]);
 
+/** One file as it lies on the disk, from which pieces can be read; null if there is none. */
+export function openOwn(kind: OwnKind, name: string, path: string): Promise<Blob | null> {
+  return guarded(`reading ${name}`, async (db) => (await db.get('files', [kind, name, path])) ?? null);
+}
+
 /** The bytes of one file, null if there is none. */
-export function readOwn(kind: OwnKind, name: string, path: string): Promise<Uint8Array | null> {
-  return guarded(`reading ${name}`, async (db) => {
-    const blob = await db.get('files', [kind, name, path]);
-    return blob ? new Uint8Array(await blob.arrayBuffer()) : null;
-  });
+export async function readOwn(kind: OwnKind, name: string, path: string): Promise<Uint8Array | null> {
+  const blob = await openOwn(kind, name, path);
+  return blob && guarded(`reading ${name}`, async () => new Uint8Array(await blob.arrayBuffer()));
 }
 
 /** Keeps files under a name, in the place of all that was under it: all of them or, if that fails, none. */

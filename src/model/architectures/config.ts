@@ -14,6 +14,8 @@ export interface ConfigReader {
   choice<W extends string>(field: string, ...words: W[]): W;
   /** `eos_token_id`, the first if it is a list; null if there is none. */
   eosId(): number | null;
+  /** All of them. */
+  eosIds(): number[];
   bad: (field: string, what: string) => PlaygroundError;
 }
 
@@ -37,6 +39,13 @@ export function configReader(json: Record<string, unknown>, file: string): Confi
     }
     return value;
   };
+  const eosIds = (): number[] => {
+    const field: unknown = json['eos_token_id'] ?? [];
+    const ids: unknown[] = Array.isArray(field) ? field : [field];
+    const isId = (id: unknown): id is number => typeof id === 'number' && Number.isInteger(id) && id >= 0;
+    if (!ids.every(isId)) throw bad('eos_token_id', 'must be a token id or a list of them');
+    return [...new Set(ids)];
+  };
   return {
     count: (field, most, otherwise) =>
       number(field, true, most, `must be a whole number from 1 to ${most}`, otherwise),
@@ -53,14 +62,8 @@ export function configReader(json: Record<string, unknown>, file: string): Confi
       if (word === undefined) throw bad(field, `must be ${words.map((known) => `"${known}"`).join(' or ')}`);
       return word;
     },
-    eosId: () => {
-      const field: unknown = json['eos_token_id'];
-      const id: unknown = Array.isArray(field) ? field[0] : field;
-      if (id === null || id === undefined) return null;
-      if (typeof id !== 'number' || !Number.isInteger(id) || id < 0)
-        throw bad('eos_token_id', 'must be a token id');
-      return id;
-    },
+    eosId: () => eosIds()[0] ?? null,
+    eosIds,
     bad,
   };
 }

@@ -10,15 +10,16 @@ import { layersOf, runBlocks } from './layers';
 /** ids int32 [N] → [N, C]. */
 function forward(model: LanguageModel, input: ForwardInput): tf.Tensor2D {
   const { heads, windows } = model.config;
-  const { embed, linear, linears, linearGelu, layerNorm, forkLayerNorm } = layersOf(model, input);
+  const { embed, linear, linears, linearGelu, onward, layerNorm, forkLayerNorm } = layersOf(model, input);
 
   const block = (i: number, x: tf.Tensor2D): tf.Tensor2D => {
     const h = `transformer.h.${i}`;
     const { normed, past } = forkLayerNorm(`${h}.ln_1`, x); // [N, C] each
     const projections = ['q_proj', 'k_proj', 'v_proj'].map((name) => `${h}.attn.attention.${name}`);
     const [q, k, v] = linears(projections, normed) as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D]; // [N, C] each
-    const mixed = input.attend(i, q, k, v, { heads, window: windows[i] ?? 0, scale: 1 }); // [N, C]
-    const y = forkLayerNorm(`${h}.ln_2`, linear(`${h}.attn.attention.out_proj`, mixed, past)); // [N, C] each
+    const mixed = onward(i, input.attend(i, q, k, v, { heads, window: windows[i] ?? 0, scale: 1 })); // [N, C]
+    const attended = linear(`${h}.attn.attention.out_proj`, mixed, onward(i, past)); // [N, C]
+    const y = forkLayerNorm(`${h}.ln_2`, attended); // [N, C] each
     return linear(`${h}.mlp.c_proj`, linearGelu(`${h}.mlp.c_fc`, y.normed), y.past); // [N, C], [N, 4C] inside
   };
 

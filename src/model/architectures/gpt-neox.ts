@@ -19,22 +19,27 @@ interface GptNeoXConfig extends ModelConfig {
 /** ids int32 [N] → [N, C]. */
 function forward(model: LanguageModel, input: ForwardInput): tf.Tensor2D {
   const { width, heads, headDim, frequencies, parallel, activation } = model.config as GptNeoXConfig;
-  const { embed, linear, linearGelu, layerNorm, forkLayerNorm } = layersOf(model, input);
+  const { embed, linear, linearGelu, onward, layerNorm, forkLayerNorm } = layersOf(model, input);
   const turns = angles(frequencies, input.positions, model.gradientCheckpointing);
   const call = { heads, window: 0, scale: 1 / Math.sqrt(headDim) };
 
   const block = (i: number, x: tf.Tensor2D): tf.Tensor2D => {
     const layer = `gpt_neox.layers.${i}`;
     const { cos, sin } = turns(); // [N, R/2]
-    const { normed, past } = forkLayerNorm(`${layer}.input_layernorm`, x); // [N, C] each
-    const fused = linear(`${layer}.attention.query_key_value`, normed); // [N, 3C]
+    const fork = forkLayerNorm(`${layer}.input_layernorm`, x); // [N, C] each
+    const fused = linear(`${layer}.attention.query_key_value`, fork.normed); // [N, 3C]
     const parts = tf.split(tf.reshape(fused, [-1, heads, 3 * headDim]), 3, 2); // [N, H, D] each
     const [q, k, v] = parts.map((part) => tf.reshape(part, [-1, width])) as [
       tf.Tensor2D,
       tf.Tensor2D,
       tf.Tensor2D,
     ]; // [N, C] each
-    const mixed = input.attend(i, rotary(q, cos, sin, heads), rotary(k, cos, sin, heads), v, call); // [N, C]
+    const [turnedQ, turnedK] = [q, k].map((part) => rotary(part, cos, sin, heads)) as [
+      tf.Tensor2D,
+      tf.Tensor2D,
+    ];
+    const mixed = onward(i, input.attend(i, turnedQ, turnedK, v, call)); // [N, C]
+    const past = onward(i, fork.past); // [N, C]
     const dense = (add: tf.Tensor2D) => linear(`${layer}.attention.dense`, mixed, add); // [N, C]
     const g = forkLayerNorm(`${layer}.post_attention_layernorm`, parallel ? past : dense(past)); // [N, C] each
     const fc = `${layer}.mlp.dense_h_to_4h`;

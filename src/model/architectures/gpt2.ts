@@ -16,15 +16,16 @@ interface Gpt2Config extends ModelConfig {
 /** ids int32 [N] → [N, C]. */
 function forward(model: LanguageModel, input: ForwardInput): tf.Tensor2D {
   const { heads, scale, activation } = model.config as Gpt2Config;
-  const { embed, linear, linearGelu, layerNorm, forkLayerNorm } = layersOf(model, input);
+  const { embed, linear, linearGelu, onward, layerNorm, forkLayerNorm } = layersOf(model, input);
 
   const block = (i: number, x: tf.Tensor2D): tf.Tensor2D => {
     const h = `transformer.h.${i}`;
     const { normed, past } = forkLayerNorm(`${h}.ln_1`, x); // [N, C] each
     const fused = linear(`${h}.attn.c_attn`, normed); // [N, 3C]
     const [q, k, v] = tf.split(fused, 3, 1) as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D]; // [N, C] each
-    const mixed = input.attend(i, q, k, v, { heads, window: 0, scale }); // [N, C]
-    const y = forkLayerNorm(`${h}.ln_2`, linear(`${h}.attn.c_proj`, mixed, past)); // [N, C] each
+    const mixed = onward(i, input.attend(i, q, k, v, { heads, window: 0, scale })); // [N, C]
+    const attended = linear(`${h}.attn.c_proj`, mixed, onward(i, past)); // [N, C]
+    const y = forkLayerNorm(`${h}.ln_2`, attended); // [N, C] each
     const fc = `${h}.mlp.c_fc`;
     const inner = activation === 'gelu' ? geluExact(linear(fc, y.normed)) : linearGelu(fc, y.normed); // [N, 4C]
     return linear(`${h}.mlp.c_proj`, inner, y.past); // [N, C]

@@ -5,6 +5,7 @@ import { forkLayerNorm, forkRmsNorm } from '../../engine/ops/fork';
 import { gatherRows } from '../../engine/ops/gather-rows';
 import { layerNorm } from '../../engine/ops/layer-norm';
 import type { Activated } from '../../engine/ops/linears';
+import { placeRows } from '../../engine/ops/place-rows';
 import { rmsNorm } from '../../engine/ops/rms-norm';
 import type { tf } from '../../engine/tf';
 import { adaptedLinear, adaptedLinearGelu, adaptedLinears } from '../adapted';
@@ -42,7 +43,7 @@ export function runBlocks(
 
 /** x [N, C] unless said; names are those of the parameters without `.weight` and `.bias`. */
 export function layersOf(model: LanguageModel, input: ForwardInput) {
-  const { epsilon } = model.config;
+  const { epsilon, layers } = model.config;
   const weight = (name: string): tf.Tensor => parameter(model, input.adapter, name) as tf.Tensor;
   return {
     /** ids → [N, C]. */
@@ -57,6 +58,8 @@ export function layersOf(model: LanguageModel, input: ForwardInput) {
     layerNorm: (name: string, x: tf.Tensor2D) =>
       layerNorm(x, weight(`${name}.weight`), weight(`${name}.bias`), epsilon),
     rmsNorm: (name: string, x: tf.Tensor2D) => rmsNorm(x, weight(`${name}.weight`), epsilon),
+    /** What block i goes on with after attention: of the last one the rows that are read, of the others all of x. */
+    onward: (i: number, x: tf.Tensor2D) => (input.rows && i + 1 === layers ? placeRows(x, input.rows) : x),
     /** x normed, and x that goes past to be added to what is made of it. */
     forkLayerNorm: (name: string, x: tf.Tensor2D) =>
       forkLayerNorm(x, weight(`${name}.weight`), weight(`${name}.bias`), epsilon),

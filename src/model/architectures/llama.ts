@@ -19,7 +19,7 @@ interface LlamaConfig extends ModelConfig {
 /** ids int32 [N] → [N, C]. Q = heads · headDim, K = kvHeads · headDim. */
 function forward(model: LanguageModel, input: ForwardInput): tf.Tensor2D {
   const { heads, headDim, kvHeads, windows, frequencies } = model.config as LlamaConfig;
-  const { embed, linear, linears, rmsNorm, forkRmsNorm } = layersOf(model, input);
+  const { embed, linear, linears, onward, rmsNorm, forkRmsNorm } = layersOf(model, input);
   const turns = angles(frequencies, input.positions, model.gradientCheckpointing);
   const scale = 1 / Math.sqrt(headDim);
 
@@ -33,8 +33,8 @@ function forward(model: LanguageModel, input: ForwardInput): tf.Tensor2D {
     const k = rotary(keys, cos, sin, kvHeads); // [N, K], as v
     const shared = (kv: tf.Tensor2D) => repeatHeads(kv, kvHeads, heads / kvHeads); // [N, Q]
     const call = { heads, window: windows[i] ?? 0, scale };
-    const mixed = input.attend(i, q, shared(k), shared(v), call); // [N, Q]
-    const y = linear(`${layer}.self_attn.o_proj`, mixed, past); // [N, C]
+    const mixed = onward(i, input.attend(i, q, shared(k), shared(v), call)); // [N, Q]
+    const y = linear(`${layer}.self_attn.o_proj`, mixed, onward(i, past)); // [N, C]
     const g = forkRmsNorm(`${layer}.post_attention_layernorm`, y); // [N, C] each
     const [gate, up] = linears([`${layer}.mlp.gate_proj`, `${layer}.mlp.up_proj`], g.normed); // [N, I] each
     return linear(`${layer}.mlp.down_proj`, swiglu(gate!, up!), g.past); // [N, C]

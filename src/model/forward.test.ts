@@ -1,0 +1,97 @@
+// A pass of which few rows are read against the whole one: the same states and the same gradients, in every architecture.
+import { beforeAll, expect, it } from 'vitest';
+import { bigram } from '../../tests/extending/bigram';
+import { nodeDirectory } from '../../tests/node-files';
+import { placeRows } from '../engine/ops/place-rows';
+import { normals } from '../engine/random';
+import { tf } from '../engine/tf';
+import { hiddenStates } from './forward';
+import { disposeModel, loadModel } from './load';
+import type { Adapter } from './lora';
+import { readPeft } from './peft';
+import type { LanguageModel } from './types';
+
+beforeAll(async () => {
+  await tf.setBackend('cpu');
+});
+
+const batch = {
+  ids: Int32Array.of(5, 9, 2, 7, 1, 4, 8, 8, 3, 0),
+  mask: Int32Array.of(1, 1, 1, 1, 1, 1, 1, 1, 1, 0),
+  batch: 2,
+  length: 5,
+};
+/** Some rows, one of them none and one of padding; and more than there are. */
+const FEW = Int32Array.of(1, 3, -1, 8, 9);
+const MANY = Int32Array.of(...FEW, ...new Int32Array(7).fill(-1));
+
+/** States of `rows`, picked by the pass or out of all, and the gradients of the adapter. */
+function computed(
+  model: LanguageModel,
+  adapter: Adapter | null,
+  rows: Int32Array,
+  whole: boolean,
+): number[][] {
+  const states = () =>
+    whole
+      ? placeRows(hiddenStates(model, adapter, batch), rows)
+      : hiddenStates(model, adapter, batch, null, rows); // [R, C]
+  // −1 gives any state: only that it is finite is asked.
+  const real = tf.tidy(() => placeRows(tf.ones([10, model.config.width]), rows)); // [R, C]
+  const loss = () => {
+    const read = states();
+    expect(read.dataSync().every(Number.isFinite)).toBe(true);
+    const weights = tf.tensor2d(normals(read.size, 'dy'), read.shape);
+    return tf.sum<tf.Scalar>(tf.mul(tf.mul(read, real), weights));
+  };
+  const values = tf.tidy(() => {
+    const outputs: tf.Tensor[] = [tf.mul(states(), real)];
+    if (adapter)
+      outputs.push(...Object.values(tf.variableGrads(loss, [...adapter.variables.values()]).grads));
+    return outputs.map((output) => Array.from(output.dataSync()));
+  });
+  real.dispose();
+  return values;
+}
+
+it.each(['gpt-neo-odd', 'gpt2-odd', 'llama-odd', 'mistral-odd', 'gpt-neox-odd', 'gpt-neox-serial'])(
+  '%s reads some rows as it reads all',
+  { timeout: 60_000 },
+  async (name) => {
+    const model = await loadModel(name, nodeDirectory(`tests/fixtures/${name}/model`));
+    const adapter = await readPeft(model, nodeDirectory(`tests/fixtures/${name}/adapter`), 'adapter');
+    for (const gradientCheckpointing of [false, true]) {
+      for (const rows of [FEW, MANY]) {
+        const of = { ...model, gradientCheckpointing };
+        const [few, all] = [computed(of, adapter, rows, false), computed(of, adapter, rows, true)];
+        expect(few.slice(1).some((values) => values.some((value) => value !== 0))).toBe(true);
+        few.forEach((values, i) => {
+          const largest = Math.max(1e-3, ...all[i]!.map(Math.abs));
+          values.forEach((value, k) =>
+            expect(Math.abs(value - all[i]![k]!)).toBeLessThanOrEqual(1e-6 * largest),
+          );
+        });
+      }
+    }
+    adapter.dispose();
+    disposeModel(model);
+  },
+);
+
+it('an architecture that knows nothing of it has its rows picked', () => {
+  const config = bigram.parseConfig(
+    { hidden_size: 4, vocab_size: 10, max_position_embeddings: 8, eos_token_id: null },
+    'config.json',
+  );
+  const weights = new Map(
+    Array.from(bigram.parameters(config), ([name, shape]) => {
+      const size = tf.util.sizeFromShape(shape);
+      return [name, tf.tensor(normals(size, name), shape)] as const;
+    }),
+  );
+  const model: LanguageModel = {
+    ...{ name: 'bigram', architecture: bigram, config, weights, tokenizer: null, parameters: 96 },
+  };
+  expect(computed(model, null, FEW, false)).toEqual(computed(model, null, FEW, true));
+  tf.dispose([...weights.values()]);
+});
