@@ -1,8 +1,10 @@
 // What a change of the weights, such as keeping them in four bits, does to a model's predictions: perplexity before and
 // after, and the divergence of its next-token distributions.
 
+import { type Predictor, tokenKl } from '../engine/ops/token-kl';
+import { tokenLogprobs } from '../engine/ops/token-logprobs';
 import { tf } from '../engine/tf';
-import { hiddenStates, logits } from '../model/forward';
+import { headMatrix, hiddenStates } from '../model/forward';
 import type { LanguageModel } from '../model/types';
 
 export interface Divergence {
@@ -26,16 +28,14 @@ export async function divergence(
     const batch = { ids, mask: new Int32Array(ids.length).fill(1), batch: 1, length: ids.length };
     const found = tf.tidy(() => {
       const before = ids.length - 1; // the positions that have a next token
-      const logprobs = (model: LanguageModel) =>
-        tf.logSoftmax(tf.slice(logits(model, hiddenStates(model, null, batch)), 0, before)); // [T−1, V]
-      const [p, q] = [logprobs(reference), logprobs(other)]; // [T−1, V] each
-      const next = tf.cast(tf.oneHot(tf.tensor1d(ids.subarray(1), 'int32'), p.shape[1]), 'float32'); // [T−1, V]
-      return tf.stack([
-        tf.sum(tf.mul(p, next)),
-        tf.sum(tf.mul(q, next)),
-        tf.sum(tf.mul(tf.exp(p), tf.sub(p, q))),
-        tf.sum(tf.cast(tf.equal(tf.argMax(p, 1), tf.argMax(q, 1)), 'float32')),
-      ]);
+      const [p, q] = [reference, other].map((model) => ({
+        hidden: tf.slice(hiddenStates(model, null, batch), 0, before), // [T−1, C]
+        head: headMatrix(model), // [V, C]
+      })) as [Predictor, Predictor];
+      const next = tf.tensor1d(ids.subarray(1), 'int32'); // [T−1]
+      const { kl, agree } = tokenKl(p, q, 1); // [T−1] each
+      const logprobs = [p, q].map(({ hidden, head }) => tokenLogprobs(hidden, head, next, 1).logprobs);
+      return tf.stack([...logprobs, kl, agree].map((values) => tf.sum(values)));
     });
     const [p = NaN, q = NaN, kl = NaN, same = NaN] = await found.data();
     found.dispose();

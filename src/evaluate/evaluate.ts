@@ -6,6 +6,7 @@ import { joined } from '../data/batches';
 import { microBatches, perToken } from '../data/micro-batches';
 import type { PromptExample } from '../data/examples';
 import { hash32 } from '../engine/random';
+import { isEnd } from '../model/end';
 import { generate } from '../model/generate';
 import { completionLogprobs } from '../model/logprobs';
 import type { Adapter } from '../model/lora';
@@ -13,6 +14,7 @@ import type { LanguageModel } from '../model/types';
 import type { RewardFunction } from '../reward';
 import type { EvaluateStage } from '../shared/experiment';
 import type { SampleRow } from '../shared/protocol';
+import { pureSampling } from '../shared/sampling';
 import { judge } from './judge';
 
 /** A completion of an evaluation prompt, a row of samples.jsonl. */
@@ -39,38 +41,45 @@ export interface EvaluationContext {
   /** One of the candidates: what KL is measured from and wins are counted against. */
   reference: string;
   reward: RewardFunction | null;
+  /** The candidate that is to write more, from which an optimum is estimated; null where there is none. */
+  tiltedFrom: string | null;
 }
 
 /** Completions sampled at once: wide, because a step of generation costs little more for more rows. */
 const ROWS = 64;
 
+/** Completions of each prompt that an optimum is estimated from. */
+const OPTIMUM_DRAWS = 16;
+
 /** The batches of an evaluation in their order: which candidate completes which prompts, each how often. Every one
- *  `samples` times; then the reference once more, as an opponent for the best of its first samples. */
+ *  `samples` times; then the reference more often, as an opponent for the best of its first samples, and whoever an
+ *  optimum is estimated from. */
 export function evaluationBatches(
-  { prompts, candidates, reference, reward }: EvaluationContext,
+  { prompts, candidates, reference, reward, tiltedFrom }: EvaluationContext,
   samples: number,
 ) {
   const batches: { candidate: Candidate; checkpoint: string; from: number; to: number; draws: number[] }[] =
     [];
-  const add = (candidate: Candidate, checkpoint: string, draws: number[]): void => {
+  const add = (candidate: Candidate, checkpoint: string, first: number, last: number): void => {
+    const draws = Array.from({ length: last - first }, (_, k) => first + k);
     const size = Math.max(1, Math.floor(ROWS / draws.length));
     for (let from = 0; from < prompts.length; from += size) {
       batches.push({ candidate, checkpoint, from, to: Math.min(from + size, prompts.length), draws });
     }
   };
-  for (const candidate of candidates)
-    add(
-      candidate,
-      candidate.name,
-      Array.from({ length: samples }, (_, k) => k),
-    );
-  const again = candidates.find(({ name }) => name === reference);
-  if (reward && again) add(again, opponent(reference), [samples]);
+  for (const candidate of candidates) add(candidate, candidate.name, 0, samples);
+  for (const candidate of candidates) {
+    const { name } = candidate;
+    const against = name === reference && reward ? samples + 1 : samples;
+    const last = Math.max(against, name === tiltedFrom ? OPTIMUM_DRAWS : 0);
+    if (last > samples) add(candidate, opponent(name), samples, last);
+  }
   return batches;
 }
 
-/** The checkpoint name of the samples that best-of-n is compared with: n + 1st draws, chosen by nothing. */
-export const opponent = (reference: string): string => `${reference}-opponent`;
+/** The checkpoint name of further samples, chosen by nothing: what best-of-n is compared with, and an optimum is
+ *  estimated from. */
+export const opponent = (candidate: string): string => `${candidate}-opponent`;
 
 /** Runs the batches from `first` on; yields each one's samples, prompts in order, draws inside. */
 export async function* evaluate(
@@ -90,24 +99,29 @@ export async function* evaluate(
       candidate.adapter,
       rows.map(({ prompt }) => prompt.ids),
       {
-        maxNewTokens: stage.max_new_tokens,
-        minNewTokens: 0,
-        temperature: stage.temperature,
-        topK: 0,
-        topP: 1,
-        seed: hash32(seed, name),
+        ...pureSampling({
+          maxNewTokens: stage.max_new_tokens,
+          temperature: stage.temperature,
+          seed: hash32(seed, name),
+        }),
         streams: rows.map(({ stream }) => stream),
       },
     );
     const sequences = rows.map(({ prompt }, i) => joined(prompt.ids, tokens[i]!));
-    // Generation's log-probabilities are the training path's to 1e-4; the reference's must be computed anyway.
-    const referenceLogprobs =
-      candidate.name === reference
-        ? null
-        : await perToken(
-            microBatches(sequences, model.config.context),
-            (some) => completionLogprobs(model, referenceAdapter, some, { temperature: 1 }).logprobs,
-          );
+    const { temperature } = stage;
+    const under = (adapter: Adapter | null): Promise<Float32Array[]> =>
+      perToken(
+        microBatches(sequences, model.config.context),
+        (some) => completionLogprobs(model, adapter, some, { temperature }).logprobs,
+      );
+    // Both of the very distribution that is sampled. Generation tells its log-probabilities at temperature 1, which are
+    // the training path's to 1e-4; the reference's must be computed anyway.
+    const kl = async (): Promise<number[]> => {
+      const own = temperature === 1 ? logprobs : await under(candidate.adapter);
+      const others = await under(referenceAdapter);
+      return own.map((row, i) => sum(row) - sum(others[i]!));
+    };
+    const nats = candidate.name === reference ? rows.map(() => 0) : await kl();
     const scorable = rows.map(({ prompt }, i) => ({
       prompt: prompt.text,
       promptIds: prompt.ids,
@@ -121,8 +135,8 @@ export async function* evaluate(
       completion: completions[i]!,
       token_ids: tokens[i]!,
       seed: stream,
-      finished: tokens[i]!.at(-1) === model.config.eosId,
-      kl: referenceLogprobs ? sum(logprobs[i]!) - sum(referenceLogprobs[i]!) : 0,
+      finished: isEnd(model.config, tokens[i]!.at(-1)),
+      kl: nats[i]!,
       ...(rewards && { reward: rewards[i]! }),
       happy: judge(completions[i]!).happy,
     }));

@@ -1,11 +1,12 @@
 // From samples to the report: what the judge and the text metrics say of each checkpoint, with 95 % intervals by
 // bootstrap over prompts, and each checkpoint against the reference, paired.
 
+import { MEASURES } from '../shared/measures';
 import type { Interval, Report } from '../shared/protocol';
+import { distinct2 } from '../shared/text-metrics';
 import { bootstrap, bootstrapMean, recentredBootstrap } from './bootstrap';
 import { type EvaluatedSample, opponent } from './evaluate';
 import { judge } from './judge';
-import { distinct2, followedFormat, repetition } from './text-metrics';
 
 /** A checkpoint's samples by prompt, in the order of the prompts; as many for each. */
 type Samples = Measured[][];
@@ -24,18 +25,12 @@ export function measureAll(
   reference: string,
   seed: number,
 ): Pick<Report, 'evaluation' | 'comparisons'> {
+  const measured = samples.map(measure);
   const groups = new Map<string, Samples>();
-  for (const checkpoint of new Set(samples.map((sample) => sample.checkpoint))) {
-    const rows = samples.filter((sample) => sample.checkpoint === checkpoint);
-    const draws = rows.length / prompts;
-    const measured = rows.map(measure);
-    groups.set(
-      checkpoint,
-      Array.from({ length: prompts }, (_, p) => measured.slice(p * draws, (p + 1) * draws)),
-    );
-  }
+  for (const { checkpoint } of samples)
+    if (!groups.has(checkpoint)) groups.set(checkpoint, byPrompt(measured, prompts, checkpoint));
   const opponents = groups.get(opponent(reference));
-  groups.delete(opponent(reference));
+  for (const checkpoint of [...groups.keys()]) groups.delete(opponent(checkpoint));
   const others = groups.get(reference);
   const best = others && bestOf(others);
   if (best) groups.set(`best-of-${others[0]?.length ?? 0}`, best);
@@ -58,19 +53,23 @@ export function measureAll(
   return { evaluation, comparisons };
 }
 
+/** A checkpoint's samples prompt by prompt. */
+export function byPrompt<S extends EvaluatedSample>(
+  samples: readonly S[],
+  prompts: number,
+  checkpoint: string,
+): S[][] {
+  const rows = samples.filter((sample) => sample.checkpoint === checkpoint);
+  const draws = rows.length / prompts;
+  return Array.from({ length: prompts }, (_, p) => rows.slice(p * draws, (p + 1) * draws));
+}
+
 function measure(sample: EvaluatedSample): Measured {
-  const { completion, finished, token_ids, kl, reward } = sample;
-  const { happy, score } = judge(completion);
-  const measures = {
-    happy: Number(happy),
-    finish_rate: Number(finished),
-    followed_format: Number(followedFormat(completion, finished)),
-    kl,
-    repetition: repetition(completion),
-    mean_length: token_ids.length - Number(finished),
-    ...(reward !== undefined && { reward }),
-  };
-  return { ...sample, score, measures };
+  const { happy, score } = judge(sample.completion);
+  const judged = { ...sample, happy };
+  const told = MEASURES.map(({ name, of }) => [name, of(judged)] as const);
+  const measures = Object.fromEntries(told.filter((each): each is [string, number] => each[1] !== undefined));
+  return { ...judged, score, measures };
 }
 
 /** For each prompt the sample with the highest reward, null without rewards. Chosen samples are draws of no policy we

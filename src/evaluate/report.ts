@@ -1,20 +1,26 @@
 // report.md: the report for people, the same figures as report.json.
 
+import { metricOf } from '../shared/metrics';
+import { bestOfNBound } from '../shared/optimum';
 import type { Interval, Report } from '../shared/protocol';
 
-/** Figures that are shares, shown in per cent. */
+/** Findings that are shares. */
 const SHARES = new Set([
-  'happy',
-  'finish_rate',
-  'followed_format',
-  'repetition',
-  'distinct_2',
   'accuracy',
   'accuracy_ceiling',
   'calibration_error',
   'reached',
   'optimum',
+  'optimum_at_most',
 ]);
+
+/** What is shown in per cent. */
+const isShare = (figure: string): boolean =>
+  SHARES.has(figure) || metricOf('evaluate', figure)?.unit === 'share';
+
+/** What the figures of an optimum are, said beside them. */
+const ABOUT_OPTIMUM =
+  'The optimum is the mean reward of the best policy at this price of KL, prompt by prompt, estimated from 16 or more samples of the reference a prompt; it is a little low where the reference hardly ever scores, and cannot lie above `optimum_at_most`, which takes all prompts for one.';
 
 export function reportMarkdown({
   name,
@@ -44,7 +50,11 @@ export function reportMarkdown({
         [
           ...metrics.map((metric) => [
             metric,
-            ...checkpoints.map((checkpoint) => cell(evaluation[checkpoint]![metric], SHARES.has(metric))),
+            ...checkpoints.map(
+              (checkpoint) =>
+                cell(evaluation[checkpoint]![metric], isShare(metric)) ||
+                (metric === 'kl' ? klBound(checkpoint) : ''),
+            ),
           ]),
         ],
       ),
@@ -65,7 +75,7 @@ export function reportMarkdown({
           ['win_rate', ...pairs.map(([, { win_rate }]) => cell(win_rate, true))],
           ...differing.map((metric) => [
             metric,
-            ...pairs.map(([, { differences }]) => cell(differences?.[metric], SHARES.has(metric))),
+            ...pairs.map(([, { differences }]) => cell(differences?.[metric], isShare(metric))),
           ]),
         ],
       ),
@@ -73,14 +83,22 @@ export function reportMarkdown({
   }
   for (const [stage, found] of Object.entries(findings ?? {})) {
     lines.push('', `Findings of ${stage}:`, '');
+    if ('optimum' in found) lines.push(ABOUT_OPTIMUM, '');
     lines.push(
       ...table(
         ['', 'value'],
-        Object.entries(found).map(([metric, interval]) => [metric, cell(interval, SHARES.has(metric))]),
+        Object.entries(found).map(([metric, interval]) => [metric, cell(interval, isShare(metric))]),
       ),
     );
   }
   return `${lines.join('\n')}\n`;
+}
+
+/** The best of n samples are draws of no policy whose log-probabilities are known: their KL is not measured, and can be no
+ *  more than this (Beirami et al. 2024). */
+function klBound(checkpoint: string): string {
+  const [, n] = /^best-of-(\d+)$/.exec(checkpoint) ?? [];
+  return n === undefined ? '' : `≤ ${bestOfNBound(Number(n)).toFixed(2)} (bound)`;
 }
 
 function table(head: string[], rows: string[][]): string[] {

@@ -5,62 +5,49 @@
 // with its own state, to go back to.
 
 import { tf } from '../engine/tf';
-import { type KernelChoice, kernelChoice, useKernels } from '../engine/webgpu/tiles';
-import { floats, parseSafetensors, writeSafetensors } from '../model/safetensors';
+import { kernelVariant, type Variant } from '../engine/wasm/variant';
+import { isKernelChoice, type KernelChoice, kernelChoice, useKernels } from '../engine/webgpu/tiles';
+import { floats, parseSafetensors, type Safetensors, writeSafetensors } from '../model/safetensors';
 import { PlaygroundError } from '../shared/errors';
-import type { Experiment } from '../shared/experiment';
+import type { DataSettings } from '../shared/experiment';
 import type { BackendName } from '../shared/protocol';
 import { checkpointId, checkpointOf, type CheckpointPlace, isLater } from '../storage/checkpoints';
 import { type RunStore, readText, writeText } from '../storage/run-store';
 import type { TrainState } from '../train/state';
-import type { Found } from './workshop';
-
-const STATE = 'checkpoint/state.json';
+import {
+  damaged,
+  parseState,
+  type Progress,
+  STATE,
+  type StageProgress,
+  type StoredState,
+} from './stored-state';
 
 /** Checkpoints in the middle of stages that are kept, the current one among them. */
 const KEPT = 12;
 
-/** How far a run is; what is not in the stage's own state. */
-export interface Progress {
-  /** Place in `experiment.stages` of the stage in progress; their number when all are done. */
-  stage: number;
-  seconds: Record<string, number>;
-  /** Lines written to each output file. */
-  lines: Record<string, number>;
-  found: Found;
-}
-
-interface StoredState extends Progress {
-  format: 1;
-  experiment: Experiment;
-  backend: BackendName;
-  /** Chosen for the device; null where there is nothing to choose. */
-  kernels: KernelChoice | null;
-  /** Null between stages. */
-  state: {
-    step: number;
-    scalars: Record<string, number>;
-    updates: Record<string, number>;
-    tensors: string;
-  } | null;
-}
-
 export interface Checkpoint {
   progress: Progress;
   /** Fills in the state of the stage in progress, made anew by the stage's start; null when it has not begun. */
-  restore: ((fresh: TrainState) => Promise<void>) | null;
+  restore: ((fresh: TrainState) => void) | null;
 }
+
+/** What a run's numbers follow from. */
+export type Origin = Pick<StoredState, 'experiment' | 'backend' | 'fingerprints'>;
+
+/** On WebGPU the tiles of products; on wasm the variant, which a browser does or does not have. */
+const kernelsOf = (backend: BackendName): KernelChoice | Variant =>
+  backend === 'webgpu' ? kernelChoice() : kernelVariant();
 
 /** Makes the present state the one to resume from. */
 export async function saveCheckpoint(
   store: RunStore,
-  experiment: Experiment,
-  backend: BackendName,
+  origin: Origin,
   progress: Progress,
   state: TrainState | null,
 ): Promise<void> {
-  const kernels = backend === 'webgpu' ? kernelChoice() : null;
-  const stored: StoredState = { format: 1, experiment, backend, kernels, ...progress, state: null };
+  const kernels = kernelsOf(origin.backend);
+  const stored: StoredState = { format: 1, ...origin, kernels, ...progress, state: null };
   const id = checkpointId({ stage: progress.stage, step: state?.step ?? 0 });
   if (state) {
     const { step, scalars, optimizers } = state;
@@ -107,11 +94,11 @@ async function goBack(store: RunStore, from: string, text: string): Promise<void
  *  become those it was computed with. */
 export async function loadCheckpoint(
   store: RunStore,
-  experiment: Experiment,
-  backend: BackendName,
+  origin: Origin,
   from?: string,
 ): Promise<Checkpoint | null> {
-  const text = await readText(store, from === undefined ? STATE : `checkpoint/${from}.json`);
+  const path = from === undefined ? STATE : `checkpoint/${from}.json`;
+  const text = await readText(store, path);
   if (text === null) {
     if (from === undefined) return null;
     throw new PlaygroundError(
@@ -120,44 +107,77 @@ export async function loadCheckpoint(
       'Choose another one, or continue from the last.',
     );
   }
-  const { experiment: saved, backend: savedBackend, state, ...progress } = JSON.parse(text) as StoredState;
-  if (canonical(saved) !== canonical(experiment)) {
+  const places = (await keptPlaces(store)).map((place) => `checkpoint/${checkpointId(place)}.json`);
+  const earlier = places.findLast((place) => place !== path) ?? null;
+  const { state, ...saved } = parseState(text, path, earlier);
+  checkOrigin(saved, origin);
+  // Before anything is cut or gone back to.
+  const tensors = state && (await tensorsOfState(store, state, earlier));
+  const { stage, seconds, lines, found, kernels } = saved;
+  if (isKernelChoice(kernels)) useKernels(kernels);
+  if (from !== undefined) await goBack(store, from, text);
+  return {
+    progress: { stage, seconds, lines, found },
+    restore: state && tensors && ((fresh) => restore(fresh, state, tensors)),
+  };
+}
+
+/** Throws unless the run goes on as what it began as. */
+function checkOrigin(
+  saved: Origin & { kernels: unknown },
+  { experiment, backend, fingerprints }: Origin,
+): void {
+  if (canonical(saved.experiment) !== canonical(experiment)) {
     throw new PlaygroundError(
       'bad-experiment',
       'The run to resume was started with another experiment: its file, its seed or its settings differ.',
       'Resume with the same experiment file and seed, or start a new run.',
     );
   }
-  if (savedBackend !== backend) {
+  if (saved.backend !== backend) {
     throw new PlaygroundError(
       'bad-arguments',
-      `The run to resume was computed on ${savedBackend}, and this is ${backend}, whose numbers differ slightly.`,
-      `Choose the device "${savedBackend}", or start a new run.`,
+      `The run to resume was computed on ${saved.backend}, and this is ${backend}, whose numbers differ slightly.`,
+      `Choose the device "${saved.backend}", or start a new run.`,
     );
   }
-  const { stage, seconds, lines, found, kernels } = progress;
-  if (kernels) useKernels(kernels);
-  if (from !== undefined) await goBack(store, from, text);
-  return {
-    progress: { stage, seconds, lines, found },
-    restore: state && ((fresh) => restore(store, fresh, state)),
-  };
+  const variant = kernelVariant();
+  if (backend === 'wasm' && typeof saved.kernels === 'string' && saved.kernels !== variant) {
+    throw new PlaygroundError(
+      'bad-arguments',
+      `The run to resume was computed by the ${saved.kernels} wasm kernels, and only the ${variant} ones run here: their sums differ in the last bits.`,
+      'Resume it in the browser it began in (on the command line with the same --host), or start a new run.',
+    );
+  }
+  for (const [what, print] of Object.entries(saved.fingerprints ?? {})) {
+    if (print === fingerprints?.[what]) continue;
+    const name = what === 'model' ? experiment.model : experiment.data[what as keyof DataSettings];
+    throw new PlaygroundError(
+      'bad-experiment',
+      what === 'model'
+        ? `The run to resume was started with other weights than ${name} has now.`
+        : `The run to resume was started with other rows than data.${what} ("${name}") has now.`,
+      'Put back what was there, or start a new run.',
+    );
+  }
 }
 
-async function restore(
+async function tensorsOfState(
   store: RunStore,
-  fresh: TrainState,
-  state: NonNullable<StoredState['state']>,
-): Promise<void> {
-  const bytes = await store.read(state.tensors);
-  if (!bytes) {
-    throw new PlaygroundError(
-      'storage-failed',
-      `The checkpoint names ${state.tensors}, and that file is gone.`,
-      'Start the run anew.',
-    );
+  { tensors }: StageProgress,
+  earlier: string | null,
+): Promise<Safetensors> {
+  const bytes = await store.read(tensors);
+  if (!bytes) throw damaged(tensors, 'is gone', earlier);
+  try {
+    return parseSafetensors(bytes, tensors);
+  } catch (error) {
+    if (!(error instanceof PlaygroundError)) throw error;
+    throw damaged(tensors, `cannot be read (${error.message})`, earlier);
   }
-  const file = parseSafetensors(bytes, state.tensors);
+}
+
+function restore(fresh: TrainState, state: StageProgress, file: Safetensors): void {
   fresh.step = state.step;
   Object.assign(fresh.scalars, state.scalars);
   // The copy of the best adapter so far is the one thing that a fresh state does not have.

@@ -12,6 +12,7 @@ export class Control {
   /** Milliseconds to rest before a step. */
   private rest = 0;
   private changed: SettingChange[] = [];
+  private failure: Error | null = null;
 
   pause(): void {
     this.paused = true;
@@ -36,6 +37,17 @@ export class Control {
     this.wake();
   }
 
+  /** Ends the run with an error: what the device computed since is not to be trusted. */
+  fail(error: Error): void {
+    this.failure ??= error;
+    this.wake();
+  }
+
+  /** Throws what the run was failed with. */
+  check(): void {
+    if (this.failure) throw this.failure;
+  }
+
   /** Slow motion: rests so many seconds before every step, 0 not at all. */
   pace(seconds: number): void {
     this.rest = seconds * 1000;
@@ -57,14 +69,15 @@ export class Control {
   async next(onWait: (waiting: boolean) => Promise<void> | void): Promise<boolean> {
     const began = performance.now();
     await new Promise((resolve) => setTimeout(resolve));
-    while (!this.paused && !this.stopped && performance.now() < began + this.rest) {
+    while (!this.paused && !this.stopped && !this.failure && performance.now() < began + this.rest) {
       await this.woken(began + this.rest - performance.now());
     }
     if (this.blocked()) {
       await onWait(true);
       while (this.blocked()) await this.woken();
-      if (!this.stopped) await onWait(false);
+      if (!this.stopped && !this.failure) await onWait(false);
     }
+    this.check();
     if (this.paused && this.allowed > 0) this.allowed--;
     return !this.stopped;
   }
@@ -77,6 +90,6 @@ export class Control {
   }
 
   private blocked(): boolean {
-    return this.paused && this.allowed === 0 && !this.stopped;
+    return this.paused && this.allowed === 0 && !this.stopped && !this.failure;
   }
 }

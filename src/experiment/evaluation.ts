@@ -11,9 +11,10 @@ import { measureAll } from '../evaluate/measures';
 import { rewardFunction } from '../reward';
 import { type EvaluateStage, type Stage, stageNames } from '../shared/experiment';
 import { methodOf } from '../shared/methods';
-import type { Interval, MetricsRow } from '../shared/protocol';
+import type { MetricsRow } from '../shared/protocol';
 import { readText } from '../storage/run-store';
 import { mean, metricsRow, type TrainState } from '../train/state';
+import { knownOptimum, optimumFindings } from './known-optimum';
 import {
   contextOf,
   givenAdapters,
@@ -55,6 +56,7 @@ export async function openEvaluation(
       })),
     )),
   ];
+  const optimum = knownOptimum(experiment, index, stage);
   const context: EvaluationContext = {
     model,
     name,
@@ -62,7 +64,8 @@ export async function openEvaluation(
     prompts,
     candidates,
     reference: lastBefore(experiment, index, 'sft') ?? 'base',
-    reward: source && rewardFunction(source, model, rewardModel),
+    reward: source && rewardFunction(source, model, rewardModel, workshop.warn),
+    tiltedFrom: optimum && optimum.reference,
   };
   const state: TrainState = { step: 0, adapters: {}, optimizers: {}, scalars: {} };
 
@@ -95,35 +98,12 @@ export async function openEvaluation(
       );
       const samples = rows.slice(-own) as EvaluatedSample[];
       const measured = measureAll(samples, prompts.length, context.reference, seed);
-      const policy = trainedOn && lastBefore(experiment, index, trainedOn.kind);
-      const price = trainedOn && klPrice(trainedOn);
-      const binary = source?.kind === 'rule' && samples.every(({ reward }) => reward === 0 || reward === 1);
-      const share = measured.evaluation[context.reference]?.['reward'];
-      if (!policy || !binary || !share || !price) return measured;
-      const reached = measured.evaluation[policy]!['reward']!;
-      return {
-        ...measured,
-        findings: { [policy]: { reached, optimum: binaryOptimum(share, price) } },
-      };
+      const findings = optimum && optimumFindings(optimum, samples, prompts.length, seed);
+      return { ...measured, ...(findings && { findings }) };
     },
     dispose: () => {
       for (const { adapter } of candidates) adapter?.dispose();
       rewardModel?.adapter.dispose();
     },
   };
-}
-
-/** What a nat of KL costs in a stage whose optimum is the tilted reference, else null. */
-function klPrice(stage: Stage): number | null {
-  const key = methodOf(stage.kind).klPrice;
-  return key === undefined ? null : Number((stage as unknown as Record<string, unknown>)[key]);
-}
-
-/** The best share of completions with reward 1 that any policy has under this price of KL, when the reference has the
- *  share p: p·e^{1/β} / (1 − p + p·e^{1/β}), the tilted distribution summed up. Of all prompts taken together; taken
- *  one by one it would be lower. A penalty for not ending is not in it. */
-function binaryOptimum({ value, low, high }: Interval, klCoef: number): Interval {
-  const tilt = Math.exp(1 / klCoef);
-  const at = (p: number): number => (Number.isFinite(tilt) ? (p * tilt) / (1 - p + p * tilt) : Math.sign(p));
-  return { value: at(value), low: at(low), high: at(high) };
 }

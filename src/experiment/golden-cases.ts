@@ -12,6 +12,7 @@ import { accumulateGradients, AdamW } from '../train/optimizer';
 import { checkDpo, checkReward } from './golden-preference';
 import { checkPpo } from './golden-reinforce';
 import { checkGradients, completions, count, type Golden, numbers, type Rows, tokens } from './golden-tools';
+import { pureSampling } from '../shared/sampling';
 
 async function checkForward({ model, cases, reference, adapter, report }: Golden): Promise<void> {
   const { batch, left_padded: left } = cases;
@@ -103,12 +104,7 @@ async function checkGreedy({ model, cases: { greedy }, adapter, report }: Golden
   // The reference may run past an end token or stop there; its length tells.
   const endless = { ...model, config: { ...model.config, eosId: null } };
   const { tokens: drawn } = await generate(endless, speaker, [prompt], {
-    maxNewTokens: output.length - prompt.length,
-    minNewTokens: 0,
-    temperature: 0,
-    topK: 0,
-    topP: 1,
-    seed: 0,
+    ...pureSampling({ maxNewTokens: output.length - prompt.length, temperature: 0, seed: 0 }),
     streams: [0],
   });
   report('greedy', 'output', [...prompt, ...(drawn[0] ?? [])], output);

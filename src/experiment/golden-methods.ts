@@ -7,15 +7,14 @@ import { completionLogprobs } from '../model/logprobs';
 import type { Adapter } from '../model/lora';
 import type { CompletionBatch } from '../model/types';
 import type { StageOf } from '../shared/experiment';
-import { dpoLoss } from '../train/dpo';
+import { dpoPart } from '../train/dpo';
 import { grpoLoss, tokenWeights } from '../train/grpo';
 import { ktoLoss } from '../train/kto';
-import { sftLoss } from '../train/losses';
-import { oddsRatio } from '../train/orpo';
-import type { SideTensors } from '../train/preference';
+import { orpoPart } from '../train/orpo';
+import type { Known, PairBatch, Sides, SideTensors } from '../train/preference';
 import { reinforceLoss } from '../train/reinforce';
 import { rlooLoss } from '../train/rloo';
-import { simpoLoss } from '../train/simpo';
+import { simpoPart } from '../train/simpo';
 import { checkGradients, completions, count, type Golden, type Rows } from './golden-tools';
 
 type Case = { name: string; loss: number } & (
@@ -45,7 +44,24 @@ interface Given {
   old: tf.Tensor2D;
   methods: MethodCases;
   batch: CompletionBatch;
+  known: Known;
 }
+
+/** What the methods that learn from pairs know of both before they begin. */
+export async function knowledge({ batch }: MethodCases, reference: tf.Tensor2D): Promise<Known> {
+  const sums = tf.tidy(() => tf.sum(reference, 1));
+  const logps = Array.from(await sums.data());
+  sums.dispose();
+  return { reference: bySide(logps), lengths: bySide(lengthsOf(batch.completion_mask)) };
+}
+
+const lengthsOf = (mask: Rows): number[] => mask.map((row) => row.reduce((sum, one) => sum + one, 0));
+
+/** Chosen and rejected in turn. */
+const bySide = (values: readonly number[]): Sides => ({
+  chosen: values.filter((_, row) => row % 2 === 0),
+  rejected: values.filter((_, row) => row % 2 === 1),
+});
 
 export async function checkMethods(golden: Golden, methods: MethodCases): Promise<void> {
   const batch = completions(methods.batch, methods.batch.completion_mask);
@@ -62,39 +78,35 @@ export async function checkMethods(golden: Golden, methods: MethodCases): Promis
       [1, 0],
     ]),
   );
+  const known = await knowledge(methods, reference);
   for (const kase of methods.cases) {
-    const loss = (): tf.Scalar => lossOf(kase, { logprobs: under(policy), reference, old, methods, batch });
+    const loss = (): tf.Scalar =>
+      lossOf(kase, { logprobs: under(policy), reference, old, methods, batch, known });
     await checkGradients(golden, kase.name, policy, loss, kase.loss);
   }
   tf.dispose([reference, old]);
 }
 
+/** The loss as the trainers put it together. */
 export function lossOf(kase: Case, given: Given): tf.Scalar {
-  const { logprobs, methods, batch, old } = given;
-  const lengths = methods.batch.completion_mask.map((row) => row.reduce((sum, one) => sum + one, 0));
+  const { logprobs, methods, batch, old, known } = given;
+  const lengths = lengthsOf(methods.batch.completion_mask);
   const logps = sides(tf.sum(logprobs, 1));
-  const tokens = sides(tf.tensor1d(lengths));
-  const pairs = lengths.length / 2;
   const advantages = tf.tensor1d(methods.advantages); // [B]
-  const mean: SideTensors = {
-    chosen: tf.div(logps.chosen, tokens.chosen),
-    rejected: tf.div(logps.rejected, tokens.rejected),
-  };
-  const nll = sftLoss(logps.chosen, lengths[0]! + lengths[2]!);
+  const rows = [...known.lengths.chosen.keys()];
+  const pairs: PairBatch = { rows, batch };
   switch (kase.method) {
-    case 'dpo': {
-      const loss = dpoLoss(logps, sides(tf.sum(given.reference, 1)), tokens, kase.settings);
-      return tf.add(tf.div(loss, pairs), tf.mul(nll, kase.settings.rpo_alpha ?? 0));
-    }
+    case 'dpo':
+      return dpoPart(kase.settings, pairs, logps, known, rows).loss;
+    case 'orpo':
+      return orpoPart(kase.settings, pairs, logps, known, rows).loss;
+    case 'simpo':
+      return simpoPart(kase.settings, pairs, logps, known, rows).loss;
     case 'kto': {
       const ratios = tf.sum<tf.Tensor1D>(tf.sub(logprobs, given.reference), 1); // [B]
       const labels = lengths.map((_, row) => row % 2 === 0);
       return tf.div(ktoLoss(ratios, labels, kase.settings.kl, kase.settings), lengths.length);
     }
-    case 'orpo':
-      return tf.add(nll, tf.mul(tf.div(oddsRatio(mean).loss, pairs), kase.settings.beta));
-    case 'simpo':
-      return tf.add(tf.div(simpoLoss(mean, kase.settings), pairs), tf.mul(nll, kase.settings.cpo_alpha));
     case 'grpo': {
       const { longest, device_batch: deviceBatch } = methods;
       const weights = tokenWeights(lengths, kase.settings.loss_type, { deviceBatch, longest });

@@ -6,6 +6,7 @@ import { hiddenStates, logits } from '../model/forward';
 import { generate } from '../model/generate';
 import { completionLogprobs } from '../model/logprobs';
 import type { LanguageModel } from '../model/types';
+import { pureSampling } from '../shared/sampling';
 
 /** An entry of golden.json; `greedy_N` holds N new tokens, after the prompt's or alone. */
 export type GoldenText = {
@@ -56,12 +57,7 @@ export async function checkTexts(
       // The reference may run past an end token.
       const endless = { ...model, config: { ...model.config, eosId: null } };
       const { tokens } = await generate(endless, null, [ids], {
-        maxNewTokens,
-        minNewTokens: 0,
-        temperature: 0,
-        topK: 0,
-        topP: 1,
-        seed: 0,
+        ...pureSampling({ maxNewTokens, temperature: 0, seed: 0 }),
         streams: [0],
       });
       report(kase, name, tokens[0] ?? [], expected.slice(-maxNewTokens));

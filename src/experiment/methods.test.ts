@@ -1,25 +1,22 @@
 // Every method in a whole run on the tiny model: what it leaves, and that killed in the middle and resumed in a fresh
 // context it ends with the same bytes as when left alone.
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import { MemoryStore } from '../../tests/memory-store';
+import type { MemoryStore } from '../../tests/memory-store';
 import { nodeDirectory } from '../../tests/node-files';
+import { jsonl, killedAt, outcome, rowsOf, tinyRun, type TinyRun } from '../../tests/tiny-run';
 import { openDevice } from '../engine/device';
-import { tf } from '../engine/tf';
 import { loadModel } from '../model/load';
 import type { LanguageModel } from '../model/types';
 import type { Experiment, Stage } from '../shared/experiment';
-import { family, type StageKind } from '../shared/methods';
+import { choices, type StageKind } from '../shared/methods';
 import { metricOf } from '../shared/metrics';
-import type { DeviceReport, Event, MetricsRow, Report } from '../shared/protocol';
+import type { DeviceReport, MetricsRow, Report } from '../shared/protocol';
 import { defaultStage } from '../shared/validate';
-import { Control } from './control';
-import { runExperiment } from './run';
 
 vi.mock('../evaluate/judge', () => ({
   judge: (completion: string) => ({ happy: completion.length > 4, score: completion.length }),
 }));
 
-const jsonl = (rows: object[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 const words = Array.from({ length: 20 }, (_, i) =>
   String.fromCharCode(97 + (i % 26), 97 + ((i * 7) % 26), 97 + ((i * 3) % 26)),
 );
@@ -84,50 +81,11 @@ beforeAll(async () => {
   model = await loadModel('tiny', nodeDirectory('tests/fixtures/gpt-neo-tiny/model'));
 });
 
-async function run(
-  experiment: Experiment,
-  {
-    store = new MemoryStore(),
-    resume = false,
-    tell,
-  }: { store?: MemoryStore; resume?: boolean; tell?: (event: Event) => void } = {},
-): Promise<MemoryStore> {
-  const before = tf.memory().numTensors;
-  const control = new Control();
-  try {
-    await runExperiment({
-      experiment,
-      model,
-      device,
-      store,
-      readData,
-      resume,
-      control,
-      tell: tell ?? (() => undefined),
-    });
-  } finally {
-    expect(tf.memory().numTensors).toBe(before);
-  }
-  return store;
-}
+const run = async (of: Experiment): Promise<MemoryStore> => (await tinyRun(optionsOf(of))).store;
+const optionsOf = (of: Experiment): TinyRun => ({ experiment: of, model, device, readData });
+const metricsOf = (store: MemoryStore): MetricsRow[] => rowsOf(store, 'metrics.jsonl');
 
-const metricsOf = (store: MemoryStore): MetricsRow[] =>
-  store
-    .text('metrics.jsonl')
-    .trim()
-    .split('\n')
-    .map((line) => ({ ...(JSON.parse(line) as MetricsRow), seconds: 0 }));
-
-/** What must be equal: everything but times. */
-const outcome = (store: MemoryStore) => [
-  metricsOf(store),
-  ...[...store.files.keys()]
-    .filter((path) => /^(adapters\/|samples)/.test(path))
-    .sort()
-    .map((path) => [path, Array.from(store.files.get(path)!).join()]),
-];
-
-describe.each([...family('preference'), ...family('sampling')])('%s', { timeout: 120_000 }, (kind) => {
+describe.each(choices().filter((kind) => kind !== 'ppo'))('%s', { timeout: 120_000 }, (kind) => {
   it('runs, is evaluated, and resumes to the same bytes', async () => {
     const experiment = experimentOf(kind);
     const whole = await run(experiment);
@@ -140,16 +98,9 @@ describe.each([...family('preference'), ...family('sampling')])('%s', { timeout:
       expect(names.filter((name) => !metricOf(kind, name))).toEqual([]);
     }
 
-    const store = new MemoryStore();
-    let left: MemoryStore | undefined;
-    const tell = (event: Event): void => {
-      if (left || event.type !== 'metrics' || event.row.step !== 3) return;
-      left = store.copy();
-      throw new Error('power cut');
-    };
-    await expect(run(experiment, { store, tell })).rejects.toThrow('power cut');
-    await run(experiment, { store: left!, resume: true });
-    expect(outcome(left!)).toEqual(outcome(whole));
+    const left = await killedAt(kind, 3, optionsOf(experiment));
+    await tinyRun({ ...optionsOf(experiment), store: left, resume: true });
+    expect(outcome(left)).toEqual(outcome(whole));
   });
 });
 

@@ -6,12 +6,14 @@ import { batchIndices } from '../data/batches';
 import type { PromptExample } from '../data/examples';
 import { hash32, uniform } from '../engine/random';
 import { type LabelFunction, labellers } from '../feedback/labellers';
+import { isEnd } from '../model/end';
 import { generate } from '../model/generate';
 import type { Adapter } from '../model/lora';
 import type { LanguageModel } from '../model/types';
 import { PlaygroundError } from '../shared/errors';
 import type { PairsStage } from '../shared/experiment';
 import type { Answer, AnswerPair, MetricsRow } from '../shared/protocol';
+import { pureSampling } from '../shared/sampling';
 import { metricsRow, type StageContext, type TrainState } from '../train/state';
 import { readPrompts, type Workshop } from './workshop';
 
@@ -98,7 +100,7 @@ export async function* pairs(
       pairs: scalars['pairs']!,
       tie_rate: ties / PROMPTS,
       flip_rate: rows.length === 0 ? 0 : flips / rows.length,
-      finish_rate: tokens.filter((ids) => ids.at(-1) === model.config.eosId).length / tokens.length,
+      finish_rate: tokens.filter((ids) => isEnd(model.config, ids.at(-1))).length / tokens.length,
       mean_length: tokens.reduce((sum, ids) => sum + ids.length, 0) / tokens.length,
     });
   }
@@ -166,12 +168,7 @@ async function twice(
     policy,
     [...queries, ...queries].map(({ ids }) => ids),
     {
-      maxNewTokens,
-      minNewTokens: 0,
-      temperature,
-      topK: 0,
-      topP: 1,
-      seed,
+      ...pureSampling({ maxNewTokens, temperature, seed }),
       streams: [...queries.map((_, i) => stream(i, 0)), ...queries.map((_, i) => stream(i, 1))],
     },
   );

@@ -6,7 +6,7 @@ import { floats, parseSafetensors, writeSafetensors } from '../model/safetensors
 import { PlaygroundError } from '../shared/errors';
 import { toHalves } from '../shared/half';
 import type { SampleRow } from '../shared/protocol';
-import { isRecording, readRecordedRun, readRecording, writeRecording } from '../shared/recording';
+import { isRecording, readHead, readRecording, writeRecording } from '../shared/recording';
 import { parseExperiment } from '../shared/validate';
 import { packRun } from './recording';
 
@@ -148,8 +148,8 @@ describe('reading', () => {
   it('shows the run as soon as the first line is there', async () => {
     const bytes = await packed();
     const end = bytes.indexOf(10) + 1;
-    expect(readRecordedRun(bytes.subarray(0, end - 1), 'x')).toBeNull();
-    expect(readRecordedRun(bytes.subarray(0, end), 'x')?.report).toEqual(report);
+    expect(readHead(bytes.subarray(0, end - 1), 'x')).toBeNull();
+    expect(readHead(bytes.subarray(0, end), 'x')?.run.report).toEqual(report);
   });
 
   it('knows a recorded experiment from an experiment file', async () => {
@@ -185,10 +185,7 @@ describe('reading', () => {
     ['kind is missing', (head) => delete head['kind']],
     ['metrics is {}', (head) => (head['metrics'] = {})],
     ['metrics[1].step is -1', (head) => Object.assign((head['metrics'] as object[])[1]!, { step: -1 })],
-    [
-      'metrics[0]["loss"] is null',
-      (head) => Object.assign((head['metrics'] as object[])[0]!, { loss: null }),
-    ],
+    ['metrics[0].loss is null', (head) => Object.assign((head['metrics'] as object[])[0]!, { loss: null })],
     [
       'metrics[0].stage is "dpo"',
       (head) => Object.assign((head['metrics'] as object[])[0]!, { stage: 'dpo' }),

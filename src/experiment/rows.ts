@@ -4,6 +4,7 @@
 import { encodeCompletions, encodePrompts } from '../data/examples';
 import { chunks, microBatches, perToken } from '../data/micro-batches';
 import { parseRows } from '../data/records';
+import { withFields } from '../data/splice';
 import { hash32 } from '../engine/random';
 import { generate } from '../model/generate';
 import { completionLogprobs } from '../model/logprobs';
@@ -83,6 +84,11 @@ export async function generateRows(
   });
 }
 
-function jsonl(rows: readonly { fields: object }[], added: (row: number) => object): string {
-  return rows.map(({ fields }, i) => `${JSON.stringify({ ...fields, ...added(i) })}\n`).join('');
+function jsonl(
+  rows: readonly { fields: object; written?: string }[],
+  added: (row: number) => Record<string, unknown>,
+): string {
+  return rows
+    .map(({ fields, written = JSON.stringify(fields) }, i) => `${withFields(written, added(i))}\n`)
+    .join('');
 }

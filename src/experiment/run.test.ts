@@ -3,16 +3,15 @@
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { MemoryStore } from '../../tests/memory-store';
 import { nodeDirectory } from '../../tests/node-files';
+import { jsonl, killedAt, outcome, rowsOf, tinyRun, type TinyRun } from '../../tests/tiny-run';
+import { splitByPrompt } from '../data/split';
 import { openDevice } from '../engine/device';
-import { tf } from '../engine/tf';
 import { loadModel } from '../model/load';
 import type { LanguageModel } from '../model/types';
-import { PlaygroundError } from '../shared/errors';
 import type { Experiment } from '../shared/experiment';
 import type { DeviceReport, Event, MetricsRow, Report, SampleRow } from '../shared/protocol';
 import { defaultStage } from '../shared/validate';
 import { Control } from './control';
-import { runExperiment } from './run';
 
 // The tiny model writes single characters, about which the real labellers have nothing to say.
 vi.mock('../feedback/labellers', () => ({
@@ -42,6 +41,7 @@ const supervised = {
   eval_steps: 2,
   early_stopping_patience: 5,
   group_by_length: true,
+  curriculum_steps: 0,
 };
 const experiment: Experiment = {
   format: 1,
@@ -86,7 +86,6 @@ const experiment: Experiment = {
   ],
 };
 
-const jsonl = (rows: object[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 const words = Array.from({ length: 24 }, (_, i) =>
   String.fromCharCode(97 + (i % 26), 97 + ((i * 7) % 26), 97 + ((i * 3) % 26)),
 );
@@ -108,76 +107,13 @@ beforeAll(async () => {
   model = await loadModel('tiny', nodeDirectory('tests/fixtures/gpt-neo-tiny/model'));
 });
 
-interface Options {
-  store?: MemoryStore;
-  resume?: boolean;
-  from?: string;
-  control?: Control;
-  tell?: (event: Event) => void;
-  some?: Partial<Experiment>;
-}
+type Options = Partial<TinyRun> & { some?: Partial<Experiment> };
 
-async function run({
-  store = new MemoryStore(),
-  resume = false,
-  from,
-  control = new Control(),
-  tell,
-  some,
-}: Options = {}) {
-  const events: Event[] = [];
-  const before = tf.memory().numTensors;
-  try {
-    await runExperiment({
-      experiment: { ...experiment, ...some },
-      model,
-      device,
-      store,
-      readData,
-      resume,
-      from,
-      control,
-      tell: (event) => {
-        events.push(event);
-        tell?.(event);
-      },
-    });
-  } finally {
-    expect(tf.memory().numTensors).toBe(before);
-  }
-  return { store, events };
-}
-
-/** A run that loses power as soon as the step is told, and what is on disk then. */
-async function killedAt(stage: string, step: number, options: Options = {}): Promise<MemoryStore> {
-  const store = new MemoryStore();
-  let left: MemoryStore | null = null;
-  const tell = (event: Event): void => {
-    options.tell?.(event);
-    if (left || event.type !== 'metrics' || event.row.stage !== stage || event.row.step !== step) return;
-    left = store.copy();
-    throw new Error('power cut');
-  };
-  await expect(run({ ...options, store, tell })).rejects.toThrow('power cut');
-  return left!;
-}
-
-/** What must be equal: everything but times. */
-function outcome(store: MemoryStore): Record<string, string> {
-  const timeless = (line: string): string =>
-    line === '' ? '' : JSON.stringify({ ...(JSON.parse(line) as MetricsRow), seconds: 0, eps: 0 });
-  return Object.fromEntries(
-    [...store.files.keys()]
-      .filter((path) => /^(adapters\/|metrics|samples|pairs|changes)/.test(path))
-      .sort()
-      .map((path) => [
-        path,
-        path === 'metrics.jsonl'
-          ? store.text(path).split('\n').map(timeless).join('\n')
-          : Array.from(store.files.get(path)!).join(),
-      ]),
-  );
-}
+const of = ({ some, ...options }: Options): TinyRun => ({
+  ...{ experiment: { ...experiment, ...some }, model, device, readData },
+  ...options,
+});
+const run = (options: Options = {}) => tinyRun(of(options));
 
 describe('a run', { timeout: 120_000 }, () => {
   let whole: MemoryStore;
@@ -187,11 +123,7 @@ describe('a run', { timeout: 120_000 }, () => {
   }, 120_000);
 
   it('writes a metrics row a step, samples, adapters and reports', () => {
-    const rows = whole
-      .text('metrics.jsonl')
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line) as MetricsRow);
+    const rows = rowsOf<MetricsRow>(whole, 'metrics.jsonl');
     const steps = (stage: string) => rows.filter((row) => row.stage === stage).map(({ step }) => step);
     expect(steps('sft')).toEqual([1, 2, 3, 4, 5, 6]);
     expect(steps('ppo')).toEqual([1, 2, 3, 4, 5]);
@@ -202,32 +134,35 @@ describe('a run', { timeout: 120_000 }, () => {
       expect(whole.files.has(`adapters/${path}/adapter_config.json`)).toBe(true);
     }
     expect(whole.text('pairs.jsonl').trim().split('\n').length).toBe(40);
-    const samples = whole.text('samples.jsonl').trim().split('\n');
-    expect(samples.filter((line) => line.includes('"checkpoint":"ppo"')).length).toBe(12 * 3);
+    const samples = rowsOf<SampleRow>(whole, 'samples.jsonl');
+    for (const checkpoint of ['base', 'sft', 'ppo']) {
+      const evaluated = samples.filter((row) => row.checkpoint === checkpoint);
+      expect(evaluated.filter(({ kl }) => kl !== undefined)).toHaveLength(12 * 3);
+      expect(evaluated).toHaveLength(12 * 3);
+    }
     const report = JSON.parse(whole.text('report.json')) as Report;
     expect(Object.keys(report.evaluation)).toEqual(['base', 'sft', 'ppo', 'best-of-3']);
     expect(Object.keys(report.comparisons)).toEqual(['base>sft', 'ppo>sft', 'best-of-3>sft']);
     expect(report.evaluation['sft']!['kl']!.value).toBe(0);
     expect(report.evaluation['ppo']!['kl']!.value).not.toBe(0);
     expect(Object.keys(report.seconds)).toEqual(['sft', 'pairs', 'reward', 'ppo', 'evaluate']);
-    const flipped = whole.text('pairs.jsonl').match(/"flipped":true/g)?.length ?? 0;
+    // The ceiling is that of the pairs the accuracy is measured on.
+    const pairs = rowsOf<{ prompt: string; flipped: boolean }>(whole, 'pairs.jsonl');
+    const { heldOut } = splitByPrompt(pairs, ({ prompt }) => prompt, 0.25, 7);
+    const flipped = heldOut.filter((pair) => pair.flipped).length;
+    expect(report.findings!['reward']!['accuracy_ceiling']!.value).toBe(1 - flipped / heldOut.length);
     expect(flipped).toBeGreaterThan(0);
-    expect(report.findings!['reward']!['accuracy_ceiling']!.value).toBeCloseTo(1 - flipped / 40, 12);
     expect(whole.text('report.md')).toContain('| happy |');
     expect(events.at(-1)).toEqual({ type: 'run', state: 'finished' });
   });
 
   it('writes the numbers behind every token of a watched completion', () => {
-    const rows = whole
-      .text('samples.jsonl')
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line) as SampleRow);
+    const rows = rowsOf<SampleRow>(whole, 'samples.jsonl');
     const watched = (checkpoint: string) => {
       const row = rows.find((other) => other.checkpoint === checkpoint && other.tokens);
       return { ...row!.tokens!, token_ids: row!.token_ids };
     };
-    const base = watched('base');
+    const base = watched('base@0');
     expect(base.ref_logprob).toEqual(base.logprob);
     const sft = watched('sft@4');
     expect(sft.ref_logprob).not.toEqual(sft.logprob);
@@ -251,7 +186,7 @@ describe('a run', { timeout: 120_000 }, () => {
     ['ppo', 3],
     ['evaluate', 2],
   ])('killed at %s:%i and resumed ends with the same bytes', async (stage, step) => {
-    const left = await killedAt(stage, step);
+    const left = await killedAt(stage, step, of({}));
     await run({ store: left, resume: true });
     expect(outcome(left)).toEqual(outcome(whole));
   });
@@ -277,9 +212,35 @@ describe('a run', { timeout: 120_000 }, () => {
   });
 
   it('resumes nothing of another experiment', async () => {
-    const left = await killedAt('sft', 3);
+    const left = await killedAt('sft', 3, of({}));
     const failure = run({ store: left, resume: true, some: { seed: 8 } });
     await expect(failure).rejects.toMatchObject({ code: 'bad-experiment' });
+  });
+
+  it.each([
+    ['checkpoint/state.json', 'is not whole'],
+    ['checkpoint/stage-2-step-2.safetensors', 'cannot be read'],
+  ])('refuses a run whose %s is cut short, and touches nothing of it', async (path, what) => {
+    const left = await killedAt('reward', 3, of({}));
+    const bytes = left.files.get(path)!;
+    left.files.set(path, bytes.slice(0, bytes.length / 2));
+    const before = left.copy();
+    await expect(run({ store: left, resume: true })).rejects.toMatchObject({
+      code: 'bad-checkpoint',
+      message: expect.stringContaining(`${path} ${what}`) as string,
+      fix: expect.stringMatching(/checkpoint\/stage-2-step-\d\.json/) as string,
+    });
+    expect(left.files).toEqual(before.files);
+  });
+
+  it('can be resumed with what it began with from before its first step on', async () => {
+    const left = await killedAt('sft', 1, of({}));
+    expect(await left.list('checkpoint/')).toEqual([
+      'checkpoint/stage-0-step-0.json',
+      'checkpoint/state.json',
+    ]);
+    await run({ store: left, resume: true });
+    expect(outcome(left)).toEqual(outcome(whole));
   });
 
   it('pauses, steps once, goes on and comes to the same end', async () => {
@@ -338,14 +299,10 @@ describe('a run', { timeout: 120_000 }, () => {
         '{"stage":"ppo","key":"learning_rate","value":0.001,"step":2}\n',
     );
     expect(events.filter(({ type }) => type === 'changed')).toHaveLength(2);
-    const ppo = store
-      .text('metrics.jsonl')
-      .split('\n')
-      .filter((line) => line.includes('"stage":"ppo"'))
-      .map((line) => JSON.parse(line) as MetricsRow);
+    const ppo = rowsOf<MetricsRow>(store, 'metrics.jsonl').filter(({ stage }) => stage === 'ppo');
     expect(ppo[1]!['objective/kl_coef']).toBeLessThan(0.1);
     expect(ppo[2]).toMatchObject({ 'objective/kl_coef': 0.5, lr: 1e-3 * 0.5 * (1 + Math.cos(Math.PI / 4)) });
-    const left = await killedAt('ppo', 4, changing());
+    const left = await killedAt('ppo', 4, of(changing()));
     await run({ store: left, resume: true });
     expect(outcome(left)).toEqual(outcome(store));
   });
@@ -365,11 +322,50 @@ describe('a run', { timeout: 120_000 }, () => {
     await expect(run({ store, resume: true, from: 'stage-9-step-9' })).rejects.toThrow('no checkpoint');
   });
 
+  it.each([
+    [24, 40],
+    [60, 4],
+  ])('watches openings of %i tokens, after which there is room for %i', async (length, room) => {
+    data['long.jsonl'] = jsonl(['a', 'b', 'c', 'd'].map((letter) => ({ prompt: letter.repeat(length) })));
+    const ppo = { ...experiment.stages[3]!, response_length: 50, total_episodes: 8 };
+    const stages = [{ ...ppo, reward: { kind: 'tokens', weights: { a: 1, ' b': -0.5 } } }];
+    const some = {
+      data: { ...experiment.data, eval_prompts: 'long.jsonl' },
+      stages: stages as Experiment['stages'],
+    };
+    const { store, events } = await run({ some });
+    for (const checkpoint of ['base@0', 'ppo@2']) {
+      const rows = rowsOf<SampleRow>(store, 'samples.jsonl').filter((row) => row.checkpoint === checkpoint);
+      // Those of an update stand among them, after prompts of their own.
+      const watched = rows.filter(({ prompt }) => prompt.length === length);
+      expect(Math.max(...watched.map(({ token_ids }) => token_ids.length))).toBe(room);
+    }
+    expect(events.filter(({ type }) => type === 'warning')).toMatchObject([
+      { stage: 'ppo', message: expect.stringContaining('" b"') as string },
+    ]);
+  });
+
+  it('learns a reward from pairs of whole texts that share no beginning', async () => {
+    data['whole.jsonl'] = jsonl(words.map((word) => ({ chosen: word.toUpperCase(), rejected: `?${word}` })));
+    const some = { data: { preferences: 'whole.jsonl' }, stages: [experiment.stages[2]!] };
+    const { store } = await run({ some });
+    const { gain, bias } = JSON.parse(store.text('adapters/reward/reward_normalization.json')) as {
+      gain: number;
+      bias: number;
+    };
+    expect(gain).toBeGreaterThan(0);
+    expect(bias).not.toBe(0);
+    const { accuracy } = (JSON.parse(store.text('report.json')) as Report).findings!['reward']!;
+    expect(accuracy!.low).toBeLessThanOrEqual(accuracy!.value);
+  });
+
   it('trains on a binary rule without a reward model, and reports the closed-form optimum', async () => {
     const [ppo, evaluation] = [experiment.stages[3]!, experiment.stages[4]!];
     // The tiny model never writes a kind word: of nothing the best is nothing.
-    const stages = [{ ...ppo, reward: { kind: 'rule', name: 'kind-ending' }, total_episodes: 8 }, evaluation];
-    const { store } = await run({ some: { stages: stages as Experiment['stages'] } });
+    const on = { reward: { kind: 'rule', name: 'kind-ending' }, total_episodes: 8, kl_target: null };
+    const { store } = await run({
+      some: { stages: [{ ...ppo, ...on }, evaluation] as Experiment['stages'] },
+    });
     const report = JSON.parse(store.text('report.json')) as Report;
     const nothing = { value: 0, low: 0, high: 0 };
     expect(report.findings).toEqual({ ppo: { reached: nothing, optimum: nothing } });
@@ -378,17 +374,26 @@ describe('a run', { timeout: 120_000 }, () => {
 
   it('says what failed and keeps the last checkpoint', async () => {
     const store = new MemoryStore();
-    const stages = [{ ...experiment.stages[0]!, learning_rate: 1e30, max_grad_norm: null, warmup_steps: 0 }];
+    // The first step of a warm-up has a rate of 0, the second one that no weight survives.
+    const wild = { learning_rate: 1e30, max_grad_norm: null, warmup_steps: 3, save_steps: 1 };
+    const stages = [{ ...experiment.stages[0]!, ...wild }];
     const events: Event[] = [];
-    const failure = await run({
-      store,
-      some: { stages: stages },
-      tell: (event) => void events.push(event),
-    }).catch((error: unknown) => error);
-    expect(failure).toBeInstanceOf(PlaygroundError);
-    expect((failure as PlaygroundError).code).toBe('not-finite');
+    const tell = (event: Event) => void events.push(event);
+    await expect(run({ store, some: { stages }, tell })).rejects.toMatchObject({ code: 'not-finite' });
     expect(
       events.slice(-3).map((event) => ('state' in event ? `${event.type} ${event.state}` : event.type)),
     ).toEqual(['stage failed', 'error', 'run failed']);
+    const steps = rowsOf<MetricsRow>(store, 'metrics.jsonl').map(({ step }) => step);
+    const { state } = JSON.parse(store.text('checkpoint/state.json')) as {
+      state: { step: number; tensors: string };
+    };
+    expect(state.step).toBe(steps.at(-1));
+    expect(store.files.has(state.tensors)).toBe(true);
+
+    // From what was kept it goes on, once the rate is one that weights survive.
+    const control = new Control();
+    control.change({ stage: 'sft', key: 'learning_rate', value: 1e-3 });
+    await run({ store, resume: true, control, some: { stages } });
+    expect(rowsOf<MetricsRow>(store, 'metrics.jsonl').map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
   });
 });

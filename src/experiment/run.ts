@@ -3,19 +3,22 @@
 // same bytes.
 
 import { reportMarkdown } from '../evaluate/report';
-import type { ReadBytes } from '../data/sources';
+import { type ReadBytes, resolveSource } from '../data/sources';
 import { trimPool } from '../engine/memory';
 import type { LanguageModel } from '../model/types';
 import { toPlainError } from '../shared/errors';
 import { type Experiment, stageNames } from '../shared/experiment';
+import { fingerprint } from '../shared/fingerprint';
 import { methodOf } from '../shared/methods';
 import type { ChangeRow, DeviceReport, Event, Report, StageState } from '../shared/protocol';
 import { readText, type RunStore, truncateLines, writeText } from '../storage/run-store';
 import { disposeState, type TrainState } from '../train/state';
-import { loadCheckpoint, type Progress, saveCheckpoint } from './checkpoint';
+import { type Checkpoint, loadCheckpoint, type Origin, saveCheckpoint } from './checkpoint';
 import type { Control } from './control';
+import { readAhead } from './read-ahead';
 import { openStage } from './stages';
-import { openWatch } from './watch';
+import type { Progress } from './stored-state';
+import { BEFORE_TRAINING, openWatch } from './watch';
 import { adoptAdapters, type RunningStage, type Workshop } from './workshop';
 
 export interface RunOptions {
@@ -55,6 +58,20 @@ export async function runExperiment(options: RunOptions): Promise<Report | null>
   }
 }
 
+/** With fingerprints of the model and of all rows. */
+async function originOf({ experiment, device, model, readData }: RunOptions): Promise<Origin> {
+  const fingerprints: Record<string, string> = {};
+  if (model.fingerprint !== undefined) fingerprints['model'] = model.fingerprint;
+  for (const part of ROWS) {
+    const name = experiment.data[part];
+    const bytes = name === undefined ? null : await readData(resolveSource(name));
+    if (bytes) fingerprints[part] = fingerprint(bytes);
+  }
+  return { experiment, backend: device.backend, fingerprints };
+}
+
+const ROWS = ['text', 'sft', 'prompts', 'eval_prompts', 'preferences'] as const;
+
 class Run {
   private progress: Progress = {
     stage: 0,
@@ -62,17 +79,21 @@ class Run {
     lines: {},
     found: { evaluation: {}, comparisons: {}, findings: {} },
   };
+  private origin: Origin;
   private readonly names: string[];
   /** A copy of the experiment, in which settings may change while the run is at work. */
   private readonly experiment: Experiment;
   private readonly workshop: Workshop;
   /** Samples that wait to be written, in the order they came. */
   private readonly watched: object[] = [];
+  /** Warnings that were told: two stages that see the same say it once. */
+  private readonly warned = new Set<string>();
 
   constructor(private readonly options: RunOptions) {
     const { model, store, readData } = options;
     const experiment = structuredClone(options.experiment);
     this.experiment = experiment;
+    this.origin = { experiment: options.experiment, backend: options.device.backend };
     this.names = stageNames(experiment.stages);
     const append = (path: string, rows: readonly object[]): Promise<void> => this.append(path, rows);
     const onSample: Workshop['onSample'] = (sample) => {
@@ -80,22 +101,35 @@ class Run {
       const [stage = '', step = '0'] = sample.checkpoint.split('@');
       options.tell({ type: 'sample', stage, step: Number(step), sample });
     };
-    this.workshop = { experiment, model, store, readData, append, onSample };
+    const warn: Workshop['warn'] = (message, fix) => {
+      if (this.warned.has(message)) return;
+      this.warned.add(message);
+      options.tell({ type: 'warning', stage: this.names[this.progress.stage] ?? '', message, fix });
+    };
+    this.workshop = { experiment, model, store, readData, append, onSample, warn };
   }
 
   async all(): Promise<Report | null> {
-    const { experiment, store, device, resume, from } = this.options;
-    const checkpoint = resume ? await loadCheckpoint(store, experiment, device.backend, from) : null;
-    let restore = checkpoint?.restore ?? null;
-    if (checkpoint) this.progress = checkpoint.progress;
-    else await adoptAdapters(this.workshop);
-    await this.cutOutputs();
-    await this.redoChanges();
-    while (this.progress.stage < experiment.stages.length) {
+    let restore = await this.begin();
+    while (this.progress.stage < this.experiment.stages.length) {
       if (!(await this.stage(restore))) return null;
       restore = null;
     }
     return this.report();
+  }
+
+  /** Makes everything as it was at the checkpoint, or as it is before the first step; how to fill in the stage's state. */
+  private async begin(): Promise<Checkpoint['restore']> {
+    const { store, resume, from } = this.options;
+    this.origin = await originOf(this.options);
+    const checkpoint = resume ? await loadCheckpoint(store, this.origin, from) : null;
+    await readAhead(this.workshop, checkpoint?.progress.stage ?? 0);
+    if (checkpoint) this.progress = checkpoint.progress;
+    else await adoptAdapters(this.workshop);
+    await this.cutOutputs();
+    await this.redoChanges();
+    if (!checkpoint) await saveCheckpoint(store, this.origin, this.progress, null);
+    return checkpoint?.restore ?? null;
   }
 
   /** What was written after the checkpoint (without one: all of an earlier run) goes. */
@@ -149,14 +183,13 @@ class Run {
   }
 
   /** Runs the stage in progress; false when it was stopped. */
-  private async stage(restore: ((state: TrainState) => Promise<void>) | null): Promise<boolean> {
-    const { experiment } = this.options;
+  private async stage(restore: Checkpoint['restore']): Promise<boolean> {
     const { stage: index, found } = this.progress;
     const name = this.names[index]!;
     let opened: RunningStage | null = null;
     try {
       opened = await openStage(this.workshop, index);
-      await restore?.(opened.state);
+      restore?.(opened.state);
       this.tellStage('running', opened.totalSteps);
       if (!(await this.steps(opened))) {
         this.tellStage('stopped', opened.totalSteps);
@@ -171,6 +204,7 @@ class Run {
       this.tellStage('finished', opened.totalSteps);
     } catch (error) {
       this.tellStage('failed', opened?.totalSteps ?? 0);
+      this.options.control.check(); // of what failed first, the rest may be a consequence
       throw error;
     } finally {
       if (opened) {
@@ -180,17 +214,17 @@ class Run {
       }
     }
     this.progress.stage = index + 1;
-    await saveCheckpoint(this.options.store, experiment, this.options.device.backend, this.progress, null);
+    await saveCheckpoint(this.options.store, this.origin, this.progress, null);
     return true;
   }
 
   /** All steps that are left; false when stopped, with a checkpoint of where. */
   private async steps({ state, totalSteps, steps, explain }: RunningStage): Promise<boolean> {
-    const { experiment, store, device, control, tell } = this.options;
+    const { experiment, store, control, tell } = this.options;
     const settings = experiment.stages[this.progress.stage]!;
     const name = this.names[this.progress.stage]!;
     const saveSteps = 'save_steps' in settings ? settings.save_steps : SAVE_STEPS;
-    const save = (): Promise<void> => saveCheckpoint(store, experiment, device.backend, this.progress, state);
+    const save = (): Promise<void> => saveCheckpoint(store, this.origin, this.progress, state);
     const onWait = async (waiting: boolean): Promise<void> => {
       if (waiting) await save();
       this.tellStage(waiting ? 'paused' : 'running', totalSteps);
@@ -199,7 +233,7 @@ class Run {
 
     const watch = await openWatch(this.workshop);
     const watched = methodOf(settings.kind).leaves === 'policy' ? state.adapters['policy'] : undefined;
-    if (this.progress.lines[SAMPLES] === undefined) await watch('base', null);
+    if (this.progress.lines[SAMPLES] === undefined) await watch(BEFORE_TRAINING, null);
 
     const generator = steps();
     for (;;) {
@@ -210,6 +244,7 @@ class Run {
       if (await this.takeChanges(state)) await save();
       const began = performance.now();
       const next = await generator.next();
+      control.check();
       const seconds = this.addSeconds(name, began);
       if (next.done) return true;
       const due = state.step % saveSteps === 0;

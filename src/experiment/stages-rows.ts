@@ -9,14 +9,15 @@ import { shareOf } from '../evaluate/measures';
 import type { Adapter } from '../model/lora';
 import { PlaygroundError } from '../shared/errors';
 import type { RewardStage, SftStage, Stage, StageOf } from '../shared/experiment';
-import type { MetricsRow } from '../shared/protocol';
+import type { Interval, MetricsRow } from '../shared/protocol';
 import { readText } from '../storage/run-store';
 import type { Labelled } from '../train/kto';
-import { type Preference, startPolicy } from '../train/preference';
+import type { Preference } from '../train/preference';
+import { startPolicy } from '../train/rows';
 import { pretrain } from '../train/pretrain';
 import { normalise, pairMetrics, reward, scorePairs, startReward } from '../train/reward';
-import { sft, startSft } from '../train/sft';
-import type { StageContext, TrainState } from '../train/state';
+import { sft } from '../train/sft';
+import { mean, type StageContext, type TrainState } from '../train/state';
 import { explainByLogprobs } from './watch';
 import {
   contextOf,
@@ -30,7 +31,7 @@ import {
   writeRewardModel,
 } from './workshop';
 
-type PreferenceExample = Preference & { prompt: string };
+type PreferenceExample = Preference & { prompt: string; flipped: boolean | null };
 
 export async function openPretrain(
   workshop: Workshop,
@@ -39,13 +40,6 @@ export async function openPretrain(
 ): Promise<RunningStage> {
   const { experiment, model, readData } = workshop;
   const context = contextOf(workshop, index);
-  if (stage.max_length > model.config.context) {
-    throw new PlaygroundError(
-      'too-long',
-      `rows of ${stage.max_length} tokens are longer than the context of ${model.name}, ${model.config.context}`,
-      'Lower max_length.',
-    );
-  }
   const source = experiment.data.text ?? '';
   const rows = await readRows(source, 'language-modeling', readData);
   const split = splitByPrompt(rows, () => '', stage.eval_fraction, experiment.seed);
@@ -70,10 +64,11 @@ export async function openSft(workshop: Workshop, index: number, stage: SftStage
   const context = contextOf(workshop, index);
   const source = experiment.data.sft ?? '';
   const rows = await readRows(source, 'prompt-completion', readData);
-  const { examples } = encodeCompletions(rows, source, model, { eos: true, truncate: true });
+  const { examples, truncated } = encodeCompletions(rows, source, model, { eos: true, truncate: true });
+  warnOfLength(workshop, 'sft', truncated, 'lose their end');
   const split = splitByPrompt(examples, ({ prompt }) => prompt, stage.eval_fraction, experiment.seed);
   const start = await policyBefore(workshop, index);
-  const state = startSft(start);
+  const state = startPolicy(start);
   return {
     state,
     totalSteps: stage.max_steps,
@@ -93,7 +88,7 @@ export async function openReward(
   stage: RewardStage,
 ): Promise<RunningStage> {
   const { experiment } = workshop;
-  const { examples, flipped } = await preferencesFor(workshop, index);
+  const examples = await preferencesFor(workshop, index);
   const split = splitByPrompt(examples, ({ prompt }) => prompt, stage.eval_fraction, experiment.seed);
   const context = { ...contextOf(workshop, index), ...split };
   const policy = await policyBefore(workshop, index);
@@ -110,14 +105,13 @@ export async function openReward(
       const margins = await scorePairs(context, adapter);
       const groups = new Map<string, boolean[]>();
       split.heldOut.forEach(({ prompt }, i) => {
-        groups.set(prompt, [...(groups.get(prompt) ?? []), margins[i]! > 0]);
+        const group = prompt || String(i); // pairs without a prompt belong to no other
+        groups.set(group, [...(groups.get(group) ?? []), margins[i]! > 0]);
       });
-      const exactly = (value: number) => ({ value, low: value, high: value });
       const found = {
         accuracy: shareOf([...groups.values()], experiment.seed),
         calibration_error: exactly(pairMetrics(margins).eval_calibration_error),
-        // Who knew the labeller's mind would still miss the labels flipped at random.
-        ...(flipped !== null && { accuracy_ceiling: exactly(1 - flipped) }),
+        ...accuracyCeiling(split.heldOut),
       };
       return { findings: { [context.name]: found } };
     },
@@ -161,7 +155,7 @@ export function learningFrom<
 
 /** Pairs for a policy. Throws `bad-data` where texts leave it no prompt to go on from. */
 export async function readPreferences(workshop: Workshop, index: number): Promise<PreferenceExample[]> {
-  const { examples } = await preferencesFor(workshop, index);
+  const examples = await preferencesFor(workshop, index);
   if (examples.every(({ chosen }) => chosen.promptLength > 0)) return examples;
   throw new PlaygroundError(
     'bad-data',
@@ -186,35 +180,59 @@ export async function readLabelled(
     ]);
   }
   const rows = await readRows(source, 'unpaired-preference', readData);
-  const { examples } = encodeCompletions(rows, source, model, { eos: true, truncate: true });
+  const { examples, truncated } = encodeCompletions(rows, source, model, { eos: true, truncate: true });
+  warnOfLength(workshop, 'preferences', truncated, 'lose their end');
   return examples.map((example, i) => ({ ...example, label: rows[i]!.label }));
 }
 
 /** The file of preferences, or else the pairs of the last pairs stage, token by token as they were sampled. */
-async function preferencesFor(
-  { experiment, model, store, readData }: Workshop,
-  index: number,
-): Promise<{ examples: PreferenceExample[]; flipped: number | null }> {
+async function preferencesFor(workshop: Workshop, index: number): Promise<PreferenceExample[]> {
+  const { experiment, model, store, readData } = workshop;
   const { preferences } = experiment.data;
   if (preferences !== undefined) {
     const rows = await readRows(preferences, 'preference', readData);
-    return { examples: encodePreferences(rows, preferences, model).examples, flipped: flippedShare(rows) };
+    const { examples, dropped } = encodePreferences(rows, preferences, model);
+    warnOfLength(workshop, 'preferences', dropped, 'are left out, since a side that is cut cannot be judged');
+    const left = new Set(dropped);
+    const kept = rows.filter(({ line }) => !left.has(line));
+    return examples.map((example, i) => ({ ...example, flipped: isFlipped(kept[i]!) }));
   }
   const file = `${lastBefore(experiment, index, 'pairs')}.jsonl`;
   const rows = parseRows((await readText(store, file)) ?? '', file, 'preference');
-  const examples = rows.map(({ prompt, chosen, rejected, fields }) => ({
-    prompt: String(fields['prompt']),
+  return rows.map((row) => ({
+    prompt: String(row.fields['prompt']),
+    flipped: isFlipped(row),
     // Unlike TRL's text pairs, a completion that was cut off gets no EOS: the model is to see it as PPO will show it.
-    chosen: joined(prompt as readonly number[], chosen as readonly number[]),
-    rejected: joined(prompt as readonly number[], rejected as readonly number[]),
+    chosen: joined(row.prompt as readonly number[], row.chosen as readonly number[]),
+    rejected: joined(row.prompt as readonly number[], row.rejected as readonly number[]),
   }));
-  return { examples, flipped: flippedShare(rows) };
 }
 
-/** Share of labels that a labeller is known to have flipped (`flipped` in every row), null where nobody knows. */
-function flippedShare(rows: readonly PreferenceRow[]): number | null {
-  const flips = rows.map(({ fields }) => fields['flipped']);
-  return flips.every((flip) => typeof flip === 'boolean')
-    ? flips.filter(Boolean).length / flips.length
-    : null;
+/** Whether a labeller is known to have flipped the label, null where nobody knows. */
+function isFlipped({ fields: { flipped } }: PreferenceRow): boolean | null {
+  return typeof flipped === 'boolean' ? flipped : null;
+}
+
+const exactly = (value: number) => ({ value, low: value, high: value });
+
+/** What of these labels who knew the labeller's mind would foresee: all but those flipped at random. Nothing where
+ *  nobody knows which these are. */
+function accuracyCeiling(pairs: readonly PreferenceExample[]): Record<string, Interval> {
+  if (pairs.some(({ flipped }) => flipped === null)) return {};
+  return { accuracy_ceiling: exactly(1 - mean(pairs.map(({ flipped }) => Number(flipped)))) };
+}
+
+/** Tells which rows a stage cannot use as they are. */
+function warnOfLength(
+  { experiment, model, warn }: Workshop,
+  part: 'sft' | 'preferences',
+  lines: readonly number[],
+  what: string,
+): void {
+  if (lines.length === 0) return;
+  const first = lines.slice(0, 5).join(', ');
+  warn(
+    `data.${part} ("${experiment.data[part]}"): rows longer than the context of ${model.config.context} tokens ${what}: ${lines.length} of them (line ${first}${lines.length > 5 ? ', …' : ''}).`,
+    'Shorten them, or use a model with a longer context.',
+  );
 }

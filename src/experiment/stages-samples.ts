@@ -7,7 +7,7 @@ import { newTokens } from '../shared/budget';
 import type { PairsStage, PpoStage, Stage } from '../shared/experiment';
 import type { MetricsRow } from '../shared/protocol';
 import { explainPpo, ppo, startPpo } from '../train/ppo';
-import { startPolicy } from '../train/preference';
+import { startPolicy } from '../train/rows';
 import type { SamplingContext } from '../train/rollouts';
 import type { TokenNumbers, TrainState } from '../train/state';
 import { pairs, startPairs } from './pairs';
@@ -69,7 +69,7 @@ function openSampling<S extends SamplingStage>(
       ...contextOf(workshop, index),
       prompts: await readPrompts(workshop, 'prompts', newTokens(stage)),
       reference,
-      reward: rewardFunction(stage.reward, workshop.model, rewardModel),
+      reward: rewardFunction(stage.reward, workshop.model, rewardModel, workshop.warn),
     };
     const state = await start(workshop, stage, policy, rewardModel);
     const batchSize = stage.per_device_train_batch_size * stage.gradient_accumulation_steps;

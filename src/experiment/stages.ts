@@ -30,7 +30,7 @@ type Opener<K extends StageKind> = (
   stage: StageOf<K>,
 ) => Promise<RunningStage>;
 
-const OPENERS: { [K in StageKind]: Opener<K> } = {
+export const OPENERS: { [K in StageKind]: Opener<K> } = {
   pretrain: openPretrain,
   sft: openSft,
   pairs: openPairs,

@@ -26,6 +26,8 @@ export interface Workshop {
   /** Adds rows to an output file; a resumed run cuts off what was added after its checkpoint. */
   append: (path: string, rows: readonly object[]) => Promise<void>;
   onSample: (sample: SampleRow) => void;
+  /** Told of what is let pass and is probably not meant. */
+  warn: (message: string, fix: string) => void;
 }
 
 /** What stages add to the report. */
@@ -87,13 +89,16 @@ export async function adoptAdapters({ experiment, store, readData }: Workshop): 
   }
 }
 
+/** The prompts of a part of the data, or the first `most` of them. */
 export async function readPrompts(
   { experiment, model, readData }: Pick<Workshop, 'experiment' | 'model' | 'readData'>,
   part: 'prompts' | 'eval_prompts',
   newTokens: number,
+  most = Infinity,
 ): Promise<PromptExample[]> {
   const source = experiment.data[part] ?? '';
-  return encodePrompts(await readRows(source, 'prompt-only', readData), source, model, newTokens);
+  const rows = await readRows(source, 'prompt-only', readData);
+  return encodePrompts(rows.slice(0, most), source, model, newTokens);
 }
 
 export function readAdapter({ model, store }: Workshop, name: string): Promise<Adapter> {

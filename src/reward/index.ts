@@ -3,8 +3,8 @@
 import type { LanguageModel } from '../model/types';
 import { PlaygroundError } from '../shared/errors';
 import type { RewardSource } from '../shared/experiment';
+import { rules } from '../shared/rules';
 import { learnedReward, type RewardModel } from './learned';
-import { rules } from './rules';
 import { tokenReward } from './tokens';
 
 /** A completion with what it completes. */
@@ -18,13 +18,14 @@ export interface Scorable {
 
 export type RewardFunction = (rows: readonly Scorable[]) => Promise<number[]>;
 
-/** The reward an experiment names. Throws `bad-experiment` when it cannot be had. */
+/** The reward an experiment names; `warn` hears of what in it cannot count. Throws `bad-experiment` when it cannot be had. */
 export function rewardFunction(
   source: RewardSource,
   model: LanguageModel,
   rewardModel: RewardModel | null,
+  warn: (message: string, fix: string) => void = () => undefined,
 ): RewardFunction {
-  if (source.kind === 'tokens') return tokenReward(source.weights, model);
+  if (source.kind === 'tokens') return tokenReward(source.weights, model, warn);
   if (source.kind === 'model') {
     if (rewardModel) return learnedReward(model, rewardModel);
     throw new PlaygroundError(

@@ -3,6 +3,7 @@
 
 import { microBatches } from '../data/micro-batches';
 import { joined, type Sequence } from '../data/batches';
+import { download } from '../engine/download';
 import { tf } from '../engine/tf';
 import { sequenceScores } from '../model/heads';
 import type { Adapter } from '../model/lora';
@@ -25,11 +26,9 @@ export async function rawScores(
   const batches = microBatches(sequences, model.config.context);
   const tensors = batches.map(({ batch }) => tf.tidy(() => sequenceScores(model, adapter, batch))); // [B] each
   const scores: number[] = [];
-  for (const [m, { rows }] of batches.entries()) {
-    const values = await tensors[m]!.data();
-    rows.forEach((row, b) => (scores[row] = values[b]!));
-  }
+  const read = await Promise.all(tensors.map((tensor) => download(tensor)));
   tf.dispose(tensors);
+  batches.forEach(({ rows }, m) => rows.forEach((row, b) => (scores[row] = read[m]![b]!)));
   return scores;
 }
 

@@ -1,9 +1,9 @@
 // The three sources of a reward: a model's score, a written rule, weights of tokens.
-import { beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it, vi } from 'vitest';
 import { nodeDirectory } from '../../tests/node-files';
 import { openDevice } from '../engine/device';
 import { tf } from '../engine/tf';
-import { loadModel } from '../model/load';
+import { disposeModel, loadModel } from '../model/load';
 import { Adapter } from '../model/lora';
 import type { LanguageModel } from '../model/types';
 import { rewardFunction } from '.';
@@ -27,8 +27,28 @@ it('tokens: the sum of the weights of the completion’s tokens, EOS only if nam
   expect(await named([rowOf('abca'), rowOf('a', false)])).toEqual([2, 0]);
 });
 
-it('tokens: refuses a text that is not one token', () => {
-  expect(() => rewardFunction({ kind: 'tokens', weights: { ab: 1 } }, model, null)).toThrow('"ab"');
+it('tokens: a text that is not one token never counts, and that is told', async () => {
+  const warn = vi.fn();
+  const weights = { a: 1, ' b': -0.5, xy: 2 };
+  const some = rewardFunction({ kind: 'tokens', weights }, model, null, warn);
+  expect(await some([rowOf('abca b'), rowOf('xy')])).toEqual([2, 0]);
+  expect(warn.mock.calls).toEqual([
+    [
+      expect.stringContaining('names " b", "xy"') as string,
+      expect.stringContaining('whole tokens') as string,
+    ],
+  ]);
+});
+
+it('tokens: a leading space counts where the decoder strips it from the beginning of a text', async () => {
+  const llama = await loadModel('llama', nodeDirectory('tests/fixtures/llama-stories260K'));
+  const warn = vi.fn();
+  const some = rewardFunction({ kind: 'tokens', weights: { a: 1, ' was': -0.5, was: 8 } }, llama, null, warn);
+  const tokens = llama.tokenizer!.encode('She was a a', { special: false });
+  expect(tokens.map((id) => llama.tokenizer!.textOf(id)).join('')).toBe(' She was a a');
+  expect(await some([{ prompt: '', promptIds: [1], tokens }])).toEqual([-0.5]);
+  expect(warn.mock.calls.flat()[0]).toContain('names "was"');
+  disposeModel(llama);
 });
 
 it('rule: reads the text without special tokens; an unknown one is refused with the names there are', async () => {

@@ -6,10 +6,11 @@ import { PlaygroundError } from '../shared/errors';
 import type { RewardFunction } from './index';
 
 /** The sum of the weights of a completion's tokens, by their decoded text, leading space included. EOS counts only
- *  if it is named. Throws `bad-experiment` for a text that is not one token of this model. */
+ *  if it is named. A text that no token has never counts, which `warn` tells. Throws `bad-experiment` without a tokenizer. */
 export function tokenReward(
   weights: Readonly<Record<string, number>>,
   { name, config, tokenizer }: LanguageModel,
+  warn: (message: string, fix: string) => void,
 ): RewardFunction {
   if (!tokenizer) {
     throw new PlaygroundError(
@@ -19,14 +20,14 @@ export function tokenReward(
     );
   }
   const texts = Array.from({ length: config.vocabulary }, (_, id) =>
-    tokenizer.decode([id], { skipSpecial: false }),
+    id < tokenizer.vocabulary ? tokenizer.textOf(id) : '',
   );
   const known = new Set(texts);
-  for (const text of Object.keys(weights)) {
-    if (known.has(text)) continue;
-    throw new PlaygroundError(
-      'bad-experiment',
-      `The token reward names ${JSON.stringify(text)}, which is not one token of ${name}.`,
+  const unknown = Object.keys(weights).filter((text) => !known.has(text));
+  if (unknown.length > 0) {
+    const named = unknown.map((text) => JSON.stringify(text)).join(', ');
+    warn(
+      `The token reward names ${named}: no single token of ${name} has that text, so it never counts.`,
       'Name whole tokens, with the leading space they have inside a text.',
     );
   }

@@ -57,13 +57,19 @@ function differences(experiment: Experiment, fits: Experiment): string[] {
   for (const key of ['quantization', 'gradient_checkpointing'] as const)
     if (fits[key] !== undefined && fits[key] !== experiment[key]) told.push(`${key} ${fits[key]}`);
   stageNames(fits.stages).forEach((name, i) => {
-    const rows = batchOf(fits, i);
-    if (rows !== batchOf(experiment, i)) told.push(`${name}: per_device_train_batch_size ${rows}`);
+    for (const key of ['per_device_train_batch_size', 'gradient_accumulation_steps'] as const) {
+      const value = fieldOf(fits, i, key);
+      if (value !== fieldOf(experiment, i, key)) told.push(`${name}: ${key} ${value}`);
+    }
   });
   return told;
 }
 
-function batchOf({ stages }: Experiment, i: number): number | null {
+function fieldOf(
+  { stages }: Experiment,
+  i: number,
+  key: 'per_device_train_batch_size' | 'gradient_accumulation_steps',
+): number | null {
   const stage = stages[i];
-  return stage && 'per_device_train_batch_size' in stage ? stage.per_device_train_batch_size : null;
+  return stage && key in stage ? (stage as Record<typeof key, number>)[key] : null;
 }

@@ -1,17 +1,12 @@
 // What cannot go together in PPO's settings: a part of contradictions.ts.
 
 import type { Problem, Reporter } from './contradictions';
-import type { Stage } from './experiment';
+import { batchOf, batchText } from './contradictions-sampling';
+import type { PpoFields } from './methods-ppo';
 
-export function ppoProblems(stage: Stage, report: Reporter): (Problem | null)[] {
-  if (stage.kind !== 'ppo') return [];
-  const rows = stage.per_device_train_batch_size;
-  const accumulated = stage.gradient_accumulation_steps;
-  const batch = rows * accumulated;
-  const batchText =
-    accumulated === 1 ? `the batch of ${batch}` : `the batch of ${rows} × ${accumulated} = ${batch}`;
+export function ppoProblems(stage: PpoFields, report: Reporter): (Problem | null)[] {
+  const batch = batchOf(stage);
   const minibatch = batch / stage.num_mini_batches;
-  const updates = Math.ceil(stage.total_episodes / batch);
   const divides = Number.isInteger(minibatch);
   return [
     divides
@@ -19,31 +14,15 @@ export function ppoProblems(stage: Stage, report: Reporter): (Problem | null)[] 
       : report(
           'error',
           'num_mini_batches',
-          `${stage.num_mini_batches} minibatches do not divide ${batchText}.`,
+          `${stage.num_mini_batches} minibatches do not divide ${batchText(stage)}.`,
           `Set num_mini_batches to one of ${divisors(batch).join(', ')}, or change the batch size.`,
         ),
-    stage.total_episodes < batch
-      ? report(
-          'error',
-          'total_episodes',
-          `${stage.total_episodes} episodes are fewer than ${batchText}: not one update.`,
-          `Set total_episodes to at least ${batch}, or make the batch smaller.`,
-        )
-      : null,
     stage.whiten_rewards && divides && minibatch < 8
       ? report(
           'error',
           'whiten_rewards',
           `whitening over a minibatch of ${minibatch} is noise; it needs at least 8.`,
           'Set whiten_rewards to false, lower num_mini_batches, or raise the batch size.',
-        )
-      : null,
-    stage.warmup_steps > updates
-      ? report(
-          'error',
-          'warmup_steps',
-          `a warm-up of ${stage.warmup_steps} updates does not fit into ${updates} (total_episodes / batch).`,
-          'Lower warmup_steps or raise total_episodes.',
         )
       : null,
     stage.missing_eos_trick === 'replace' && stage.missing_eos_penalty === null
@@ -68,6 +47,23 @@ export function ppoProblems(stage: Stage, report: Reporter): (Problem | null)[] 
           'kl_target',
           'the controller multiplies kl_coef, and 0 stays 0 whatever it is multiplied by.',
           'Start kl_coef above 0, or set kl_target to null.',
+        )
+      : null,
+    stage.use_score_scaling && batch === 1
+      ? report(
+          'error',
+          'use_score_scaling',
+          'scores are scaled by their deviation, and a first batch of 1 has none.',
+          'Set use_score_scaling to false, or per_device_train_batch_size to at least 2.',
+        )
+      : null,
+    // The factor is 1 − 0.2 · batch / horizon at the least: at 0 or below it the price is gone, or a reward.
+    stage.kl_target !== null && stage.kl_horizon <= 0.2 * batch
+      ? report(
+          'error',
+          'kl_horizon',
+          `with a horizon of ${stage.kl_horizon} episodes one update of ${batch} can take all of kl_coef away, or turn its sign.`,
+          `Set kl_horizon above ${0.2 * batch}, a fifth of the batch; 10000 is the usual one.`,
         )
       : null,
     stage.kl_estimator === 'k3'

@@ -1,51 +1,37 @@
 // What cannot go together in the settings of the methods that learn from their own samples: a part of contradictions.ts.
 
 import type { Problem, Reporter } from './contradictions';
-import type { Stage } from './experiment';
 
-export function samplingProblems(stage: Stage, report: Reporter): (Problem | null)[] {
-  if (!('total_episodes' in stage) || stage.kind === 'ppo') return [];
-  const batch = stage.per_device_train_batch_size * stage.gradient_accumulation_steps;
+interface Batched {
+  per_device_train_batch_size: number;
+  gradient_accumulation_steps: number;
+}
+
+interface Sampling extends Batched {
+  total_episodes: number;
+  warmup_steps: number;
+}
+
+export const batchOf = (stage: Batched): number =>
+  stage.per_device_train_batch_size * stage.gradient_accumulation_steps;
+
+export function batchText(stage: Batched): string {
+  const { per_device_train_batch_size: rows, gradient_accumulation_steps: accumulated } = stage;
+  return accumulated === 1
+    ? `the batch of ${rows}`
+    : `the batch of ${rows} × ${accumulated} = ${batchOf(stage)}`;
+}
+
+/** Of every stage that counts episodes. */
+export function episodeProblems(stage: Sampling, report: Reporter): (Problem | null)[] {
+  const batch = batchOf(stage);
   const updates = Math.ceil(stage.total_episodes / batch);
-  const group = 'num_generations' in stage ? stage.num_generations : stage.kind === 'online_dpo' ? 2 : 1;
   return [
-    group === 1 && 'num_generations' in stage
-      ? report(
-          'error',
-          'num_generations',
-          'a completion is compared with the others of its prompt, and in a group of 1 there is no other.',
-          'Set num_generations to at least 2; 8 is a good start for GRPO, 4 for RLOO and best of n.',
-        )
-      : null,
-    batch % group === 0
-      ? null
-      : report(
-          'error',
-          'num_generations' in stage ? 'num_generations' : 'per_device_train_batch_size',
-          `groups of ${group} completions do not divide the batch of ${batch}.`,
-          `Set the batch to a multiple of ${group}, such as ${group * Math.max(1, Math.round(batch / group))}.`,
-        ),
-    stage.kind === 'grpo' && stage.loss_type === 'bnpo' && stage.per_device_train_batch_size % group !== 0
-      ? report(
-          'error',
-          'loss_type',
-          `bnpo counts tokens in each device batch, and ${stage.per_device_train_batch_size} holds no whole groups of ${group}.`,
-          `Set per_device_train_batch_size to a multiple of ${group}, or loss_type to "dapo".`,
-        )
-      : null,
-    stage.kind === 'reinforce' && stage.baseline === 'batch' && batch === 1
-      ? report(
-          'error',
-          'baseline',
-          'the baseline is the mean of the other completions, and a batch of 1 has no other.',
-          'Set per_device_train_batch_size to at least 2, or baseline to "moving_average".',
-        )
-      : null,
     stage.total_episodes < batch
       ? report(
           'error',
           'total_episodes',
-          `${stage.total_episodes} episodes are fewer than the batch of ${batch}: not one update.`,
+          `${stage.total_episodes} episodes are fewer than ${batchText(stage)}: not one update.`,
           `Set total_episodes to at least ${batch}, or make the batch smaller.`,
         )
       : null,
@@ -57,29 +43,48 @@ export function samplingProblems(stage: Stage, report: Reporter): (Problem | nul
           'Lower warmup_steps or raise total_episodes.',
         )
       : null,
-    'epsilon_high' in stage && stage.epsilon_high !== null && stage.epsilon_high < stage.epsilon
-      ? report(
-          'warning',
-          'epsilon_high',
-          `clipping above at ${stage.epsilon_high} is tighter than below at ${stage.epsilon}: rare tokens can hardly grow.`,
-          'Set epsilon_high to null, or above epsilon.',
-        )
-      : null,
-    stage.kind === 'online_dpo' && stage.beta === 0
+  ];
+}
+
+/** Of every method that compares the completions of a prompt. */
+export function groupProblems(
+  stage: Batched & { num_generations: number },
+  report: Reporter,
+): (Problem | null)[] {
+  const group = stage.num_generations;
+  return [
+    group === 1
       ? report(
           'error',
-          'beta',
-          'with beta 0 the implicit reward is 0 whatever the policy does, and nothing can be learnt.',
-          'Set beta above 0.',
+          'num_generations',
+          'a completion is compared with the others of its prompt, and in a group of 1 there is no other.',
+          'Set num_generations to at least 2; 8 is a good start for GRPO, 4 for RLOO and best of n.',
         )
       : null,
-    'beta' in stage && stage.kind !== 'online_dpo' && stage.beta === 0
-      ? report(
-          'warning',
-          'beta',
-          'with beta 0 nothing holds the policy near its reference, and it will exploit the reward.',
-          'Use 0.05 unless that is what you want to see.',
-        )
-      : null,
+    wholeGroups(stage, group, 'num_generations', report),
   ];
+}
+
+export function wholeGroups(stage: Batched, group: number, key: string, report: Reporter): Problem | null {
+  const batch = batchOf(stage);
+  return batch % group === 0
+    ? null
+    : report(
+        'error',
+        key,
+        `groups of ${group} completions do not divide ${batchText(stage)}.`,
+        `Set the batch to a multiple of ${group}, such as ${group * Math.max(1, Math.round(batch / group))}.`,
+      );
+}
+
+/** Of methods whose β prices the KL. */
+export function unleashed(beta: number, report: Reporter): Problem | null {
+  return beta === 0
+    ? report(
+        'warning',
+        'beta',
+        'with beta 0 nothing holds the policy near its reference, and it will exploit the reward.',
+        'Use 0.05 unless that is what you want to see.',
+      )
+    : null;
 }

@@ -1,12 +1,16 @@
 // Settings of the methods that cannot go together, each refused at its place with a fix that names a setting.
 import { expect, test } from 'vitest';
+import { adaptKlCoef } from '../train/advantage';
 import { contradictions } from './contradictions';
 import type { Stage, StageOf } from './experiment';
-import { STAGE_KINDS, type StageKind } from './methods';
+import { methodOf, STAGE_KINDS, type StageKind } from './methods';
 import { SETTINGS } from './settings';
 import { defaultStage } from './validate';
 
-const data = { text: 't', sft: 's', prompts: 'p', eval_prompts: 'e', preferences: 'f' };
+const data = {
+  ...{ text: 't', sft: 's', prompts: 'p', eval_prompts: 'e', preferences: 'f' },
+  sft_model_path: 'a',
+};
 function problems<K extends StageKind>(kind: K, changes: Partial<StageOf<K>> = {}, given: object = data) {
   const stage = { ...defaultStage(kind), ...('reward' in defaultStage(kind) && RULE), ...changes } as Stage;
   const use_peft = kind !== 'pretrain';
@@ -47,6 +51,8 @@ test.each<[StageKind, object, string]>([
   ['rft', { num_generations: 1 }, 'error num_generations'],
   ['ppo', { missing_eos_trick: 'replace' }, 'error missing_eos_trick'],
   ['ppo', { use_score_norm: true }, 'error use_score_norm'],
+  ['ppo', { use_score_scaling: true, per_device_train_batch_size: 1 }, 'error use_score_scaling'],
+  ['ppo', { kl_target: 6, kl_horizon: 6.4 }, 'error kl_horizon'],
   ['ppo', { kl_estimator: 'k3' }, 'warning kl_estimator'],
   ['ppo', { num_mini_batches: 5 }, 'error num_mini_batches'],
 ])('%s with %j: %s', (kind, changes, expected) => {
@@ -69,16 +75,29 @@ test.each([
   expect(told(...contradictions(experiment as Parameters<typeof contradictions>[0]))).toEqual([expected]);
 });
 
-test('a policy that goes on without its reference named is told of', () => {
-  const given = { ...data, policy_model_path: 'p' };
-  expect(told(...problems('dpo', {}, given))).toEqual(['warning stages[0]']);
+test('a reference that is missing is told of, once, and where it is asked for only', () => {
+  const { sft_model_path: sft, ...bare } = data;
+  for (const kind of STAGE_KINDS) {
+    const found = problems(kind, {}, bare).filter(({ path }) => path === 'stages[0]' && kind !== 'pairs');
+    expect([kind, ...told(...found)]).toEqual(
+      methodOf(kind).holdsReference ? [kind, 'warning stages[0]'] : [kind],
+    );
+  }
+  expect(problems('ppo', {}, bare)[0]!.message).toContain('begins as the bare model');
+  const given = { ...bare, policy_model_path: 'p' };
+  expect(problems('dpo', {}, given)[0]!.message).toContain('it goes on from data.policy_model_path');
   expect(problems('dpo', {}, given)[0]!.fix).toContain('data.sft_model_path');
-  expect(problems('dpo', {}, { ...given, sft_model_path: 's' })).toEqual([]);
-  expect(problems('simpo', {}, given)).toEqual([]);
+  expect(problems('dpo', {}, { ...given, sft_model_path: sft })).toEqual([]);
+});
+
+test('a horizon just above a fifth of the batch keeps the price of KL a price', () => {
+  expect(problems('ppo', { kl_target: 6, kl_horizon: 6.5 })).toEqual([]);
+  expect(adaptKlCoef(0.2, 0, { target: 6, episodes: 32, horizon: 6.5 })).toBeGreaterThan(0);
+  expect(adaptKlCoef(0.2, 0, { target: 6, episodes: 32, horizon: 6.4 })).toBeCloseTo(0, 10);
 });
 
 test('pairs, prompts and a reward that are missing are asked for', () => {
-  expect(told(...problems('kto', {}, {}))).toEqual(['error stages[0]']);
-  expect(told(...problems('grpo', {}, {}))).toEqual(['error stages[0]']);
+  expect(told(...problems('orpo', {}, {}))).toEqual(['error stages[0]']);
+  expect(told(...problems('grpo', {}, { sft_model_path: 'a' }))).toEqual(['error stages[0]']);
   expect(told(...problems('grpo', { reward: { kind: 'model' } }))).toEqual(['error reward']);
 });

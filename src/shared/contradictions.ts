@@ -2,9 +2,7 @@
 // it. Pure over an experiment, so the page can check a form with it as well as validate.ts a file.
 
 import type { Experiment, Stage } from './experiment';
-import { ppoProblems } from './contradictions-ppo';
-import { preferenceProblems } from './contradictions-preference';
-import { samplingProblems } from './contradictions-sampling';
+import { episodeProblems, groupProblems } from './contradictions-sampling';
 import { methodOf } from './methods';
 
 /** `path` is where in the experiment file it stands, like `stages[2].num_mini_batches`. */
@@ -55,11 +53,6 @@ function wholeProblems({ lora, quantization = 'none' }: Experiment): Problem[] {
 
 export type Reporter = (level: Problem['level'], key: string, message: string, fix: string) => Problem;
 
-/** Looks at the stages it knows by their settings; null where there is nothing to say. */
-export type Check = (stage: Stage, report: Reporter) => (Problem | null)[];
-
-const CHECKS: readonly Check[] = [supervisedProblems, preferenceProblems, ppoProblems, samplingProblems];
-
 function stageProblems(
   stage: Stage,
   earlier: Stage[],
@@ -100,15 +93,12 @@ function stageProblems(
           'Remove "preferences" from "data" to collect pairs, or this stage to silence the warning.',
         )
       : null,
-    ...CHECKS.flatMap((check) => check(stage, report)),
-    goesOnUnheld(stage, earlier, data)
-      ? report(
-          'warning',
-          '',
-          'it goes on from data.policy_model_path, no reference is named, and so it is held to the bare model.',
-          'Give data.sft_model_path, or put an SFT stage before it.',
-        )
-      : null,
+    ...('max_steps' in stage ? rowProblems(stage, report) : []),
+    ...('total_episodes' in stage ? episodeProblems(stage, report) : []),
+    ...('num_generations' in stage ? groupProblems(stage, report) : []),
+    // A row's functions take the settings of its own kind, which is what a stage of that kind is.
+    ...(methodOf(stage.kind).problems?.(stage as never, report) ?? []),
+    unheld(stage, earlier, data, report),
     'reward' in stage && stage.reward.kind === 'model' && !rewardModel
       ? report(
           'error',
@@ -120,12 +110,23 @@ function stageProblems(
   ];
 }
 
-/** Whether a stage is the one that a given policy goes to, with nothing but the bare model for its reference. */
-function goesOnUnheld({ kind }: Stage, earlier: readonly Stage[], data: Experiment['data']): boolean {
-  const holds =
-    kind === 'ppo' || (methodOf(kind).family !== undefined && kind !== 'orpo' && kind !== 'simpo');
+/** A stage that is to be held to the policy before it, where there is none but the bare model. */
+function unheld(
+  { kind }: Stage,
+  earlier: readonly Stage[],
+  data: Experiment['data'],
+  report: Reporter,
+): Problem | null {
   const first = !earlier.some((stage) => methodOf(stage.kind).leaves === 'policy');
-  return holds && first && data.policy_model_path !== undefined && data.sft_model_path === undefined;
+  if (!methodOf(kind).holdsReference || !first || data.sft_model_path !== undefined) return null;
+  return report(
+    'warning',
+    '',
+    data.policy_model_path === undefined
+      ? 'no policy was trained before it, so that it begins as the bare model and is held to that.'
+      : 'it goes on from data.policy_model_path, no reference is named, and so it is held to the bare model.',
+    'Put an SFT stage before it or give data.sft_model_path, unless the bare model is meant.',
+  );
 }
 
 /** Pretraining knows no adapter. */
@@ -140,8 +141,7 @@ function wholeOnly({ kind }: Stage, { lora }: Experiment, report: Reporter): Pro
     : null;
 }
 
-function supervisedProblems(stage: Stage, report: Reporter): (Problem | null)[] {
-  if (!('max_steps' in stage)) return [];
+function rowProblems(stage: Extract<Stage, { max_steps: number }>, report: Reporter): (Problem | null)[] {
   const { max_steps, warmup_steps, eval_steps, eval_fraction, early_stopping_patience: patience } = stage;
   return [
     warmup_steps > max_steps

@@ -51,9 +51,6 @@ export interface OptimizerSettings {
 /** The rules that can be named, so that a typing error is found before the run; feedback/labellers.ts has them. */
 export const LABELLERS: readonly string[] = ['feeling-words'];
 
-/** The same of reward/rules.ts. */
-export const RULES: readonly string[] = ['kind-ending'];
-
 export interface Labeller {
   kind: 'rule';
   name: string;

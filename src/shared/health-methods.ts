@@ -1,10 +1,11 @@
-// The ways in which single methods are known to fail: a part of health.ts.
+// The ways in which methods without a critic are known to fail, seen in the metrics they log: a part of health.ts.
 
+import { advise } from './advice';
 import type { Check } from './health';
 import { metricOf } from './metrics';
 
 /** In a group of equals every advantage is 0. */
-const groupsAlike: Check = (history) => {
+const groupsAlike: Check = (history, stage) => {
   const shares = history('frac_reward_zero_std').slice(-3);
   if (shares.length < 3 || shares.some((share) => share < 0.95)) return null;
   return {
@@ -12,12 +13,17 @@ const groupsAlike: Check = (history) => {
     metric: 'frac_reward_zero_std',
     message:
       'In nearly every group all completions score the same, so that none is better than another: nothing is learnt from them.',
-    try: 'Raise num_generations or temperature, or use a reward that tells completions of one prompt apart.',
+    try: advise(
+      stage,
+      'raise num_generations',
+      'raise temperature',
+      'use a reward that tells completions of one prompt apart',
+    ),
   };
 };
 
 /** Only the gap is trained: both sides may fall, and something that is in no pair rises. */
-const chosenFalling: Check = (history) => {
+const chosenFalling: Check = (history, stage) => {
   const values = history('logps/chosen');
   const margins = history('rewards/margins');
   if (values.length < 12 || margins.length < 12) return null;
@@ -28,41 +34,87 @@ const chosenFalling: Check = (history) => {
     level: 'warning',
     metric: 'logps/chosen',
     message: `The chosen completions became less likely (log-probability ${show(began)} → ${show(now)}) while the margin grew: only the gap is trained, and the probability goes to text that is in no pair.`,
-    try: 'It is common; read the samples. Set rpo_alpha (DPO) or cpo_alpha (SimPO), raise beta, or lower learning_rate.',
+    try: `It is common; read the samples. ${advise(stage, 'set rpo_alpha', 'raise cpo_alpha', 'raise beta', 'lower learning_rate')}`,
   };
 };
 
-const marginFlat: Check = (history) => {
+/** By the share of pairs in the right order; of good and bad completions without pairs, by how far they lie apart. */
+const guessing: Check = (history, stage) => {
   const accuracies = history('rewards/accuracies');
-  if (accuracies.length < 30) return null;
-  const recent = mean(accuracies.slice(-15));
-  if (Math.abs(recent - 0.5) > 0.05) return null;
+  const margins = history('rewards/margins');
+  const [metric, values] =
+    accuracies.length > 0 ? ['rewards/accuracies', accuracies] : ['rewards/margins', margins];
+  if (values.length < 30) return null;
+  const recent = mean(values.slice(-15));
+  if (accuracies.length > 0 ? Math.abs(recent - 0.5) > 0.05 : recent > 0) return null;
+  const seen =
+    accuracies.length > 0
+      ? `the policy prefers the chosen completion in ${percent(recent)} of pairs`
+      : 'good completions have gained no more than bad ones';
   return {
     level: 'info',
-    metric: 'rewards/accuracies',
-    message: `After ${accuracies.length} steps the policy prefers the chosen completion in ${Math.round(100 * recent)} % of pairs: it is guessing.`,
-    try: 'Raise learning_rate, or check that the labels follow from what the completions say.',
+    metric,
+    message: `After ${values.length} steps ${seen}: it is guessing.`,
+    try: advise(
+      stage,
+      'raise learning_rate',
+      'raise max_steps',
+      'check that the labels follow from what the completions say',
+    ),
   };
 };
 
-/** KTO's point of comparison is clamped at 0 when mismatched completions got less likely. */
-const ktoKlZero: Check = (history, stage) => {
-  if (!stage.startsWith('kto')) return null;
-  const values = history('kl');
-  const rewards = history('rewards/rejected').slice(-10);
-  if (values.length < 12 || values.slice(-10).some((value) => value > 0)) return null;
-  if (rewards.every((value) => value === 0)) return null;
+/** Of PPO, and of the methods that clip without a critic. */
+const clippedMuch: Check = (history, stage) => {
+  const metric = ['policy/clipfrac_avg', 'clip_ratio/region_mean'].find((name) => history(name).length > 0);
+  if (metric === undefined) return null;
+  const shares = history(metric).slice(-3);
+  const most = metricOf(stage, metric)?.healthy?.max;
+  if (shares.length < 3 || most === undefined || shares.some((share) => share <= most)) return null;
+  return {
+    level: 'warning',
+    metric,
+    message: `${percent(mean(shares))} of the probability ratios are clipped: updates are too drastic, and much of each batch is wasted.`,
+    try: advise(stage, 'lower learning_rate', 'lower num_ppo_epochs', 'lower num_iterations'),
+  };
+};
+
+/** Where rewards lie far from what they are compared with, nearly all completions are pushed the same way. */
+const baselineFar: Check = (history, stage) => {
+  const [baselines, rewards, spreads] = [
+    history('baseline').slice(-5),
+    history('objective/rlhf_reward').slice(-5),
+    history('objective/scores_std').slice(-5),
+  ];
+  if (baselines.length < 5 || rewards.length < 5 || spreads.length < 5) return null;
+  const far = baselines.filter((baseline, i) => Math.abs(rewards[i]! - baseline) > 2 * spreads[i]!);
+  if (far.length < 5) return null;
   return {
     level: 'info',
-    metric: 'kl',
-    message:
-      'KTO’s KL has stayed at 0: completions got less likely even under prompts they do not belong to, so gain and loss are measured from the reference itself.',
-    try: 'Lower learning_rate or undesirable_weight if good completions lose as well; a larger batch measures it better.',
+    metric: 'baseline',
+    message: `Rewards of about ${show(mean(rewards))} are compared with ${show(mean(baselines))}, which is far beyond their spread: nearly every completion is pushed the same way, whether it is better or not.`,
+    try: advise(stage, 'set baseline to "batch"'),
+  };
+};
+
+/** Picking teaches nothing where the best is hardly better than the rest. */
+const bestHardlyBetter: Check = (history, stage) => {
+  const best = history('objective/scores_best').slice(-5);
+  const all = history('objective/scores').slice(-5);
+  const spreads = history('objective/scores_std').slice(-5);
+  if (best.length < 5 || all.length < 5 || spreads.length < 5) return null;
+  const gained = mean(best) - mean(all);
+  if (mean(spreads) < 0.01 || gained > 0.3 * mean(spreads)) return null;
+  return {
+    level: 'info',
+    metric: 'objective/scores_best',
+    message: `The best of a group scores ${show(gained)} above the rest, little beside the spread of ${show(mean(spreads))}: what is imitated is hardly better than what was there.`,
+    try: advise(stage, 'raise num_generations', 'raise temperature'),
   };
 };
 
 /** No gradient at all while the rate is above 0; groups of equals have their own notice. */
-const gradientZero: Check = (history) => {
+const gradientZero: Check = (history, stage) => {
   const norms = history('grad_norm').slice(-3);
   const rates = history('learning_rate').slice(-3);
   const alike = history('frac_reward_zero_std').slice(-3);
@@ -72,7 +124,7 @@ const gradientZero: Check = (history) => {
     level: 'error',
     metric: 'grad_norm',
     message: 'The gradient is exactly 0: updates do not reach the weights.',
-    try: 'Check that the rows differ and beta is above 0; otherwise this is a fault of the playground: please report it.',
+    try: `${advise(stage, 'check that beta is above 0', 'check that the rows differ')} Otherwise this is a fault of the playground: please report it.`,
   };
 };
 
@@ -85,7 +137,7 @@ const pairsAlike: Check = (history, stage) => {
     level: 'warning',
     metric: 'objective/scores_margin',
     message: 'The two completions of a pair score alike: which one is called better is chance.',
-    try: 'Raise temperature, or use a reward that tells completions of one prompt apart.',
+    try: advise(stage, 'raise temperature', 'use a reward that tells completions of one prompt apart'),
   };
 };
 
@@ -93,8 +145,10 @@ export const METHOD_CHECKS: readonly Check[] = [
   groupsAlike,
   pairsAlike,
   chosenFalling,
-  marginFlat,
-  ktoKlZero,
+  guessing,
+  clippedMuch,
+  baselineFar,
+  bestHardlyBetter,
   gradientZero,
 ];
 
@@ -102,3 +156,5 @@ const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length;
 
 const show = (value: number): string => String(Number(value.toPrecision(3)));
+
+const percent = (share: number): string => `${Math.round(100 * share)} %`;

@@ -1,13 +1,7 @@
 import { expect, test } from 'vitest';
-import { checkTexts, repetitionOf } from './health-texts';
+import { checkTexts } from './health-texts';
 
 const text = (checkpoint: string, completion: string) => ({ checkpoint, completion });
-
-test('repetition is the share of two-word runs that came before', () => {
-  expect(repetitionOf('They hugged. They hugged. They hugged.')).toBeCloseTo(3 / 5, 12);
-  expect(repetitionOf('The cat sat on the mat.')).toBe(0);
-  expect(repetitionOf('')).toBe(0);
-});
 
 test('texts that begin to repeat themselves are warned of, with both figures', () => {
   const [notice] = checkTexts(

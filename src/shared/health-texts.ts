@@ -1,17 +1,12 @@
 // Health that is seen in texts and in no metric: whether what the policy writes repeats itself more and more. Its text
 // gives a gamed reward away before any curve does.
 
+import { advise } from './advice';
 import type { Notice } from './health';
 import type { SampleRow } from './protocol';
+import { repetition } from './text-metrics';
 
 type Text = Pick<SampleRow, 'checkpoint' | 'completion'>;
-
-/** Share of a completion's two-word runs that it has used before, in [0, 1). */
-export function repetitionOf(completion: string): number {
-  const words = completion.toLowerCase().match(/[\p{L}']+/gu) ?? [];
-  const runs = words.slice(1).map((word, i) => `${words[i] ?? ''} ${word}`);
-  return runs.length === 0 ? 0 : 1 - new Set(runs).size / runs.length;
-}
 
 /** What is notable about a stage's watched completions, `texts` in the order in which they were written. */
 export function checkTexts(texts: readonly Text[], stage: string): Notice[] {
@@ -27,7 +22,7 @@ export function checkTexts(texts: readonly Text[], stage: string): Notice[] {
       level: 'warning',
       metric: 'repetition',
       message: `The completions repeat themselves: ${percent(now)} of their two-word runs have come before, ${percent(began)} at the first checkpoint. A phrase that pays is likely said again and again.`,
-      try: 'Read the samples, then raise kl_coef or lower learning_rate.',
+      try: `Read the samples. ${advise(stage, 'raise kl_coef', 'raise beta', 'lower max_steps', 'lower learning_rate')}`,
     },
   ];
 }
@@ -35,7 +30,7 @@ export function checkTexts(texts: readonly Text[], stage: string): Notice[] {
 function repetitionAt(texts: readonly Text[], at: string): number {
   const shares = texts
     .filter(({ checkpoint }) => checkpoint === at)
-    .map(({ completion }) => repetitionOf(completion));
+    .map(({ completion }) => repetition(completion));
   return shares.reduce((sum, share) => sum + share, 0) / shares.length;
 }
 

@@ -1,6 +1,7 @@
 // Is this run well? A pure function from the metrics of a stage to notices in plain words, for the page and the
 // command line. It looks for the ways in which RLHF is known to fail, and says nothing otherwise.
 
+import { advise } from './advice';
 import { METHOD_CHECKS } from './health-methods';
 import { methodNamed } from './methods';
 import { metricOf } from './metrics';
@@ -28,7 +29,8 @@ export function checkHealth(rows: readonly MetricsRow[]): Notice[] {
   if (broken) return [broken];
   const history: History = (name) =>
     stage.map((row) => row[name]).filter((value) => typeof value === 'number');
-  return CHECKS.flatMap((check) => check(history, last.stage) ?? []);
+  const checks = [...CHECKS, ...(methodNamed(last.stage)?.checks ?? [])];
+  return checks.flatMap((check) => check(history, last.stage) ?? []);
 }
 
 /** The values of a metric in the stage so far, oldest first; rows without it left out. */
@@ -58,7 +60,7 @@ function notFinite(last: MetricsRow): Notice | null {
     level: 'error',
     metric: found[0],
     message: `${found[0]} is ${found[1]} at step ${last.step}: the computation has broken down, and the weights with it.`,
-    try: 'Go back to the last checkpoint and lower learning_rate, or set max_grad_norm.',
+    try: `Go back to the last checkpoint. ${advise(last.stage, 'lower learning_rate', 'set max_grad_norm')}`,
   };
 }
 
@@ -96,7 +98,7 @@ function klNegative(history: History, stage: string): Notice | null {
     level: 'warning',
     metric: 'objective/kl',
     message: `KL is ${show(kl)} nats. A true KL is never negative: samples are not drawn from the policy that is scored, and it earns reward by that.`,
-    try: 'Sample with top-k and top-p off and the same temperature, and lower learning_rate.',
+    try: `Sample with top-k and top-p off and at one temperature. ${advise(stage, 'lower learning_rate')}`,
   };
 }
 
@@ -108,7 +110,7 @@ function klHigh(history: History, stage: string): Notice | null {
     level: 'warning',
     metric: 'objective/kl',
     message: `KL is ${show(kl)} nats, above ${most}: the policy has moved so far that it likely games the reward. Read the samples.`,
-    try: `Raise ${leash(stage)} or lower learning_rate.`,
+    try: advise(stage, 'raise kl_coef', 'raise beta', 'lower learning_rate'),
   };
 }
 
@@ -121,13 +123,13 @@ function ratioFar(history: History, stage: string): Notice | null {
     level: 'warning',
     metric: 'val/ratio',
     message: `The probability ratio is ${show(ratio)}, far from 1: updates are too drastic.`,
-    try: 'Lower learning_rate or num_ppo_epochs.',
+    try: advise(stage, 'lower learning_rate', 'lower num_ppo_epochs'),
   };
 }
 
 /** Against where the stage began, since what is natural depends on the task. */
 function entropyCollapsed(history: History, stage: string): Notice | null {
-  const name = stage.startsWith('ppo') ? 'policy/entropy_avg' : 'entropy';
+  const name = metricOf(stage, 'entropy') ? 'entropy' : 'policy/entropy_avg';
   const values = history(name);
   const least = metricOf(stage, name)?.healthy?.min;
   if (values.length < 4 || least === undefined) return null;
@@ -138,10 +140,14 @@ function entropyCollapsed(history: History, stage: string): Notice | null {
     level: 'warning',
     metric: name,
     message: `Entropy fell from ${show(began)} to ${show(now)} nats a token: the model has nearly one answer for everything.`,
-    try:
-      stage.startsWith('ppo') || methodNamed(stage)?.family === 'sampling'
-        ? `Raise ${leash(stage)}, or stop earlier.`
-        : 'Lower max_steps or learning_rate.',
+    try: advise(
+      stage,
+      'raise kl_coef',
+      'raise beta',
+      'lower max_steps',
+      'lower learning_rate',
+      'stop earlier',
+    ),
   };
 }
 
@@ -157,7 +163,7 @@ function rewardWithoutSignal(history: History, stage: string): Notice | null {
       try: 'If it is the best score, stop here; otherwise check that the reward can tell completions apart.',
     };
   }
-  if (scores.length < 12) return null;
+  if (scores.length < 12 || spread.length === 0) return null;
   const quarter = Math.floor(scores.length / 4);
   const gain = mean(scores.slice(-quarter)) - mean(scores.slice(0, quarter));
   if (Math.abs(gain) > 0.1 * mean(spread)) return null;
@@ -165,7 +171,12 @@ function rewardWithoutSignal(history: History, stage: string): Notice | null {
     level: 'info',
     metric: 'objective/scores',
     message: `The score has moved by ${show(gain)} in ${scores.length} updates, a fraction of its spread within a batch.`,
-    try: `Raise learning_rate, or lower ${leash(stage)} if KL is small too.`,
+    try: advise(
+      stage,
+      'raise learning_rate',
+      'lower kl_coef where KL is small too',
+      'lower beta where KL is small too',
+    ),
   };
 }
 
@@ -180,11 +191,18 @@ function finishRateFalling(history: History, stage: string): Notice | null {
     level: 'warning',
     metric: 'finish_rate',
     message: `Completions that end by themselves fell from ${percent(best)} to ${percent(now)}: going on seems to pay.`,
-    try: `Set missing_eos_penalty, or raise ${leash(stage)}.`,
+    try: advise(
+      stage,
+      'set missing_eos_penalty',
+      'raise kl_coef',
+      'raise beta',
+      'lower max_steps',
+      'lower learning_rate',
+    ),
   };
 }
 
-function heldOutLossRising(history: History): Notice | null {
+function heldOutLossRising(history: History, stage: string): Notice | null {
   const losses = history('eval_loss');
   const now = lastOf(losses);
   if (now === undefined || losses.length < 3) return null;
@@ -194,7 +212,7 @@ function heldOutLossRising(history: History): Notice | null {
     level: 'warning',
     metric: 'eval_loss',
     message: `The held-out loss rose from ${show(best)} to ${show(now)}: the model is learning its rows by heart.`,
-    try: 'Set early_stopping_patience or lower max_steps.',
+    try: advise(stage, 'set early_stopping_patience', 'lower max_steps'),
   };
 }
 
@@ -207,12 +225,9 @@ function rewardModelGuessing(history: History, stage: string): Notice | null {
     level: 'warning',
     metric: 'eval_accuracy',
     message: `On pairs it never saw, the reward model is right in ${percent(now)}, hardly better than guessing.`,
-    try: 'Raise count, max_steps or learning_rate, or lower the labeller’s noise.',
+    try: advise(stage, 'raise count', 'raise max_steps', 'raise learning_rate', 'lower noise'),
   };
 }
-
-/** The setting that holds the policy near its reference. */
-const leash = (stage: string): string => (methodNamed(stage)?.family === 'sampling' ? 'beta' : 'kl_coef');
 
 function lastOf(values: readonly number[]): number | undefined {
   return values[values.length - 1];

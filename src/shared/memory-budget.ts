@@ -1,24 +1,19 @@
-// How much memory each stage of an experiment takes on the device, before it is started: counted from the model's
-// shape and the settings alone. tests/memory-budget.browser.test.ts holds the sums to what the device then allocates.
+// How much memory each stage of an experiment takes on the device, before it is started, and which settings would fit where
+// these do not: what a stage does with the model, put into the sums of memory-formula.ts.
 
-import type { Experiment, LoraSettings, Quantization, Stage } from './experiment';
 import { newTokens } from './budget';
-import { stageNames } from './experiment';
-
-/** What the sums need of a model; ModelConfig and the linear layers of an architecture have it. */
-export interface ModelShape {
-  architecture: string;
-  width: number;
-  layers: number;
-  heads: number;
-  headDim: number;
-  kvHeads: number;
-  inner: number;
-  vocabulary: number;
-  context: number;
-  parameters: number;
-  linears: readonly { name: string; inputs: number; outputs: number }[];
-}
+import { contradictions } from './contradictions';
+import { type Experiment, type Quantization, type Stage, stageNames } from './experiment';
+import {
+  activationBytes,
+  adapterParameters,
+  cacheBytes,
+  FLOAT,
+  type ModelShape,
+  readingBytes,
+  weightBytes,
+} from './memory-formula';
+import { methodOf } from './methods';
 
 /** Bytes, all of them. */
 export interface StageBudget {
@@ -26,7 +21,7 @@ export interface StageBudget {
   weights: number;
   /** Adapters with their moments and gradients. */
   adapters: number;
-  /** What a step keeps of a micro-batch for its gradients, and these. */
+  /** What a step keeps of a micro-batch for its gradients, and these; or a pass that only reads, where that is more. */
   activations: number;
   /** Keys and values while completions are written, with that pass's own results. */
   cache: number;
@@ -34,104 +29,20 @@ export interface StageBudget {
   total: number;
 }
 
-const FLOAT = 4;
-/** Of a packed weight: its bits, and its share of a block's scale. */
-const PACKED: Readonly<Record<Quantization, number>> = {
-  none: FLOAT,
-  float16: 2,
-  int8: 1 + FLOAT / 64,
-  nf4: 1 / 2 + FLOAT / 64,
-};
-
-/** Bytes of the base weights, with room for a block's matrices unpacked: a GPU frees them with its next submission. */
-export function weightBytes(
-  { parameters, linears, layers }: ModelShape,
-  quantization: Quantization = 'none',
-): number {
-  const packed = linears.reduce((sum, { inputs, outputs }) => sum + inputs * outputs, 0);
-  const unpacked = quantization === 'none' ? 0 : packed / layers;
-  return FLOAT * (parameters - packed + unpacked) + PACKED[quantization] * packed;
+/** Tokens of the longest rows that a stage works on, none beyond the context, and how many rows there are. */
+export interface RowLengths {
+  prompt: number;
+  completion: number;
+  /** A prompt with its completion. */
+  whole: number;
+  rows: number;
 }
 
-function targetsOf({ linears }: ModelShape, { target_modules: targets }: LoraSettings) {
-  return linears.filter(({ name }) =>
-    targets.some((target) => name === target || name.endsWith(`.${target}`)),
-  );
-}
+const MANY_ROWS = Number.MAX_SAFE_INTEGER;
 
-/** Numbers that one adapter trains, or all of them. */
-export function adapterParameters(shape: ModelShape, lora: LoraSettings, head: boolean): number {
-  if (lora.use_peft === false) return shape.parameters + (head ? shape.width : 0);
-  const sizes = targetsOf(shape, lora).map(
-    ({ inputs, outputs }) => lora.r * (inputs + outputs) + (lora.use_dora ? outputs : 0),
-  );
-  return sizes.reduce((sum, size) => sum + size, head ? shape.width : 0);
-}
-
-/** Numbers a token leaves behind in one block: kept for the backward pass, and made by it. */
-function perLayer({ architecture, width: C, inner: I, heads, headDim, kvHeads }: ModelShape) {
-  const [Q, K] = [heads * headDim, kvHeads * headDim];
-  switch (architecture) {
-    // x, its norm, q, k, v, the mixture, both results that are added, and the second norm; the MLP before and after.
-    case 'gpt2':
-      return { kept: 8 * C + 2 * I + heads, made: 9 * C + I };
-    // The exact GELU is five tfjs ops. The rotation and the layout of q, k and v have copies of their own.
-    case 'gpt_neox':
-      return { kept: 8 * C + 6 * I + heads, made: 11 * C + 6 * I };
-    // Heads of keys and values are repeated before attention.
-    case 'llama':
-    case 'mistral':
-      return {
-        kept: 4 * C + 4 * Q + (K < Q ? 2 * K : 0) + 3 * I + heads,
-        made: 5 * C + 5 * Q + 3 * K + 3 * I,
-      };
-    default:
-      return { kept: 8 * C + 2 * I + heads, made: 8 * C + I };
-  }
-}
-
-/**
- * Bytes of one micro-batch's forward and backward pass: `tokens` padded tokens, `rows` of them predicting a
- * completion token, the adapter on its targets; with or without gradient checkpointing.
- */
-export function activationBytes(
-  shape: ModelShape,
-  lora: LoraSettings,
-  { tokens, rows }: { tokens: number; rows: number },
-  checkpointing = false,
-): number {
-  const { width: C, layers, vocabulary } = shape;
-  const { kept, made } = perLayer(shape);
-  const full = lora.use_peft === false;
-  // Over all layers. DoRA keeps what it stretches, and stretched.
-  const targets = full ? shape.linears : targetsOf(shape, lora);
-  const low = full ? 0 : 2 * lora.r;
-  const adapted = targets.reduce((sum, { outputs }) => sum + low + (lora.use_dora ? 2 * outputs : 0), 0);
-  // The first block's input leads to nothing that is trained, but for the embeddings.
-  const first = full ? 0 : 5 * C + adapted / layers;
-  // Checkpointed, every block keeps its input and that one's gradient, and one at a time the rest.
-  const blocks = checkpointing
-    ? 2 * layers * C + kept + made + adapted / layers
-    : layers * (kept + made) + adapted - first;
-  // Embeddings of words and places, the last norm, and the gradients of both.
-  const around = 6 * C;
-  const logits = rows * (3 * C + Math.min(1.1 * vocabulary, 2 ** 22 / rows));
-  // Of all weights: what the gradients of a norm and of an inner matrix make, what the output matrix's makes of some rows'
-  // logits, and its sums with the embedding's.
-  const whole =
-    tokens * (6 * C + shape.inner) + 8 * Math.min(rows * vocabulary, 2 ** 21) + 4 * vocabulary * C;
-  return FLOAT * (tokens * (blocks + around) + logits + (full ? whole : 0));
-}
-
-/** Bytes of the key/value cache of `batch` rows of `slots`, and of the pass that reads prompts of `prompt` tokens. */
-export function cacheBytes(
-  shape: ModelShape,
-  { batch, slots, prompt }: { batch: number; slots: number; prompt: number },
-): number {
-  const { width: C, layers, heads, headDim, vocabulary } = shape;
-  const block = perLayer(shape).kept + 8 * C;
-  return FLOAT * batch * (2 * layers * slots * heads * headDim + prompt * block + 2 * vocabulary);
-}
+/** The rows of stages whose data is not known: `longest` tokens, all of them possibly prompt or completion. */
+export const unknownRows = (stages: readonly Stage[], longest: number): RowLengths[] =>
+  stages.map(() => ({ prompt: longest, completion: longest, whole: longest, rows: MANY_ROWS }));
 
 /** Bytes of activations from which gradient checkpointing begins, where the experiment leaves it open. */
 const MANY = 1e9;
@@ -140,112 +51,180 @@ const MANY = 1e9;
 const MICRO_BATCH_TOKENS = 2048;
 /** As batches and caches round lengths up. */
 const BUCKET = 16;
+/** Rows written at once where a stage has no batch: by an evaluation, by a reward model that looks for its scale. */
+const WRITTEN = 64;
+/** Held-out rows that SFT completes at a look, and what every policy does while it is watched. */
+const LOOK = 32;
+const WATCH = { rows: 4, tokens: 40 };
 
-/** Adapters on the device while a stage of a kind runs: trained ones, and frozen ones beside them. */
+type Budgeted = Pick<Experiment, 'lora' | 'quantization' | 'gradient_checkpointing' | 'stages' | 'data'>;
+type Fields = Partial<Record<string, number>>;
+
+const fieldsOf = (stage: Stage): Fields => stage as unknown as Fields;
+
+/** Adapters on the device while a stage runs: trained ones, and frozen ones beside them (what it began as, the best so
+ *  far, the reward model). */
 function adaptersOf(stage: Stage): { trained: number; frozen: number } {
-  switch (stage.kind) {
-    case 'ppo':
-      return { trained: 2, frozen: 2 };
-    case 'pretrain':
-    case 'sft':
-    case 'reward':
-    case 'orpo':
-    case 'simpo':
-      return { trained: 1, frozen: 0 };
-    case 'pairs':
-    case 'evaluate':
-      return { trained: 0, frozen: 2 };
-    default:
-      return { trained: 1, frozen: 2 };
-  }
+  const { leaves, critic } = methodOf(stage.kind);
+  if (leaves === undefined) return { trained: 0, frozen: 2 };
+  const best = (fieldsOf(stage)['eval_fraction'] ?? 0) > 0 ? 1 : 0;
+  const judge = 'reward' in stage && stage.reward.kind === 'model' ? 1 : 0;
+  return { trained: critic ? 2 : 1, frozen: 1 + best + judge };
 }
 
-/** New tokens that a stage writes a row, and rows at a time; none where it only reads. */
-function writing(stage: Stage): { rows: number; tokens: number } {
-  const fields = stage as unknown as Record<string, number | undefined>;
-  const tokens = newTokens(stage);
-  const batch = fields['per_device_train_batch_size'] ?? 64;
-  return { tokens, rows: batch * (fields['gradient_accumulation_steps'] ?? 1) };
+/** Completions, or rows, of one step. */
+const batchOf = ({ per_device_train_batch_size: rows = 0, gradient_accumulation_steps: times = 1 }: Fields) =>
+  rows * times;
+
+/** Padded tokens of a pass over up to `rows` rows, `width` sequences each. */
+function tokensOf(rows: number, length: number, width = 1): number {
+  const most = Math.max(1, Math.floor(MICRO_BATCH_TOKENS / (length * width)));
+  return Math.min(rows, most) * length * width;
 }
 
-type Budgeted = Pick<Experiment, 'lora' | 'quantization' | 'gradient_checkpointing' | 'stages'>;
-
-/** Padded tokens of a stage's largest micro-batch of rows of `length`. */
-function microBatchTokens(stage: Stage, length: number): number {
-  const batch = 'per_device_train_batch_size' in stage ? stage.per_device_train_batch_size : 1;
-  if ('max_length' in stage) length = stage.max_length;
-  return length * Math.max(1, Math.min(batch, Math.floor(MICRO_BATCH_TOKENS / length)));
+/** Padded tokens of a stage's largest micro-batch; 0 where it trains nothing. */
+function trainingTokens(stage: Stage, { whole, rows }: RowLengths): number {
+  const fields = fieldsOf(stage);
+  const { per_device_train_batch_size: most = 0, num_mini_batches: parts = 1 } = fields;
+  const length = fields['max_length'] ?? whole;
+  const step = batchOf(fields);
+  if (stage.kind === 'online_dpo') return tokensOf(Math.ceil(most / 2), length, 2);
+  if (stage.kind === 'rft') return tokensOf(Math.min(most, step / stage.num_generations), length);
+  const pair = methodOf(stage.kind).needs.some(({ what }) => what === 'pairs') && stage.kind !== 'kto';
+  const learnt = newTokens(stage) > 0 ? step / parts : pair ? rows / 2 : rows;
+  return tokensOf(Math.min(most, learnt), length, pair ? 2 : 1);
 }
+
+/** Padded tokens of a stage's largest pass without gradients; 0 where there is none. */
+function readingTokens(stage: Stage, { whole, rows }: RowLengths): number {
+  const fields = fieldsOf(stage);
+  if (newTokens(stage) > 0) return tokensOf(batchOf(fields) || WRITTEN, whole);
+  const { holdsReference } = methodOf(stage.kind);
+  const read = holdsReference ? rows : Math.ceil(rows * (fields['eval_fraction'] ?? 0));
+  return tokensOf(Math.max(read, fields['normalise_samples'] ?? 0), fields['max_length'] ?? whole);
+}
+
+/** Completions of one prompt. */
+function groupOf(stage: Stage): number {
+  if (stage.kind === 'pairs' || stage.kind === 'online_dpo') return 2;
+  return fieldsOf(stage)['num_generations'] ?? fieldsOf(stage)['samples_per_prompt'] ?? 1;
+}
+
+/** What a stage writes at once: completions of its own, and those it is watched by. */
+function writings(
+  stage: Stage,
+  { completion, rows }: RowLengths,
+  { data }: Budgeted,
+): { rows: number; tokens: number; group?: number }[] {
+  const fields = fieldsOf(stage);
+  const heldOut = Math.ceil(rows * (fields['eval_fraction'] ?? 0));
+  const watched = data.eval_prompts !== undefined && methodOf(stage.kind).leaves === 'policy';
+  return [
+    { rows: batchOf(fields) || WRITTEN, tokens: newTokens(stage), group: groupOf(stage) },
+    { rows: Math.min(fields['normalise_samples'] ?? 0, WRITTEN), tokens: completion },
+    { rows: stage.kind === 'sft' ? Math.min(heldOut, LOOK) : 0, tokens: completion },
+    ...(watched ? [WATCH] : []),
+  ].filter((writing) => writing.rows > 0 && writing.tokens > 0);
+}
+
+const bucket = ({ context }: ModelShape, tokens: number): number =>
+  Math.min(context, Math.ceil(tokens / BUCKET) * BUCKET);
+
+/** Lengths as the device sees them. */
+const padded = (shape: ModelShape, lengths: RowLengths): RowLengths => ({
+  ...lengths,
+  prompt: bucket(shape, lengths.prompt),
+  whole: bucket(shape, lengths.whole),
+});
 
 /** Whether blocks are computed twice to keep less: as the experiment says, else where much would be kept. */
 export function checkpoints(
   shape: ModelShape,
   { lora, gradient_checkpointing: asked, stages }: Budgeted,
-  longest: { whole: number },
+  lengths: readonly RowLengths[] = unknownRows(stages, shape.context),
 ): boolean {
   if (asked === 'on' || asked === 'off') return asked === 'on';
-  const tokens = Math.max(...stages.map((stage) => microBatchTokens(stage, longest.whole)));
-  return activationBytes(shape, lora, { tokens, rows: 0 }) > MANY;
+  const tokens = Math.max(...stages.map((stage, i) => trainingTokens(stage, padded(shape, lengths[i]!))));
+  return activationBytes(shape, lora, { tokens, rows: tokens }) > MANY;
 }
 
-/**
- * Stage by stage; `longest` is the most tokens of a prompt, and of a prompt with its completion (both at most the
- * context, which is what is assumed of data that is not known).
- */
+/** Stage by stage; `lengths` are of each stage's rows, by default as long as the context. */
 export function memoryBudget(
   shape: ModelShape,
   experiment: Budgeted,
-  longest: { prompt: number; whole: number } = { prompt: shape.context, whole: shape.context },
+  lengths: readonly RowLengths[] = unknownRows(experiment.stages, shape.context),
 ): StageBudget[] {
   const { lora, quantization, stages } = experiment;
-  const checkpointing = checkpoints(shape, experiment, longest);
+  const checkpointing = checkpoints(shape, experiment, lengths);
   const weights = weightBytes(shape, quantization);
+  const size = FLOAT * adapterParameters(shape, lora, true);
   const names = stageNames(stages);
-  const bucket = (tokens: number): number => Math.min(shape.context, Math.ceil(tokens / BUCKET) * BUCKET);
   return stages.map((stage, i) => {
+    const rows = padded(shape, lengths[i]!);
     const { trained, frozen } = adaptersOf(stage);
-    const size = FLOAT * adapterParameters(shape, lora, true);
     const adapters = size * (4 * trained + frozen); // values, two moments, gradient
-    const tokens = microBatchTokens(stage, bucket(longest.whole));
-    const activations =
-      trained > 0 ? activationBytes(shape, lora, { tokens, rows: tokens }, checkpointing) : 0;
-    const { rows, tokens: fresh } = writing(stage);
-    const prompt = bucket(Math.min(longest.prompt, shape.context - fresh));
-    const slots = bucket(prompt + fresh);
-    const cache = fresh > 0 ? cacheBytes(shape, { batch: rows, slots, prompt }) : 0;
+    const tokens = trainingTokens(stage, rows);
+    const read = stage.kind === 'reward' ? 1 : Math.min(rows.completion, rows.whole); // of a row
+    const activations = Math.max(
+      tokens > 0
+        ? activationBytes(shape, lora, { tokens, rows: (tokens * read) / rows.whole }, checkpointing)
+        : 0,
+      readingBytes(shape, readingTokens(stage, rows)),
+    );
+    const caches = writings(stage, rows, experiment).map(({ rows: batch, tokens: fresh, group = 1 }) => {
+      const written = Math.min(fresh, shape.context - 1);
+      const prompt = Math.min(rows.prompt, shape.context - written);
+      return cacheBytes(shape, { batch, slots: bucket(shape, prompt + written), prompt, group });
+    });
+    const cache = Math.max(0, ...caches);
     const total = weights + adapters + Math.max(activations, cache);
     return { stage: names[i]!, weights, adapters, activations, cache, total };
   });
 }
 
-/** The experiment with smaller settings that fit `limit` bytes: gradient checkpointing and packed weights first, then
- *  smaller batches where a stage is beyond it; null if nothing does. */
-export function fitting<E extends Budgeted>(
+const PACKINGS: readonly Quantization[] = ['none', 'float16', 'int8', 'nf4'];
+const PARTS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
+
+/** The experiment with smaller settings that fit `limit` bytes, null if none do: first what changes no number (blocks
+ *  computed twice, and of the stages beyond the limit batches cut into parts), then packed weights. */
+export function fitting<E extends Experiment>(
   shape: ModelShape,
   experiment: E,
   limit: number,
-  longest?: { prompt: number; whole: number },
+  lengths?: readonly RowLengths[],
 ): E | null {
-  const order: Quantization[] = ['none', 'float16', 'int8', 'nf4'];
-  const smaller = order.slice(order.indexOf(experiment.quantization ?? 'none'));
-  for (let divisor = 1; divisor <= 256; divisor *= 2) {
-    for (const quantization of smaller) {
+  const { quantization: asked = 'none', lora } = experiment;
+  // What is packed cannot be trained.
+  const packings = lora.use_peft === false ? [asked] : PACKINGS.slice(PACKINGS.indexOf(asked));
+  const errors = (candidate: E): number =>
+    contradictions(candidate).filter(({ level }) => level === 'error').length;
+  const before = errors(experiment);
+  for (const quantization of packings) {
+    for (const parts of PARTS) {
       for (const lighter of [{}, { gradient_checkpointing: 'on' as const }]) {
         const packed = { ...experiment, ...(quantization !== 'none' && { quantization }), ...lighter };
-        const budgets = memoryBudget(shape, packed, longest);
+        const budgets = memoryBudget(shape, packed, lengths);
         const stages = experiment.stages.map((stage, i) =>
-          budgets[i]!.total > limit ? withSmallerBatch(stage, divisor) : stage,
+          budgets[i]!.total > limit ? cutBatch(stage, parts) : stage,
         );
         const candidate = { ...packed, stages };
-        if (memoryBudget(shape, candidate, longest).every(({ total }) => total <= limit)) return candidate;
+        const fits = memoryBudget(shape, candidate, lengths).every(({ total }) => total <= limit);
+        if (fits && errors(candidate) <= before) return candidate;
       }
     }
   }
   return null;
 }
 
-function withSmallerBatch(stage: Stage, divisor: number): Stage {
+/** The same batch, one part after the other. */
+function cutBatch(stage: Stage, wanted: number): Stage {
   if (!('per_device_train_batch_size' in stage)) return stage;
-  const rows = Math.max(1, Math.floor(stage.per_device_train_batch_size / divisor));
-  return { ...stage, per_device_train_batch_size: rows };
+  const { per_device_train_batch_size: rows, gradient_accumulation_steps: times } = stage;
+  const parts = Math.min(wanted, rows);
+  if (rows % parts > 0) return stage;
+  return {
+    ...stage,
+    per_device_train_batch_size: rows / parts,
+    gradient_accumulation_steps: times * parts,
+  };
 }

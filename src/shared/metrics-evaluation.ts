@@ -1,99 +1,24 @@
-// The evaluation's rows of the metrics table (metrics.ts): figures of whole sets of completions, as report.json has
-// them. Other stages log some of them on their own samples too.
+// The evaluation's rows of the metrics table (metrics.ts): what is measured of each completion (measures.ts), and figures
+// of whole sets of them, as report.json has them.
 
-import { family } from './methods';
-import type { Metric } from './metrics';
+import { MEASURES } from './measures';
+import type { MetricRow } from './metrics';
 
-export const EVALUATION_METRICS: readonly Metric[] = [
-  {
-    name: 'happy',
-    label: 'Happy endings',
-    unit: 'share',
-    stages: ['evaluate'],
-    tells: 'Share of completions that the final judge, which training never saw, calls happy.',
-    bad: 'Standing still while the reward rises: the policy games the reward.',
-    try: ['count', 'kl_coef', 'total_episodes'],
-    trl: 'ours',
-  },
-  {
-    name: 'finish_rate',
-    label: 'Finished',
-    unit: 'share',
-    stages: ['evaluate'],
-    tells: 'Share of completions that end by themselves before they are cut off.',
-    healthy: { min: 0.9 },
-    bad: 'Lower than after SFT: going on pays, which is a hole in the reward.',
-    try: ['missing_eos_penalty', 'max_new_tokens'],
-    trl: 'ours',
-  },
-  {
-    name: 'followed_format',
-    label: 'Followed the format',
-    unit: 'share',
-    stages: ['evaluate'],
-    tells: 'Share of completions in the form the demonstrations teach.',
-    healthy: { min: 0.9 },
-    bad: 'Low: SFT was too short, or PPO has unlearnt it.',
-    try: ['max_steps', 'learning_rate', 'kl_coef'],
-    trl: 'ours',
-  },
-  {
-    name: 'kl',
-    label: 'KL to the reference',
-    unit: 'nats',
-    stages: ['evaluate'],
-    tells: 'How far the policy has moved from the SFT model, summed over a completion, on unseen prompts.',
-    healthy: { min: 0, max: 10 },
-    bad: 'Beyond 10: it likely games the reward; read the samples.',
-    try: ['kl_coef', 'learning_rate'],
-    trl: 'ours',
-  },
+export const EVALUATION_METRICS: readonly MetricRow[] = [
+  ...MEASURES,
   {
     name: 'distinct_2',
     label: 'Distinct pairs of words',
     unit: 'share',
-    stages: ['evaluate'],
     tells: 'Different two-word runs out of all, over all completions: how varied the text is.',
     bad: 'Below four fifths of SFT’s: everything begins to sound alike.',
     try: ['kl_coef', 'total_episodes', 'learning_rate'],
     trl: 'ours',
   },
   {
-    name: 'repetition',
-    label: 'Repetition',
-    unit: 'share',
-    stages: ['evaluate'],
-    tells: 'Share of a completion’s two-word runs that it has used before.',
-    healthy: { max: 0.2 },
-    bad: 'High: the model repeats itself, often because a word it repeats pays.',
-    try: ['kl_coef', 'reward'],
-    trl: 'ours',
-  },
-  {
-    name: 'mean_length',
-    label: 'Length',
-    unit: 'tokens',
-    stages: ['sft', 'pairs', 'ppo', ...family('sampling'), 'evaluate'],
-    tells: 'Tokens of a completion on average.',
-    bad: 'Growing or shrinking steadily in PPO: length itself pays.',
-    try: ['missing_eos_penalty', 'kl_coef'],
-    trl: 'As TRL’s GRPO logs it as completions/mean_length.',
-  },
-  {
-    name: 'reward',
-    label: 'Reward',
-    unit: 'points',
-    stages: ['evaluate'],
-    tells: 'What the reward PPO trained on gives these completions: to be read beside the judge’s verdict.',
-    bad: 'High where the judge’s verdict is not: the reward is being gamed.',
-    try: ['kl_coef', 'count', 'noise'],
-    trl: 'ours',
-  },
-  {
     name: 'win_rate',
     label: 'Win rate',
     unit: 'share',
-    stages: ['evaluate'],
     tells:
       'How often the judge prefers one model’s completion to another’s on the same prompt; ties count half.',
     bad: 'Near 0.5: no difference that the judge can see.',

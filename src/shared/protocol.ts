@@ -130,11 +130,12 @@ export type ModelSource = string;
 
 export type Command =
   | { type: 'open'; backend: BackendName | 'auto' }
-  | { type: 'loadModel'; model: ModelSource; quantization?: Quantization }
+  | { type: 'loadModel'; request: number; model: ModelSource; quantization?: Quantization }
   /** Stops the download under way; what has come is kept and the next one goes on from there. */
   | { type: 'cancelLoading' }
-  /** `resume` goes on from the last checkpoint, or from the one that `from` names (storage/checkpoints.ts). */
-  | { type: 'start'; runId: string; experiment: Experiment; resume: boolean; from?: string }
+  /** `resume` goes on from the last checkpoint, or from the one that `from` names (storage/checkpoints.ts). `base` is what
+   *  adapters name as the model they belong to, where that is not the experiment's word for it. */
+  | { type: 'start'; runId: string; experiment: Experiment; resume: boolean; from?: string; base?: string }
   | { type: 'pause' }
   | { type: 'resume' }
   /** Runs one optimizer step (one update in PPO) while paused, then pauses again. */
@@ -199,12 +200,15 @@ export type Event =
   | { type: 'device'; device: DeviceReport }
   | { type: 'memory'; memory: MemoryReport }
   | { type: 'loading'; what: string; loadedBytes: number; totalBytes: number }
-  | { type: 'model'; model: ModelReport }
+  /** A model is loaded: `request` of whoever asked for it, null where a run needed it. */
+  | { type: 'model'; request: number | null; source: ModelSource; model: ModelReport }
   | { type: 'stage'; name: string; kind: StageKind; state: StageState; totalSteps: number; seconds: number }
   | { type: 'metrics'; row: MetricsRow; secondsLeft: number | null }
   | { type: 'sample'; stage: string; step: number; sample: SampleRow }
   | { type: 'run'; state: StageState }
   | { type: 'changed'; change: ChangeRow }
+  /** What a run lets pass and is probably not meant; it goes on. */
+  | { type: 'warning'; stage: string; message: string; fix: string }
   | { type: 'report'; report: Report }
   | { type: 'generated'; request: number; completions: string[] }
   | { type: 'sampledPairs'; request: number; pairs: AnswerPair[] }
@@ -217,6 +221,20 @@ export type Event =
   | { type: 'rows'; request: number; rows: string }
   | { type: 'goldenResult'; request: number; backend: BackendName; rows: GoldenRow[] }
   | { type: 'error'; request: number | null; error: PlainError };
+
+/** What the page asks and waits for, and the event that answers it. */
+export interface Answers {
+  loadModel: 'model';
+  generate: 'generated';
+  samplePairs: 'sampledPairs';
+  lookAtRows: 'rowsLookedAt';
+  fitRows: 'rowsFit';
+  maskRow: 'rowMasked';
+  budget: 'budgeted';
+  export: 'exported';
+}
+export type Question<K extends keyof Answers> = Extract<Command, { type: K }>;
+export type AnswerTo<K extends keyof Answers> = Extract<Event, { type: Answers[K] }>;
 
 /** One compared tensor of a golden directory; `error` is max|Δ| / max|reference|. */
 export interface GoldenRow {

@@ -1,8 +1,9 @@
 // The JSON Schema (draft 2020-12) of an experiment file, made from the settings table: what `cli schema` prints, and
 // what an editor needs to complete keys and explain them. Rules that span several settings are validate.ts's alone.
 
-import { LABELLERS, RULES } from './experiment';
+import { LABELLERS } from './experiment';
 import { STAGE_KINDS, type StageKind } from './methods';
+import { rules } from './rules';
 import type { Scope, Setting } from './setting';
 import { settingsOf } from './settings';
 import { FORMATS } from './validate';
@@ -84,7 +85,7 @@ function valueSchema({ type, range, choices }: Setting): Schema {
       return {
         oneOf: [
           objectSchema({ kind: { const: 'model' } }, ['kind']),
-          objectSchema({ kind: { const: 'rule' }, name: { enum: RULES } }, ['kind', 'name']),
+          objectSchema({ kind: { const: 'rule' }, name: { enum: Object.keys(rules) } }, ['kind', 'name']),
           objectSchema(
             {
               kind: { const: 'tokens' },

@@ -4,8 +4,9 @@
 import type { Labeller, RewardSource } from './experiment';
 import type { StageKind } from './methods';
 
-/** Where in an experiment file a setting stands. */
-export type Scope = 'experiment' | 'lora' | 'data' | 'labeller' | StageKind;
+/** Where in an experiment file a setting stands, outside of stages. */
+export type Place = 'experiment' | 'lora' | 'data' | 'labeller';
+export type Scope = Place | StageKind;
 
 export type SettingValue = number | boolean | string | readonly string[] | Labeller | RewardSource | null;
 
@@ -19,7 +20,8 @@ export interface Range {
 }
 
 /** Our default, then TRL's where TRL has the setting; an empty entry may be left out of the file. */
-type Defaults = readonly [] | readonly [ours: SettingValue, trl?: SettingValue];
+type Defaults =
+  readonly [] | readonly [ours: SettingValue, trl?: SettingValue | undefined, choices?: readonly string[]];
 
 interface RowBase {
   label: string;
@@ -29,20 +31,17 @@ interface RowBase {
   /** Read afresh at every step, so that a change holds for the rest of a run. */
   now?: true;
   nullable?: true;
-  in: { readonly [S in Scope]?: Defaults };
+  /** Where it stands outside of stages; a stage's settings are named in its method's row. */
+  in?: { readonly [P in Place]?: Defaults };
 }
 
 export type Row = RowBase &
   (
     | { type: 'number' | 'integer'; range: Range }
-    | { type: 'choice'; choices: readonly string[] | { readonly [S in Scope]?: readonly string[] } }
+    /** `own`: each method has its own. */
+    | { type: 'choice'; choices: readonly string[] | 'own' }
     | { type: 'boolean' | 'text' | 'texts' | 'labeller' | 'reward' }
   );
-
-/** The same defaults in each of some scopes. */
-export function each<S extends Scope, const D extends Defaults>(scopes: readonly S[], defaults: D) {
-  return Object.fromEntries(scopes.map((scope) => [scope, defaults])) as { [K in S]: D };
-}
 
 /** A row of the table as it stands in one scope: what a form field, a tooltip or a validator needs. */
 export interface Setting {

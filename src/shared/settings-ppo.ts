@@ -1,23 +1,18 @@
 // PPO's own rows of the settings table (settings.ts), apart only for their length.
 
-import { family } from './methods';
-import { each, type Row } from './setting';
-
-const SAMPLING = family('sampling');
+import type { Row } from './setting';
 
 export const PPO_SETTINGS = {
   reward: {
     label: 'Reward',
     doc: 'What is maximised: the reward model’s score, a written rule, or a weight for each token.',
     type: 'reward',
-    in: { ppo: [{ kind: 'model' }], ...each(SAMPLING, [{ kind: 'model' }]) },
   },
   response_length: {
     label: 'Longest completion',
     doc: 'Tokens after which a sampled completion is cut off if it has not ended by itself.',
     type: 'integer',
     range: { min: 1, max: 4096, scale: 'log' },
-    in: { ppo: [40, 53] },
   },
   kl_coef: {
     label: 'KL coefficient',
@@ -25,14 +20,12 @@ export const PPO_SETTINGS = {
     type: 'number',
     range: { min: 0, max: 10, scale: 'log' },
     now: true,
-    in: { ppo: [0.05, 0.05] },
   },
   num_ppo_epochs: {
     label: 'Epochs an update',
     doc: 'How often each batch of completions is learnt from before new ones are sampled.',
     type: 'integer',
     range: { min: 1, max: 64 },
-    in: { ppo: [2, 4] },
   },
   num_mini_batches: {
     label: 'Minibatches',
@@ -40,7 +33,6 @@ export const PPO_SETTINGS = {
     type: 'integer',
     range: { min: 1, max: 1024 },
     advanced: true,
-    in: { ppo: [1, 1] },
   },
   kl_estimator: {
     label: 'KL estimator',
@@ -48,7 +40,6 @@ export const PPO_SETTINGS = {
     type: 'choice',
     choices: ['k1', 'k3'],
     advanced: true,
-    in: { ppo: ['k1', 'k1'] },
   },
   kl_target: {
     label: 'KL target',
@@ -57,7 +48,6 @@ export const PPO_SETTINGS = {
     range: { above: 0, max: 1000, scale: 'log' },
     advanced: true,
     nullable: true,
-    in: { ppo: [null] },
   },
   kl_horizon: {
     label: 'KL horizon',
@@ -65,7 +55,6 @@ export const PPO_SETTINGS = {
     type: 'number',
     range: { above: 0, max: 10000000, scale: 'log' },
     advanced: true,
-    in: { ppo: [10000] },
   },
   cliprange: {
     label: 'Policy clipping',
@@ -74,7 +63,6 @@ export const PPO_SETTINGS = {
     range: { above: 0, below: 1 },
     advanced: true,
     now: true,
-    in: { ppo: [0.2, 0.2] },
   },
   cliprange_value: {
     label: 'Value clipping',
@@ -83,7 +71,6 @@ export const PPO_SETTINGS = {
     range: { above: 0, max: 1000, scale: 'log' },
     advanced: true,
     now: true,
-    in: { ppo: [0.2, 0.2] },
   },
   vf_coef: {
     label: 'Value weight',
@@ -92,7 +79,6 @@ export const PPO_SETTINGS = {
     range: { min: 0, max: 100, scale: 'log' },
     advanced: true,
     now: true,
-    in: { ppo: [0.1, 0.1] },
   },
   gamma: {
     label: 'Discount γ',
@@ -100,7 +86,6 @@ export const PPO_SETTINGS = {
     type: 'number',
     range: { min: 0, max: 1 },
     advanced: true,
-    in: { ppo: [1, 1] },
   },
   lam: {
     label: 'GAE λ',
@@ -108,14 +93,18 @@ export const PPO_SETTINGS = {
     type: 'number',
     range: { min: 0, max: 1 },
     advanced: true,
-    in: { ppo: [0.95, 0.95] },
   },
   whiten_rewards: {
     label: 'Whiten rewards',
     doc: 'Scales the rewards of a batch to deviation 1 before advantages are computed.',
     type: 'boolean',
     advanced: true,
-    in: { ppo: [false, false] },
+  },
+  whiten_advantages: {
+    label: 'Whiten advantages',
+    doc: 'Brings the advantages of a batch to mean 0 and deviation 1 before they are learnt from, as TRL always does.',
+    type: 'boolean',
+    advanced: true,
   },
   missing_eos_penalty: {
     label: 'Penalty for not ending',
@@ -124,7 +113,6 @@ export const PPO_SETTINGS = {
     range: { min: 0, max: 1000 },
     now: true,
     nullable: true,
-    in: { ppo: [null, null], ...each(SAMPLING, [null]) },
   },
   target_kl: {
     label: 'Stop an update at',
@@ -134,7 +122,6 @@ export const PPO_SETTINGS = {
     advanced: true,
     now: true,
     nullable: true,
-    in: { ppo: [null] },
   },
   missing_eos_trick: {
     label: 'What not ending does',
@@ -142,21 +129,18 @@ export const PPO_SETTINGS = {
     type: 'choice',
     choices: ['subtract', 'replace'],
     advanced: true,
-    in: { ppo: ['subtract'] },
   },
   use_score_scaling: {
     label: 'Scale scores',
     doc: 'Divides scores by the deviation of all scores so far, so that kl_coef means the same for any reward.',
     type: 'boolean',
     advanced: true,
-    in: { ppo: [false] },
   },
   use_score_norm: {
     label: 'Centre scores',
     doc: 'With scaled scores, also takes off the mean of all scores so far.',
     type: 'boolean',
     advanced: true,
-    in: { ppo: [false] },
   },
   score_clip: {
     label: 'Score clipping',
@@ -166,7 +150,6 @@ export const PPO_SETTINGS = {
     advanced: true,
     now: true,
     nullable: true,
-    in: { ppo: [null] },
   },
   entropy_coef: {
     label: 'Entropy bonus',
@@ -175,7 +158,6 @@ export const PPO_SETTINGS = {
     range: { min: 0, max: 1, scale: 'log' },
     advanced: true,
     now: true,
-    in: { ppo: [0] },
   },
   adam_style: {
     label: 'Adam’s ε as in',
@@ -183,6 +165,5 @@ export const PPO_SETTINGS = {
     type: 'choice',
     choices: ['torch', 'tf'],
     advanced: true,
-    in: { ppo: ['torch'] },
   },
 } as const satisfies Record<string, Row>;

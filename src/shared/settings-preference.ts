@@ -1,5 +1,4 @@
 // The rows of the settings table (settings.ts) of the methods that learn from pairs or labels without a reward model.
-// TRL's defaults: DPOConfig, KTOConfig, ORPOConfig, and CPOConfig, which is where TRL keeps SimPO.
 
 import type { Row } from './setting';
 
@@ -10,27 +9,12 @@ export const PREFERENCE_SETTINGS = {
     type: 'number',
     range: { min: 0, max: 100, scale: 'log' },
     now: true,
-    in: {
-      dpo: [0.1, 0.1],
-      kto: [0.1, 0.1],
-      orpo: [0.1, 0.1],
-      simpo: [2, 0.1],
-      grpo: [0.05, 0],
-      rloo: [0.05, 0.05],
-      reinforce: [0.05],
-      online_dpo: [0.1, 0.1],
-    },
   },
   loss_type: {
     label: 'Loss',
     doc: 'Which form of its loss the method minimises; they differ in what they make of certain or wrong labels.',
     type: 'choice',
-    choices: {
-      dpo: ['sigmoid', 'ipo', 'hinge', 'robust'],
-      online_dpo: ['sigmoid', 'ipo'],
-      grpo: ['dapo', 'grpo', 'bnpo', 'dr_grpo'],
-    },
-    in: { dpo: ['sigmoid', 'sigmoid'], online_dpo: ['sigmoid', 'sigmoid'], grpo: ['dapo', 'dapo'] },
+    choices: 'own',
   },
   label_smoothing: {
     label: 'Label smoothing',
@@ -38,14 +22,12 @@ export const PREFERENCE_SETTINGS = {
     type: 'number',
     range: { min: 0, below: 0.5 },
     advanced: true,
-    in: { dpo: [0, 0], simpo: [0, 0] },
   },
   ipo_length_norm: {
     label: 'IPO a token',
-    doc: 'Divides each side by its length in the IPO loss, as TRL does; the paper takes whole completions.',
+    doc: 'Divides each side by its length in the IPO loss; the paper and TRL’s online DPO take whole completions.',
     type: 'boolean',
     advanced: true,
-    in: { dpo: [true], online_dpo: [true] },
   },
   rpo_alpha: {
     label: 'Imitation weight',
@@ -54,7 +36,6 @@ export const PREFERENCE_SETTINGS = {
     range: { above: 0, max: 100, scale: 'log' },
     advanced: true,
     nullable: true,
-    in: { dpo: [null, null] },
   },
   desirable_weight: {
     label: 'Weight of good rows',
@@ -62,7 +43,6 @@ export const PREFERENCE_SETTINGS = {
     type: 'number',
     range: { min: 0, max: 100, scale: 'log' },
     advanced: true,
-    in: { kto: [1, 1] },
   },
   undesirable_weight: {
     label: 'Weight of bad rows',
@@ -70,14 +50,12 @@ export const PREFERENCE_SETTINGS = {
     type: 'number',
     range: { min: 0, max: 100, scale: 'log' },
     advanced: true,
-    in: { kto: [1, 1] },
   },
   simpo_gamma: {
     label: 'Margin γ',
     doc: 'By how much the reward of the chosen completion is to lead before the loss is content.',
     type: 'number',
     range: { min: 0, max: 100 },
-    in: { simpo: [0.5, 0.5] },
   },
   cpo_alpha: {
     label: 'Imitation weight',
@@ -85,6 +63,5 @@ export const PREFERENCE_SETTINGS = {
     type: 'number',
     range: { min: 0, max: 100, scale: 'log' },
     advanced: true,
-    in: { simpo: [0, 1] },
   },
 } as const satisfies Record<string, Row>;

@@ -1,5 +1,5 @@
 // The rows of the settings table (settings.ts) of the methods that learn from their own samples by groups or by a
-// baseline, without a critic. TRL's defaults: GRPOConfig, RLOOConfig, OnlineDPOConfig.
+// baseline, without a critic.
 
 import type { Row } from './setting';
 
@@ -9,21 +9,18 @@ export const SAMPLING_SETTINGS = {
     doc: 'Tokens after which a sampled completion is cut off if it has not ended by itself.',
     type: 'integer',
     range: { min: 1, max: 4096, scale: 'log' },
-    in: { grpo: [40, 512], rloo: [40, 512], reinforce: [40] },
   },
   num_generations: {
     label: 'Completions a prompt',
     doc: 'Completions of each prompt, compared with each other; it must divide the batch.',
     type: 'integer',
     range: { min: 1, max: 1024, scale: 'log' },
-    in: { grpo: [8, 8], rloo: [4, 2], rft: [4] },
   },
   num_iterations: {
     label: 'Epochs an update',
     doc: 'How often each batch of completions is learnt from; clipping acts from the second time on.',
     type: 'integer',
     range: { min: 1, max: 64 },
-    in: { grpo: [1, 1], rloo: [1, 1] },
   },
   epsilon: {
     label: 'Clipping below',
@@ -32,7 +29,6 @@ export const SAMPLING_SETTINGS = {
     range: { above: 0, below: 1 },
     advanced: true,
     now: true,
-    in: { grpo: [0.2, 0.2], rloo: [0.2, 0.2] },
   },
   epsilon_high: {
     label: 'Clipping above',
@@ -42,14 +38,12 @@ export const SAMPLING_SETTINGS = {
     advanced: true,
     now: true,
     nullable: true,
-    in: { grpo: [null, null] },
   },
   scale_rewards: {
     label: 'Scale advantages by',
     doc: 'Divides advantages by the deviation of scores within the group, over the batch, or not at all.',
     type: 'choice',
     choices: ['group', 'batch', 'none'],
-    in: { grpo: ['group', 'group'] },
   },
   importance_sampling_level: {
     label: 'Ratios for each',
@@ -57,27 +51,23 @@ export const SAMPLING_SETTINGS = {
     type: 'choice',
     choices: ['token', 'sequence'],
     advanced: true,
-    in: { grpo: ['token', 'token'] },
   },
   normalize_advantages: {
     label: 'Whiten advantages',
     doc: 'Brings the advantages of a batch to mean 0 and deviation 1.',
     type: 'boolean',
     advanced: true,
-    in: { rloo: [false, false] },
   },
   baseline: {
     label: 'Baseline',
     doc: 'What rewards are compared with: nothing, the other completions of the batch, or a running mean.',
     type: 'choice',
     choices: ['none', 'batch', 'moving_average'],
-    in: { reinforce: ['batch'] },
   },
   sample_from: {
     label: 'Sample from',
     doc: 'Who writes the candidates: the reference, which distils best-of-n, or the policy itself, which goes on.',
     type: 'choice',
     choices: ['reference', 'policy'],
-    in: { rft: ['reference'] },
   },
 } as const satisfies Record<string, Row>;

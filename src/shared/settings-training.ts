@@ -1,11 +1,7 @@
 // The rows of the settings table (settings.ts) that stages which train have in common: steps, batches, optimizer,
 // held-out rows and checkpoints.
 
-import { family } from './methods';
-import { each, type Row } from './setting';
-
-const PREFERENCE = family('preference');
-const SAMPLING = family('sampling');
+import type { Row } from './setting';
 
 export const TRAINING_SETTINGS = {
   max_steps: {
@@ -13,28 +9,18 @@ export const TRAINING_SETTINGS = {
     doc: 'How many times the weights are updated, unless the stage stops early.',
     type: 'integer',
     range: { min: 1, max: 1000000, scale: 'log' },
-    in: { pretrain: [500, -1], sft: [150, -1], reward: [150, -1], ...each(PREFERENCE, [150, -1]) },
   },
   total_episodes: {
     label: 'Episodes',
     doc: 'How many completions are sampled in all; divided by the batch it gives the number of updates.',
     type: 'integer',
     range: { min: 1, max: 10000000, scale: 'log' },
-    in: { ppo: [960, null], ...each(SAMPLING, [960, null]) },
   },
   per_device_train_batch_size: {
     label: 'Batch size',
-    doc: 'Rows (or, where the stage samples, completions) that go through the model at once.',
+    doc: 'Most rows (or pairs, or completions) that go through the model at once; fewer where they are long.',
     type: 'integer',
     range: { min: 1, max: 1024, scale: 'log' },
-    in: {
-      pretrain: [8, 8],
-      sft: [16, 8],
-      reward: [16, 8],
-      ppo: [32, 8],
-      ...each(PREFERENCE, [16, 8]),
-      ...each(SAMPLING, [32, 8]),
-    },
   },
   gradient_accumulation_steps: {
     label: 'Gradient accumulation',
@@ -42,14 +28,6 @@ export const TRAINING_SETTINGS = {
     type: 'integer',
     range: { min: 1, max: 1024, scale: 'log' },
     advanced: true,
-    in: {
-      pretrain: [1, 1],
-      sft: [1, 1],
-      reward: [1, 1],
-      ppo: [1, 1],
-      ...each(PREFERENCE, [1, 1]),
-      ...each(SAMPLING, [1, 1]),
-    },
   },
   learning_rate: {
     label: 'Learning rate',
@@ -57,21 +35,6 @@ export const TRAINING_SETTINGS = {
     type: 'number',
     range: { above: 0, max: 1, scale: 'log' },
     now: true,
-    in: {
-      pretrain: [1e-3, 2e-5],
-      sft: [2e-3, 2e-5],
-      reward: [1e-3, 1e-4],
-      ppo: [1e-3, 3e-6],
-      dpo: [5e-4, 1e-6],
-      kto: [5e-4, 1e-6],
-      orpo: [1e-3, 1e-6],
-      simpo: [3e-4, 1e-6],
-      grpo: [1e-3, 1e-6],
-      rloo: [1e-3, 1e-6],
-      reinforce: [1e-3],
-      online_dpo: [5e-4, 5e-7],
-      rft: [1e-3],
-    },
   },
   lr_scheduler_type: {
     label: 'Schedule',
@@ -79,14 +42,6 @@ export const TRAINING_SETTINGS = {
     type: 'choice',
     choices: ['constant', 'linear', 'cosine'],
     advanced: true,
-    in: {
-      pretrain: ['cosine', 'linear'],
-      sft: ['cosine', 'linear'],
-      reward: ['cosine', 'linear'],
-      ppo: ['linear', 'linear'],
-      ...each(PREFERENCE, ['linear', 'linear']),
-      ...each(SAMPLING, ['linear', 'linear']),
-    },
   },
   warmup_steps: {
     label: 'Warm-up',
@@ -94,14 +49,6 @@ export const TRAINING_SETTINGS = {
     type: 'integer',
     range: { min: 0, max: 100000 },
     advanced: true,
-    in: {
-      pretrain: [20, 0],
-      sft: [10, 0],
-      reward: [10, 0],
-      ppo: [0, 0],
-      ...each(PREFERENCE, [10, 0]),
-      ...each(SAMPLING, [0, 0]),
-    },
   },
   adam_beta1: {
     label: 'Adam β₁',
@@ -109,14 +56,6 @@ export const TRAINING_SETTINGS = {
     type: 'number',
     range: { min: 0, below: 1 },
     advanced: true,
-    in: {
-      pretrain: [0.9, 0.9],
-      sft: [0.9, 0.9],
-      reward: [0.9, 0.9],
-      ppo: [0.9, 0.9],
-      ...each(PREFERENCE, [0.9, 0.9]),
-      ...each(SAMPLING, [0.9, 0.9]),
-    },
   },
   adam_beta2: {
     label: 'Adam β₂',
@@ -124,14 +63,6 @@ export const TRAINING_SETTINGS = {
     type: 'number',
     range: { min: 0, below: 1 },
     advanced: true,
-    in: {
-      pretrain: [0.95, 0.999],
-      sft: [0.999, 0.999],
-      reward: [0.999, 0.999],
-      ppo: [0.999, 0.999],
-      ...each(PREFERENCE, [0.999, 0.999]),
-      ...each(SAMPLING, [0.999, 0.999]),
-    },
   },
   adam_epsilon: {
     label: 'Adam ε',
@@ -139,14 +70,6 @@ export const TRAINING_SETTINGS = {
     type: 'number',
     range: { above: 0, max: 1, scale: 'log' },
     advanced: true,
-    in: {
-      pretrain: [1e-8, 1e-8],
-      sft: [1e-8, 1e-8],
-      reward: [1e-8, 1e-8],
-      ppo: [1e-8, 1e-8],
-      ...each(PREFERENCE, [1e-8, 1e-8]),
-      ...each(SAMPLING, [1e-8, 1e-8]),
-    },
   },
   weight_decay: {
     label: 'Weight decay',
@@ -154,14 +77,6 @@ export const TRAINING_SETTINGS = {
     type: 'number',
     range: { min: 0, max: 1 },
     advanced: true,
-    in: {
-      pretrain: [0, 0],
-      sft: [0, 0],
-      reward: [0, 0],
-      ppo: [0, 0],
-      ...each(PREFERENCE, [0, 0]),
-      ...each(SAMPLING, [0, 0]),
-    },
   },
   max_grad_norm: {
     label: 'Gradient clipping',
@@ -171,14 +86,6 @@ export const TRAINING_SETTINGS = {
     advanced: true,
     now: true,
     nullable: true,
-    in: {
-      pretrain: [1, 1],
-      sft: [1, 1],
-      reward: [1, 1],
-      ppo: [1, null],
-      ...each(PREFERENCE, [1, 1]),
-      ...each(SAMPLING, [1, 1]),
-    },
   },
   eval_fraction: {
     label: 'Held out',
@@ -186,7 +93,6 @@ export const TRAINING_SETTINGS = {
     type: 'number',
     range: { min: 0, max: 0.5 },
     advanced: true,
-    in: { pretrain: [0.05], sft: [0.1], reward: [0.1], ...each(PREFERENCE, [0.1]) },
   },
   eval_steps: {
     label: 'Evaluate every',
@@ -194,7 +100,6 @@ export const TRAINING_SETTINGS = {
     type: 'integer',
     range: { min: 1, max: 100000, scale: 'log' },
     advanced: true,
-    in: { pretrain: [50, null], sft: [25, null], reward: [25, null], ...each(PREFERENCE, [25, null]) },
   },
   early_stopping_patience: {
     label: 'Patience',
@@ -203,7 +108,6 @@ export const TRAINING_SETTINGS = {
     range: { min: 1, max: 1000 },
     advanced: true,
     nullable: true,
-    in: { pretrain: [3, null], sft: [3, null], reward: [null, null], ...each(PREFERENCE, [null, null]) },
   },
   metric_for_best_model: {
     label: 'Judge progress by',
@@ -211,21 +115,25 @@ export const TRAINING_SETTINGS = {
     type: 'choice',
     choices: ['eval_loss', 'finish_rate'],
     advanced: true,
-    in: { sft: ['eval_loss', null] },
   },
   max_length: {
     label: 'Row length',
     doc: 'Tokens of a packed row; documents that are longer are cut, shorter ones share a row.',
     type: 'integer',
     range: { min: 8, max: 8192, scale: 'log' },
-    in: { pretrain: [256, 1024] },
   },
   group_by_length: {
     label: 'Group by length',
     doc: 'Batches rows of similar length: less time spent on padding, a little less mixing.',
     type: 'boolean',
     advanced: true,
-    in: { sft: [false, false], reward: [false, false], ...each(PREFERENCE, [false, false]) },
+  },
+  curriculum_steps: {
+    label: 'Short rows first',
+    doc: 'Steps over which longer and longer rows come in, after the shortest tenth; 0 mixes all from the start.',
+    type: 'integer',
+    range: { min: 0, max: 1000000 },
+    advanced: true,
   },
   center_rewards_coefficient: {
     label: 'Centre rewards',
@@ -234,7 +142,6 @@ export const TRAINING_SETTINGS = {
     range: { above: 0, max: 10, scale: 'log' },
     advanced: true,
     nullable: true,
-    in: { reward: [null, null] },
   },
   normalise_samples: {
     label: 'Samples for the scale',
@@ -242,7 +149,6 @@ export const TRAINING_SETTINGS = {
     type: 'integer',
     range: { min: 2, max: 4096, scale: 'log' },
     advanced: true,
-    in: { reward: [256, 256] },
   },
   save_steps: {
     label: 'Save every',
@@ -250,13 +156,5 @@ export const TRAINING_SETTINGS = {
     type: 'integer',
     range: { min: 1, max: 100000, scale: 'log' },
     advanced: true,
-    in: {
-      pretrain: [50, 500],
-      sft: [25, 500],
-      reward: [25, 500],
-      ppo: [5, 500],
-      ...each(PREFERENCE, [25, 500]),
-      ...each(SAMPLING, [5, 500]),
-    },
   },
 } as const satisfies Record<string, Row>;

@@ -1,13 +1,15 @@
-// ONE table of every setting of an experiment. The file's validation, its JSON Schema, the page's forms and tooltips,
-// the export to TRL and the types of the stages all come from it; experiment.ts's other types are held equal to it by
-// settings.test.ts.
-// Names are TRL's where TRL has one. `in` gives for each scope our default, chosen for LoRA on small models (rates are
-// far higher than for full fine-tuning of large ones), then TRL's: read from its configs (TRL 1.10-dev: SFTConfig,
-// RewardConfig, PPOConfig, ModelConfig) or from the transformers' TrainingArguments they inherit.
+// ONE table of every setting of an experiment: what it is, and what values it may have. The file's validation, its JSON
+// Schema, the page's forms and tooltips and the types of the stages all come from it; experiment.ts's other types are
+// held equal to it by settings.test.ts.
+// Names are TRL's where TRL has one. Which settings a stage has, and their defaults there, says the method's row
+// (methods.ts); outside of stages `in` says it. Ours are chosen for LoRA on small models (rates are far higher than for
+// full fine-tuning of large ones), TRL's are read from its configs (TRL 1.10-dev) or from the transformers'
+// TrainingArguments they inherit.
 
 import type { Labeller, RewardSource } from './experiment';
-import { family } from './methods';
-import { each, type Row, type Scope, type Setting } from './setting';
+import type { MethodSettings } from './method';
+import { METHODS, methodOf, type StageKind } from './methods';
+import type { Row, Scope, Setting } from './setting';
 import { PPO_SETTINGS } from './settings-ppo';
 import { PREFERENCE_SETTINGS } from './settings-preference';
 import { SAMPLING_SETTINGS } from './settings-sampling';
@@ -160,13 +162,11 @@ export const SETTINGS = {
     doc: 'How many pairs of completions are sampled and labelled.',
     type: 'integer',
     range: { min: 1, max: 100000, scale: 'log' },
-    in: { pairs: [1000] },
   },
   labeller: {
     label: 'Labeller',
     doc: 'Who says which completion of a pair is better.',
     type: 'labeller',
-    in: { pairs: [{ kind: 'rule', name: 'feeling-words', noise: 0.1 }] },
   },
   noise: {
     label: 'Label noise',
@@ -180,21 +180,18 @@ export const SETTINGS = {
     doc: 'Completions of each evaluation prompt; more of them make the intervals narrower.',
     type: 'integer',
     range: { min: 1, max: 64 },
-    in: { evaluate: [4] },
   },
   max_new_tokens: {
     label: 'Longest completion',
     doc: 'Tokens after which a completion is cut off if it has not ended by itself.',
     type: 'integer',
     range: { min: 1, max: 4096, scale: 'log' },
-    in: { pairs: [40], online_dpo: [40, 64], rft: [40], evaluate: [40] },
   },
   temperature: {
     label: 'Temperature',
     doc: 'Below 1 the model keeps to its likeliest words, above 1 it takes more risks.',
     type: 'number',
     range: { above: 0, max: 10, scale: 'log' },
-    in: { pairs: [1], ppo: [1, 0.7], ...each(family('sampling'), [1, 1]), evaluate: [1] },
   },
 
   ...PPO_SETTINGS,
@@ -214,26 +211,47 @@ interface Values {
   labeller: Labeller;
   reward: RewardSource;
 }
-type ValueOf<R, S extends Scope> =
+/** `D`: the defaults in a method's row, which may hold choices of its own. */
+type ValueOf<R, D = unknown> =
   | (R extends { choices: readonly (infer C)[] }
       ? C
-      : R extends { choices: Record<S, readonly (infer C)[]> }
-        ? C
+      : R extends { choices: 'own' }
+        ? D extends readonly [unknown, unknown, readonly (infer C)[]]
+          ? C
+          : string
         : R extends { type: keyof Values }
           ? Values[R['type']]
           : never)
   | (R extends { nullable: true } ? null : never);
 
-/** What an object of a scope holds. */
-export type FieldsOf<S extends Scope> = {
-  -readonly [K in keyof Table as Table[K]['in'] extends Record<S, unknown> ? K : never]: ValueOf<Table[K], S>;
+/** What a stage holds whose row has these settings. */
+export type Fields<S extends MethodSettings> = {
+  -readonly [K in keyof S & SettingKey]: ValueOf<Table[K], S[K]>;
 };
 
+/** What an object of a scope holds. */
+export type FieldsOf<S extends Scope> = S extends StageKind
+  ? Fields<(typeof METHODS)[S]['settings']>
+  : {
+      -readonly [K in keyof Table as Table[K] extends { in: Record<S, unknown> } ? K : never]: ValueOf<
+        Table[K]
+      >;
+    };
+
+const made = new Map<Scope, readonly Setting[]>();
+
 /** The settings of one scope, in the table's order, as a form shows them. */
-export function settingsOf(scope: Scope): Setting[] {
+export function settingsOf(scope: Scope): readonly Setting[] {
+  const known = made.get(scope) ?? makeSettings(scope);
+  made.set(scope, known);
+  return known;
+}
+
+function makeSettings(scope: Scope): Setting[] {
   return (Object.entries(SETTINGS) as [SettingKey, Row][]).flatMap(([key, row]) => {
-    const defaults = row.in[scope];
+    const defaults = defaultsOf(key, row, scope);
     if (defaults === undefined) return [];
+    const [ours, trl, choices] = defaults;
     const range = 'range' in row ? row.range : {};
     return {
       key,
@@ -245,17 +263,21 @@ export function settingsOf(scope: Scope): Setting[] {
       applies: row.now ? 'now' : 'next run',
       nullable: row.nullable ?? false,
       optional: defaults.length === 0,
-      default: defaults[0],
-      trl: defaults[1],
+      default: ours,
+      trl,
       range,
       scale: range.scale ?? 'linear',
-      choices: choicesOf(row, scope),
+      choices: choices ?? ('choices' in row && row.choices !== 'own' ? row.choices : []),
     } satisfies Setting;
   });
 }
 
-function choicesOf(row: Row, scope: Scope): readonly string[] {
-  if (!('choices' in row)) return [];
-  const isList = (choices: typeof row.choices): choices is readonly string[] => Array.isArray(choices);
-  return isList(row.choices) ? row.choices : (row.choices[scope] ?? []);
+function defaultsOf(key: SettingKey, row: Row, scope: Scope) {
+  if (!isKind(scope)) return row.in?.[scope];
+  const { settings, trl } = methodOf(scope);
+  const defaults = settings[key];
+  if (defaults === undefined || trl !== null) return defaults;
+  return [defaults[0], undefined, defaults[2]] as const;
 }
+
+const isKind = (scope: Scope): scope is StageKind => Object.hasOwn(METHODS, scope);

@@ -4,10 +4,11 @@
 
 import { contradictions, type Problem } from './contradictions';
 import { PlaygroundError } from './errors';
-import { BUILTIN, LABELLERS, RULES, type Experiment, type RewardSource, type Stage } from './experiment';
+import { BUILTIN, LABELLERS, type Experiment, type RewardSource, type Stage } from './experiment';
 import { parseJson, toValue, type JsonNode } from './json';
 import { STAGE_KINDS, type StageKind } from './methods';
 import { nearest } from './nearest';
+import { rules } from './rules';
 import { allowed, fits, type Scope, type Setting } from './setting';
 import { settingsOf } from './settings';
 
@@ -47,7 +48,17 @@ export function defaultStage<K extends StageKind>(kind: K): Extract<Stage, { kin
 
 function defaultsOf(scope: Scope): Fields {
   const settings = settingsOf(scope).filter(({ optional }) => !optional);
-  return Object.fromEntries(settings.map((setting) => [setting.key, structuredClone(setting.default)]));
+  return Object.fromEntries(settings.map(({ key, default: value }) => [key, copied(value)]));
+}
+
+/** A copy of a default that can be changed in place; most are plain values, and an experiment has hundreds. */
+function copied(value: unknown): unknown {
+  return typeof value === 'object' ? structuredClone(value) : value;
+}
+
+/** The line of a field, at a path like `data.sft`, of the text of an experiment file. */
+export function lineOfField(text: string, source: string, path: string): number {
+  return lineOf(parseJson(text, source, 'bad-experiment'), path);
 }
 
 /** The line of the node at a path like `stages[1].learning_rate`, or of its nearest ancestor that is written. */
@@ -185,7 +196,7 @@ class Reader {
     }
     if (kind === 'rule') {
       this.knownKeys(object, path, ['kind', 'name']);
-      return { kind, name: this.ruleName(object, path, RULES) };
+      return { kind, name: this.ruleName(object, path, Object.keys(rules)) };
     }
     this.knownKeys(object, path, ['kind', 'weights']);
     const example = 'an object from the text of a token to its weight, like {" happy": 1}';

@@ -56,7 +56,8 @@ export function follow(scalars: Record<string, number>, scores: readonly number[
 }
 
 /** Scores as PPO takes them, in the order of TRL (up to 0.11): brought to the deviation 1 of all scores so far, with
- *  `use_score_norm` also to their mean 0, then cut off at ±score_clip. */
+ *  `use_score_norm` also to their mean 0, then cut off at ±score_clip. As long as all scores were the same there is no
+ *  deviation to bring to 1, and they stay as large as they are. */
 export function scaleScores(
   scores: readonly number[],
   scalars: Readonly<Record<string, number>>,
@@ -64,7 +65,9 @@ export function scaleScores(
 ): number[] {
   const { use_score_scaling, use_score_norm, score_clip: most } = settings;
   const { scores_seen: seen = 0, scores_mean: mean = 0, scores_squares: squares = 0 } = scalars;
-  const deviation = Math.sqrt(squares / Math.max(1, seen - 1)) + 1e-8;
+  const spread = Math.sqrt(squares / Math.max(1, seen - 1));
+  // Equal scores differ from their mean by rounding.
+  const deviation = spread > 1e-8 * (1 + Math.abs(mean)) ? spread : 1;
   return scores.map((score) => {
     const scaled = use_score_scaling ? (score - (use_score_norm ? mean : 0)) / deviation : score;
     return most === null ? scaled : Math.min(most, Math.max(-most, scaled));

@@ -7,10 +7,13 @@ import { tf } from '../engine/tf';
 import { completionLogprobs } from '../model/logprobs';
 import type { StageOf } from '../shared/experiment';
 import type { MetricsRow } from '../shared/protocol';
-import { accumulateGradients } from './optimizer';
+import { gradientsOver } from './optimizer';
 import {
   type Assessed,
   assessEpisodes,
+  averages,
+  clipFigures,
+  completionFigures,
   groupFigures,
   groupsOf,
   sampleEpisodes,
@@ -18,7 +21,7 @@ import {
   type SamplingContext,
 } from './rollouts';
 import { learningRateAt } from './schedule';
-import { deviation, mean, metricsRow, ScalarSums, sum, type TrainState } from './state';
+import { deviation, mean, metricsRow, ScalarSums, sum, ToldRows, type TrainState } from './state';
 
 /** (r − mean of the group) / (deviation + 1e-4), the deviation (Bessel's correction) that of the group or of the whole
  *  batch; `none` leaves the differences as they are (Liu et al. 2025: dividing favours prompts of little spread). */
@@ -62,14 +65,14 @@ type GrpoSettings = Pick<StageOf<'grpo'>, 'beta' | 'epsilon' | 'epsilon_high' | 
 
 /** Σ weight · (−min(ρA, clip(ρ)A) + β·k3), with k3 = e^d − d − 1, d = log(ref/π): an estimate of the KL that is never
  *  negative, and biased as a loss: its gradient is that of the forward KL. All [B, T], 0 at padding; ρ is taken for
- *  each token, or for the row, the geometric mean over its tokens (Zheng et al. 2025). Also the weighted mean of k3,
- *  and the shares of tokens (equally weighted) that are clipped from below and above. */
+ *  each token, or for the row, the geometric mean over its tokens (Zheng et al. 2025). Also the part that is not KL, the
+ *  mean of k3 over tokens, and the shares of each row's tokens that are clipped from below and above, [B]. */
 export function grpoLoss(
   logprobs: tf.Tensor2D,
   given: { old: tf.Tensor2D; reference: tf.Tensor2D; advantages: tf.Tensor2D; weights: tf.Tensor2D },
   { beta, epsilon, epsilon_high, importance_sampling_level }: GrpoSettings,
   tokens: number,
-): { loss: tf.Scalar; kl: tf.Scalar; low: tf.Scalar; high: tf.Scalar } {
+): { loss: tf.Scalar; policy: tf.Scalar; kl: tf.Scalar; low: tf.Tensor1D; high: tf.Tensor1D } {
   const { old, reference, advantages, weights } = given;
   const real = tf.cast(tf.greater(weights, 0), 'float32'); // [B, T]
   const moved = tf.sub(logprobs, old); // [B, T]
@@ -85,11 +88,13 @@ export function grpoLoss(
   );
   const apart = tf.sub(reference, logprobs); // [B, T]
   const k3 = tf.sub(tf.expm1(apart), apart);
-  const losses = beta === 0 ? tf.neg(gains) : tf.sub(tf.mul(k3, beta), gains);
-  const share = (clipped: tf.Tensor): tf.Scalar =>
-    tf.div(tf.sum(tf.mul(tf.cast(clipped, 'float32'), real)), tokens);
+  const policy = tf.neg<tf.Scalar>(tf.sum(tf.mul(gains, weights)));
+  const penalty = tf.sum<tf.Scalar>(tf.mul(k3, weights));
+  const share = (clipped: tf.Tensor): tf.Tensor1D =>
+    tf.div(tf.sum(tf.mul(tf.cast(clipped, 'float32'), real), 1), tf.sum(real, 1));
   return {
-    loss: tf.sum(tf.mul(losses, weights)),
+    loss: beta === 0 ? policy : tf.add(policy, tf.mul(penalty, beta)),
+    policy,
     kl: tf.div(tf.sum(k3), tokens),
     low: share(tf.logicalAnd(tf.less(ratio, lowest), tf.less(advantages, 0))),
     high: share(tf.logicalAnd(tf.greater(ratio, highest), tf.greater(advantages, 0))),
@@ -111,7 +116,11 @@ export async function* grpo(
     const options = { count: batchSize, group, newTokens, temperature };
     const episodes = await sampleEpisodes(context, policy, step, options);
     const assessed = await assessEpisodes(context, policy, episodes, stage);
-    const figures = { ...sampleFigures(assessed, stage.beta), ...groupFigures(assessed.scores, group) };
+    const figures = {
+      ...sampleFigures(assessed, stage.beta),
+      ...groupFigures(assessed.scores, group),
+      ...completionFigures(assessed, stage.reward, state.scalars['num_tokens'] ?? 0),
+    };
     metricsRow(context.name, step + 1, figures); // Refuses a score that is no number before it is learnt from.
 
     // 2. Advantages within each group, and the epochs over them.
@@ -123,10 +132,10 @@ export async function* grpo(
     }
 
     state.step = step + 1;
-    const averages = Object.keys(epochs[0]!).map((key) => [key, mean(epochs.map((m) => m[key]!))]);
+    state.scalars['num_tokens'] = figures.num_tokens!;
     yield metricsRow(context.name, state.step, {
       ...figures,
-      ...(Object.fromEntries(averages) as Record<string, number>),
+      ...averages(epochs),
       learning_rate: learningRate,
       episode: state.step * batchSize,
     });
@@ -151,31 +160,36 @@ async function learn(
     values.map((value, row) => new Float32Array(lengths[row]!).fill(value));
 
   const sums = new ScalarSums();
-  let grads: tf.Tensor[] | null = null;
-  for (const micro of microBatches(sequences, model.config.context)) {
-    const batchLoss = (): tf.Scalar => {
-      const { logprobs, entropy } = completionLogprobs(model, policy, micro.batch, { temperature }); // [B, T]
-      const given = {
-        old: padded(micro, oldLogprobs),
-        reference: padded(micro, refLogprobs),
-        advantages: padded(micro, everyToken(advantages)),
-        weights: padded(micro, everyToken(weights)),
-      };
-      const { loss, kl, low, high } = grpoLoss(logprobs, given, stage, tokens);
-      sums.add(loss, kl, low, high, tf.div(tf.sum(entropy), tokens));
-      return loss;
+  const clips = new ToldRows();
+  const batches = microBatches(sequences, model.config.context, sequences.keys(), deviceBatch);
+  const grads = gradientsOver(batches, [...policy.variables.values()], (micro) => {
+    const { logprobs, entropy } = completionLogprobs(model, policy, micro.batch, { temperature }); // [B, T]
+    const given = {
+      old: padded(micro, oldLogprobs),
+      reference: padded(micro, refLogprobs),
+      advantages: padded(micro, everyToken(advantages)),
+      weights: padded(micro, everyToken(weights)),
     };
-    grads = accumulateGradients(batchLoss, [...policy.variables.values()], grads);
-  }
-  const [loss, kl, low, high, entropy] = await sums.read();
+    const { loss, policy: gain, kl, low, high } = grpoLoss(logprobs, given, stage, tokens);
+    sums.add(loss, gain, kl, tf.div(tf.sum(entropy), tokens));
+    clips.add(micro.rows, low, high);
+    return loss;
+  });
+  const update = state.optimizers['policy']!.update(grads, learningRate, stage);
+  const [gradNorm, [loss, policyLoss, kl, entropy], clipped] = await Promise.all([
+    update,
+    sums.read(),
+    clips.read(),
+  ]);
+  // TRL counts clipped tokens, or clipped sequences where there is one ratio for each.
+  const counts = stage.importance_sampling_level === 'token' ? lengths : lengths.map(() => 1);
   const metrics = {
     loss: loss!,
+    policy_loss: policyLoss!,
     kl: kl!,
-    'clip_ratio/low_mean': low!,
-    'clip_ratio/high_mean': high!,
-    'clip_ratio/region_mean': low! + high!,
+    ...clipFigures(clipped, counts),
     entropy: entropy!,
-    grad_norm: await state.optimizers['policy']!.update(grads ?? [], learningRate, stage),
+    grad_norm: gradNorm,
   };
   metricsRow(name, state.step + 1, metrics);
   return metrics;

@@ -2,25 +2,16 @@
 // The implicit reward β·log(π/ref) of a good one is to lie above the present KL from the reference, that of a bad one
 // below it, and like people's sense of gain and loss the push fades far from that point. A yield is one optimizer step.
 
-import { batchIndices, type Sequence } from '../data/batches';
+import type { Sequence } from '../data/batches';
 import { type MicroBatch, microBatches } from '../data/micro-batches';
 import { tf } from '../engine/tf';
 import type { Adapter } from '../model/lora';
 import { completionLogprobs } from '../model/logprobs';
 import type { StageOf } from '../shared/experiment';
 import type { MetricsRow } from '../shared/protocol';
-import { accumulateGradients } from './optimizer';
-import { learningRateAt } from './schedule';
-import {
-  keepBest,
-  mean,
-  metricsRow,
-  outOfPatience,
-  ScalarSums,
-  type StageContext,
-  sum,
-  type TrainState,
-} from './state';
+import { gradientsOver } from './optimizer';
+import { learnFromRows } from './rows';
+import { mean, ScalarSums, type StageContext, sum, ToldRows, type TrainState } from './state';
 
 /** A completion and whether it is a good one. */
 export interface Labelled extends Sequence {
@@ -54,63 +45,62 @@ export async function* kto(
   stage: StageOf<'kto'>,
   state: TrainState,
 ): AsyncGenerator<MetricsRow> {
-  const { model, name, seed, train, heldOut, reference } = context;
+  const { model, train, heldOut, reference } = context;
   const policy = state.adapters['policy']!;
-  const optimizer = state.optimizers['policy']!;
   const variables = [...policy.variables.values()];
-  const batchSize = stage.per_device_train_batch_size * stage.gradient_accumulation_steps;
-  const grouped = stage.group_by_length ? train.map(({ ids }) => ids.length) : undefined;
   const refLogps = await rowLogprobs(context, reference, train);
   const refHeldOut = await rowLogprobs(context, reference, heldOut);
+  const lengths = train.map(({ ids }) => ids.length);
 
-  while (state.step < stage.max_steps && !outOfPatience(state, stage.early_stopping_patience)) {
-    const step = state.step;
-    const rows = batchIndices(train.length, batchSize, step, seed, name, grouped);
-    const kl = await mismatchedKl(
-      context,
-      policy,
-      rows.map((row) => train[row]!),
-    );
-    const told: { micro: MicroBatch; logps: tf.Tensor }[] = [];
-    const sums = new ScalarSums();
-    let grads: tf.Tensor[] | null = null;
-    for (const micro of microBatches(train, model.config.context, rows)) {
-      const batchLoss = (): tf.Scalar => {
-        const logps = completionLogp(model, policy, micro); // [B]
+  yield* learnFromRows(context, stage, state, {
+    adapter: 'policy',
+    lengths,
+    tokens: lengths,
+    batch: async (rows) => {
+      const some = rows.map((row) => train[row]!);
+      const kl = await mismatchedKl(context, policy, some);
+      const [sums, told] = [new ScalarSums(), new ToldRows()];
+      const batches = microBatches(train, model.config.context, rows, stage.per_device_train_batch_size);
+      const grads = gradientsOver(batches, variables, (micro) => {
+        const of = completionLogprobs(model, policy, micro.batch, { temperature: 1 }); // each [B, T]
+        const logps = tf.sum<tf.Tensor1D>(of.logprobs, 1); // [B]
         const ref = tf.tensor1d(micro.rows.map((row) => refLogps[row]!)); // [B]
         const labels = micro.rows.map((row) => train[row]!.label);
-        const loss = tf.div<tf.Scalar>(ktoLoss(tf.sub(logps, ref), labels, kl, stage), batchSize);
-        sums.add(loss);
-        told.push({ micro, logps: tf.keep(logps) });
+        const loss = tf.div<tf.Scalar>(ktoLoss(tf.sub(logps, ref), labels, kl, stage), rows.length);
+        sums.add(loss, tf.sum(of.entropy), of.logits(labels.map(Number), 2));
+        told.add(micro.rows, logps);
         return loss;
+      });
+      const figures = async () => {
+        const [values, [logps]] = await Promise.all([sums.read(), told.read()]);
+        const [loss, entropy, badLogits, goodLogits] = values;
+        return {
+          loss: loss!,
+          kl,
+          ...labelFigures(rows, train, logps!, refLogps, stage.beta),
+          entropy: entropy! / tokensOf(some),
+          ...logitFigures(some, goodLogits!, badLogits!),
+        };
       };
-      grads = accumulateGradients(batchLoss, variables, grads);
-    }
-    const learningRate = learningRateAt(step, stage.max_steps, stage);
-    const [loss] = await sums.read();
-    const logps = await readRows(told);
-    const gradNorm = await optimizer.update(grads ?? [], learningRate, stage);
+      return { grads, figures };
+    },
+    look: heldOut.length === 0 ? null : () => look(context, stage, policy, refHeldOut),
+  });
+}
 
-    state.step = step + 1;
-    const read = sum(rows.map((row) => train[row]!.ids.length));
-    state.scalars['num_tokens'] = (state.scalars['num_tokens'] ?? 0) + read;
-    const metrics: Record<string, number> = {
-      loss: loss!,
-      kl,
-      ...figures(rows, train, logps, refLogps, stage.beta),
-      grad_norm: gradNorm,
-      learning_rate: learningRate,
-      num_tokens: state.scalars['num_tokens'],
-      epoch: (state.step * batchSize) / train.length,
-    };
-    metricsRow(name, state.step, metrics);
-    if (heldOut.length > 0 && (state.step % stage.eval_steps === 0 || state.step === stage.max_steps)) {
-      const looked = await look(context, stage, policy, refHeldOut);
-      Object.assign(metrics, looked);
-      keepBest(state, policy, -looked.eval_loss, stage.early_stopping_patience);
-    }
-    yield metricsRow(name, state.step, metrics);
-  }
+/** Tokens of some completions. */
+const tokensOf = (rows: readonly Labelled[]): number =>
+  sum(rows.map(({ ids, promptLength }) => ids.length - promptLength));
+
+/** TRL's mean raw logits, of the sides that a batch has, from their sums over tokens. */
+function logitFigures(rows: readonly Labelled[], good: number, bad: number): Record<string, number> {
+  const [chosen, rejected] = [true, false].map((side) =>
+    tokensOf(rows.filter(({ label }) => label === side)),
+  );
+  return {
+    ...(chosen! > 0 && { 'logits/chosen': good / chosen! }),
+    ...(rejected! > 0 && { 'logits/rejected': bad / rejected! }),
+  };
 }
 
 /** The log-probability of each completion, the sum over its tokens, without gradients. */
@@ -119,11 +109,11 @@ async function rowLogprobs(
   adapter: Adapter,
   rows: readonly Sequence[],
 ): Promise<number[]> {
-  const told = microBatches(rows, model.config.context).map((micro) => ({
-    micro,
-    logps: tf.tidy(() => completionLogp(model, adapter, micro)),
-  }));
-  return readRows(told);
+  const told = new ToldRows();
+  for (const micro of microBatches(rows, model.config.context))
+    tf.tidy(() => told.add(micro.rows, completionLogp(model, adapter, micro)));
+  const [logps = []] = await told.read();
+  return logps;
 }
 
 /** The same of a micro-batch, [B]. Differentiable; call inside a tidy. */
@@ -131,36 +121,35 @@ function completionLogp(model: KtoContext['model'], adapter: Adapter, { batch }:
   return tf.sum(completionLogprobs(model, adapter, batch, { temperature: 1 }).logprobs, 1);
 }
 
+/** Every prompt with the completion of the next row that has another prompt; of the next row where there is no other. */
+export function mismatched(rows: readonly Sequence[]): Sequence[] {
+  const prompts = rows.map(({ ids, promptLength }) => ids.slice(0, promptLength));
+  const keys = prompts.map((prompt) => prompt.join());
+  return prompts.map((prompt, i) => {
+    const after = rows.map((_, k) => (i + 1 + k) % rows.length);
+    const other = rows[after.find((j) => keys[j] !== keys[i]) ?? after[0]!]!;
+    return { ids: [...prompt, ...other.ids.slice(other.promptLength)], promptLength: prompt.length };
+  });
+}
+
 /** Where gain and loss part: how far the policy has moved on completions that do not belong to their prompts, each
- *  prompt of the batch with the completion of the next, the mean of log(π/ref), at least 0. */
+ *  prompt of the batch with the completion of the next that has another one, the mean of log(π/ref), at least 0. */
 async function mismatchedKl(
   context: KtoContext,
   policy: Adapter,
   rows: readonly Labelled[],
 ): Promise<number> {
-  const crossed = rows.map(({ ids, promptLength }, i) => {
-    const other = rows[(i + 1) % rows.length]!;
-    const joined = [...ids.slice(0, promptLength), ...other.ids.slice(other.promptLength)];
-    return { ids: joined.slice(0, context.model.config.context), promptLength };
-  });
+  const crossed = mismatched(rows).map(({ ids, promptLength }) => ({
+    ids: ids.slice(0, context.model.config.context),
+    promptLength,
+  }));
   const own = await rowLogprobs(context, policy, crossed);
   const ref = await rowLogprobs(context, context.reference, crossed);
   return Math.max(0, mean(own.map((logp, i) => logp - ref[i]!)));
 }
 
-/** Values [B] told by micro-batches, by row; disposes them. */
-async function readRows(told: readonly { micro: MicroBatch; logps: tf.Tensor }[]): Promise<number[]> {
-  const values: number[] = [];
-  for (const { micro, logps } of told) {
-    const read = await logps.data();
-    logps.dispose();
-    micro.rows.forEach((row, b) => (values[row] = read[b]!));
-  }
-  return values;
-}
-
 /** TRL's figures of good ("chosen") and bad ("rejected") rows, as far as the batch has them. */
-function figures(
+function labelFigures(
   rows: readonly number[],
   data: readonly Labelled[],
   logps: readonly number[],
@@ -186,18 +175,19 @@ async function look(
   stage: StageOf<'kto'>,
   policy: Adapter,
   refLogps: readonly number[],
-): Promise<{ eval_loss: number; 'eval_rewards/margins'?: number }> {
+): Promise<{ figures: Record<string, number>; score: number }> {
   const { heldOut } = context;
   const kl = await mismatchedKl(context, policy, heldOut);
   const logps = await rowLogprobs(context, policy, heldOut);
   const ratios = logps.map((logp, i) => logp - refLogps[i]!);
   const labels = heldOut.map(({ label }) => label);
   const loss = tf.tidy(() => ktoLoss(tf.tensor1d(ratios), labels, kl, stage));
-  const total = (await loss.data())[0]!;
+  const evalLoss = (await loss.data())[0]! / heldOut.length;
   loss.dispose();
-  const margin = figures([...heldOut.keys()], heldOut, logps, refLogps, stage.beta)['rewards/margins'];
+  const all = [...heldOut.keys()];
+  const margin = labelFigures(all, heldOut, logps, refLogps, stage.beta)['rewards/margins'];
   return {
-    eval_loss: total / heldOut.length,
-    ...(margin !== undefined && { 'eval_rewards/margins': margin }),
+    figures: { eval_loss: evalLoss, ...(margin !== undefined && { 'eval_rewards/margins': margin }) },
+    score: -evalLoss,
   };
 }

@@ -6,19 +6,21 @@ import { tf } from '../engine/tf';
 import type { StageOf } from '../shared/experiment';
 import type { MetricsRow } from '../shared/protocol';
 import { dpoLoss } from './dpo';
-import { accumulateGradients } from './optimizer';
+import { gradientsOver } from './optimizer';
 import {
   completionLengths,
   pairBatches,
   pairLogprobs,
   pick,
+  seePairs,
   sideFigures,
-  sideLogprobs,
-  ToldSides,
+  type Sides,
+  sidesOf,
+  tellSides,
 } from './preference';
-import { assessEpisodes, sampleEpisodes, sampleFigures, type SamplingContext } from './rollouts';
+import { objectiveFigures, sampleEpisodes, type SamplingContext, scoreEpisodes } from './rollouts';
 import { learningRateAt } from './schedule';
-import { mean, metricsRow, ScalarSums, type TrainState } from './state';
+import { mean, metricsRow, ScalarSums, ToldRows, type TrainState } from './state';
 
 export async function* onlineDpo(
   context: SamplingContext,
@@ -30,70 +32,63 @@ export async function* onlineDpo(
   const variables = [...policy.variables.values()];
   const batchSize = stage.per_device_train_batch_size * stage.gradient_accumulation_steps;
   const totalUpdates = Math.ceil(stage.total_episodes / batchSize);
-  const { max_new_tokens: newTokens, temperature, beta } = stage;
+  const { max_new_tokens: newTokens, temperature, beta, per_device_train_batch_size } = stage;
+  // Completions count towards a batch; a pair is two.
+  const most = Math.max(1, Math.floor(per_device_train_batch_size / 2));
   while (state.step < totalUpdates) {
     const step = state.step;
-    // 1. Two completions of the policy for each prompt, with log-probabilities and scores.
+    // 1. Two completions of the policy for each prompt, with their scores.
     const options = { count: batchSize, group: 2, newTokens, temperature };
     const episodes = await sampleEpisodes(context, policy, step, options);
-    const assessed = await assessEpisodes(context, policy, episodes, stage);
-    const { sequences, scores } = assessed;
-    const figures = sampleFigures(assessed, beta);
-    metricsRow(name, step + 1, figures); // Refuses a score that is no number before it is learnt from.
+    const scored = await scoreEpisodes(context, episodes, stage);
+    const { sequences, scores, finished } = scored;
+    metricsRow(name, step + 1, { 'objective/scores': mean(scores) }); // Refuses a score that is no number.
 
-    // 2. The better one of each pair.
+    // 2. The better one of each pair, and what the reference makes of both.
     const places = Array.from({ length: batchSize / 2 }, (_, pair) => {
       const [first, second] = [2 * pair, 2 * pair + 1];
       return scores[first]! >= scores[second]!
         ? { chosen: first, rejected: second }
         : { chosen: second, rejected: first };
     });
-    const bySide = <T>(values: readonly T[]) => ({
-      chosen: places.map(({ chosen }) => values[chosen]!),
-      rejected: places.map(({ rejected }) => values[rejected]!),
-    });
     const pairs = places.map(({ chosen, rejected }) => ({
       chosen: sequences[chosen]!,
       rejected: sequences[rejected]!,
     }));
-    // Pair by pair, as the policy's are: where the two are one, so are these numbers to the bit.
-    const reference = await pairLogprobs(model, context.reference, pairs, temperature);
+    const reference = await pairLogprobs(model, context.reference, pairs, { temperature, most });
     const lengths = completionLengths(pairs);
-    const margins = bySide(scores);
 
     // 3. One update with the DPO loss, in micro-batches.
     const sums = new ScalarSums();
-    const told = new ToldSides();
-    let grads: tf.Tensor[] | null = null;
-    for (const micro of pairBatches(pairs, model.config.context)) {
-      const batchLoss = (): tf.Scalar => {
-        const logps = sideLogprobs(model, policy, micro, temperature); // [P], [P]
-        const settings = { ...stage, label_smoothing: 0 };
-        const loss = tf.div<tf.Scalar>(
-          dpoLoss(logps, pick(micro, reference), pick(micro, lengths), settings),
-          pairs.length,
-        );
-        sums.add(loss);
-        told.add(micro, logps);
-        return loss;
-      };
-      grads = accumulateGradients(batchLoss, variables, grads);
-    }
+    const told = new ToldRows();
+    const batches = pairBatches(pairs, model.config.context, pairs.keys(), most);
+    const settings = { ...stage, label_smoothing: 0 };
+    const grads = gradientsOver(batches, variables, (micro) => {
+      const { logps } = seePairs(model, policy, micro, temperature); // [P], [P]
+      const losses = dpoLoss(logps, pick(micro, reference), pick(micro, lengths), settings);
+      const loss = tf.div<tf.Scalar>(losses, pairs.length);
+      sums.add(loss);
+      tellSides(told, micro, logps);
+      return loss;
+    });
     const learningRate = learningRateAt(step, totalUpdates, stage);
-    const [loss] = await sums.read();
-    const logps = await told.read();
-    const gradNorm = await state.optimizers['policy']!.update(grads ?? [], learningRate, stage);
+    const update = state.optimizers['policy']!.update(grads, learningRate, stage);
+    const [gradNorm, [loss], columns] = await Promise.all([update, sums.read(), told.read()]);
+    const logps = sidesOf(columns);
 
     state.step = step + 1;
+    const ratio = (side: keyof Sides, row: number): number => logps[side][row]! - reference[side][row]!;
+    const all = (of: (side: keyof Sides, row: number) => number): number[] =>
+      pairs.flatMap((_, row) => [of('chosen', row), of('rejected', row)]);
+    const own = { logps: all((side, row) => logps[side][row]!), kl: all(ratio) };
+    const margins = places.map(({ chosen, rejected }) => scores[chosen]! - scores[rejected]!);
     yield metricsRow(name, state.step, {
-      ...figures,
-      'objective/scores_margin': mean(margins.chosen) - mean(margins.rejected),
+      ...objectiveFigures(scored, own, beta),
+      'objective/scores_margin': mean(margins),
+      'val/contain_eos_token': mean(finished.map(Number)),
       loss: loss!,
-      ...sideFigures(
-        [...pairs.keys()],
-        logps,
-        (side, row) => beta * (logps[side][row]! - reference[side][row]!),
-      ),
+      ...sideFigures([...pairs.keys()], logps, (side, row) => beta * ratio(side, row)),
+      beta,
       grad_norm: gradNorm,
       learning_rate: learningRate,
       episode: state.step * batchSize,

@@ -1,6 +1,7 @@
 // AdamW over the variables of one adapter: gradients summed over micro-batches, clipped by their global norm, then
 // one in-place update of all. In a checkpoint the moments are named as the variables are, a plain map of tensors.
 
+import { download } from '../engine/download';
 import { adamw } from '../engine/ops/adamw';
 import { flatten } from '../engine/ops/flatten';
 import { sumOfSquares } from '../engine/ops/sum-of-squares';
@@ -24,6 +25,19 @@ export function accumulateGradients(
     tf.dispose([sum, grad]);
     return total;
   });
+}
+
+/** The gradients of a loss that is the sum of what micro-batches add to it. */
+export function gradientsOver<B>(
+  batches: readonly B[],
+  variables: readonly tf.Variable[],
+  loss: (batch: B, index: number) => tf.Scalar,
+): tf.Tensor[] {
+  const sums = batches.reduce<tf.Tensor[] | null>(
+    (before, batch, index) => accumulateGradients(() => loss(batch, index), variables, before),
+    null,
+  );
+  return sums ?? [];
 }
 
 /** Parameters that are updated together, their moments end to end. */
@@ -65,8 +79,8 @@ export class AdamW {
     });
   }
 
-  /** One update with the summed gradients, which it disposes, given in the order of the variables. Returns their
-   *  global L2 norm before clipping; if that is not finite nothing is changed. */
+  /** One update with the summed gradients, which it disposes, given in the order of the variables: recorded when this
+   *  is called. The promise is of their global L2 norm before clipping; if that is not finite nothing is changed. */
   async update(
     grads: readonly tf.Tensor[],
     learningRate: number,
@@ -89,9 +103,9 @@ export class AdamW {
       adamw(variables, { grad: flat[i]!, m, v, squares }, options),
     );
     tf.dispose(flat);
-    // Read only now: the device is busy with the update meanwhile.
-    const norm = Math.sqrt((await squares.data())[0]!);
+    const read = download(squares);
     squares.dispose();
+    const norm = Math.sqrt((await read)[0]!);
     if (!Number.isFinite(norm)) this.step--;
     return norm;
   }

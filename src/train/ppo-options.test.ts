@@ -33,13 +33,26 @@ it('scores follow the deviation and mean of all scores so far, and are cut off',
   expect(low).toBe(-1);
 });
 
+it.each([0.1, -1, 0])('scores that are all %f stay as they are, until one differs', (score) => {
+  const scalars: Record<string, number> = {};
+  const scaling = { use_score_scaling: true, use_score_norm: false, score_clip: null };
+  const same = Array<number>(7).fill(score);
+  follow(scalars, same);
+  expect(scaleScores(same, scalars, scaling)).toEqual(same);
+  follow(scalars, [score + 1]);
+  expect(scaleScores([score + 1], scalars, scaling)[0]).toBeCloseTo((score + 1) * Math.sqrt(8), 6);
+});
+
 it('not ending is subtracted from the score, or replaces it', async () => {
-  const task = enumerableTask(2, 1, (i) => 3 + i);
+  const task = await enumerableTask(2, 1, { rewardOf: (i) => 3 + i });
   const context = task.context('ppo');
   const rows = [[0], [1]].map((tokens) => ({ prompt: '', promptIds: [0], tokens }));
   const ending = { ...context, model: { config: { context: 16, eosId: 1 } } as unknown as LanguageModel };
   const scores = async (missing_eos_trick: 'subtract' | 'replace', missing_eos_penalty: number | null) => {
-    const settings = { temperature: 1, missing_eos_penalty, missing_eos_trick };
+    const settings = {
+      ...{ temperature: 1, per_device_train_batch_size: 2 },
+      ...{ missing_eos_penalty, missing_eos_trick },
+    };
     return (await assessEpisodes(ending, task.reference, rows, settings)).scores;
   };
   expect(await scores('subtract', 1)).toEqual([2, 4]);

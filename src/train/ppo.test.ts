@@ -2,18 +2,22 @@
 // are exactly 0 while it "trains" is how such projects fail.
 import { beforeAll, describe, expect, it } from 'vitest';
 import { nodeDirectory } from '../../tests/node-files';
+import { joined } from '../data/batches';
+import { microBatches, perToken } from '../data/micro-batches';
 import { openDevice } from '../engine/device';
 import { tf } from '../engine/tf';
+import { completionValues } from '../model/heads';
 import { loadModel } from '../model/load';
 import { Adapter } from '../model/lora';
 import type { LanguageModel } from '../model/types';
 import type { RewardFunction } from '../reward';
+import { learnedReward } from '../reward/learned';
 import type { PpoStage } from '../shared/experiment';
 import { PlaygroundError } from '../shared/errors';
 import type { MetricsRow, SampleRow } from '../shared/protocol';
 import { defaultStage } from '../shared/validate';
 import { ppo, startPpo } from './ppo';
-import { disposeState } from './state';
+import { deviation, disposeState } from './state';
 
 const lora = {
   r: 2,
@@ -110,6 +114,35 @@ describe('ppo', { timeout: 60_000 }, () => {
     expect(first!['val/ratio']).toBe(1);
     expect(first!['policy/approxkl_avg']).toBe(0);
     expect(first!['policy/clipfrac_avg']).toBe(0);
+  });
+
+  it.each([2, 4, 8])('has a ratio of exactly 1 in %i minibatches until something is learnt', async (cuts) => {
+    const some = { num_ppo_epochs: 1, total_episodes: 8, num_mini_batches: cuts };
+    // What the first of them is must be true of all where none changes the policy.
+    const [still] = await run({ ...some, learning_rate: 0 });
+    expect([still!['val/ratio'], still!['val/ratio_var'], still!['policy/approxkl_avg']]).toEqual([1, 0, 0]);
+    const [moved] = await run(some);
+    expect(moved!['val/ratio_var']).toBeGreaterThan(0);
+  });
+
+  it('begins with a critic whose value after the last token is the reward model’s score', async () => {
+    const adapter = Adapter.create(model, lora, 2, { head: true });
+    const learned = { adapter, gain: 3, bias: -0.7 };
+    const rows = prompts.map(({ text, ids }, i) => ({
+      prompt: text,
+      promptIds: ids,
+      tokens: [5, 9 + i, 30 - i],
+    }));
+    const scores = await learnedReward(model, learned)(rows);
+    const { adapters, optimizers, scalars } = await startPpo(stage, reference, learned, model.config.width);
+    const ended = rows.map(({ promptIds, tokens }) => joined(promptIds, [...tokens, 0]));
+    const values = await perToken(microBatches(ended, model.config.context), (batch) =>
+      completionValues(model, adapters['critic']!, batch),
+    );
+    values.forEach((row, i) => expect(row[3]! + scalars['value_bias']!).toBeCloseTo(scores[i]!, 5));
+    expect(deviation(scores)).toBeGreaterThan(0.1);
+    disposeState({ step: 0, adapters, optimizers, scalars });
+    adapter.dispose();
   });
 
   it('moves: after the first epochs approxkl, loss and gradient are not 0, with the next rollout KL is not', async () => {

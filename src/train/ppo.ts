@@ -16,10 +16,11 @@ import type { PpoStage } from '../shared/experiment';
 import type { MetricsRow } from '../shared/protocol';
 import { adaptKlCoef, follow, gae, scaleScores, whiten } from './advantage';
 import { ppoPolicyLoss, ppoValueLoss } from './losses';
-import { accumulateGradients, AdamW } from './optimizer';
+import { AdamW, gradientsOver } from './optimizer';
 import {
   type Assessed,
   assessEpisodes,
+  averages,
   sampleEpisodes,
   type SamplingContext,
   scoreFigures,
@@ -86,10 +87,9 @@ export async function* ppo(
       const kl = experience.metrics['objective/kl']!;
       state.scalars['kl_coef'] = adaptKlCoef(state.scalars['kl_coef']!, kl, settings);
     }
-    const averages = Object.keys(minibatches[0]!).map((key) => [key, mean(minibatches.map((m) => m[key]!))]);
     yield metricsRow(context.name, state.step, {
       ...experience.metrics,
-      ...(Object.fromEntries(averages) as Record<string, number>),
+      ...averages(minibatches),
       'val/ratio_var': deviation(minibatches.map((m) => m['val/ratio']!)) ** 2,
       lr: learningRate,
       episode: state.step * batchSize,
@@ -100,6 +100,8 @@ export async function* ppo(
 
 /** What PPO makes of completions, whoever they are shown to; rows are episodes, ragged. */
 export interface Assessment extends Assessed {
+  /** The scores as they count: scaled and cut off, where that is asked for. */
+  counted: number[];
   /** Prompt and completion, with one more token where there is room, so that the state after the last token has a value. */
   criticSequences: Sequence[];
   /** At completion tokens: the estimated KL from the reference. */
@@ -111,7 +113,8 @@ export interface Assessment extends Assessed {
   returns: Float64Array[];
 }
 
-/** A batch of them, with advantages whitened and at completion tokens only, and what there is to report. */
+/** A batch of them, with advantages as they are learnt from: at completion tokens only, and whitened unless that is off;
+ *  and what there is to report. */
 export interface Experience extends Assessment {
   episodes: readonly Scorable[];
   whitened: Float64Array[];
@@ -129,7 +132,7 @@ async function collect(
   const options = { count: batchSize, group: 1, newTokens, temperature };
   const episodes = await sampleEpisodes(context, state.adapters['policy']!, state.step, options);
   const assessment = await assess(context, stage, state, episodes, true);
-  const { finished, scores, kl, oldLogprobs, oldValues, returns } = assessment;
+  const { finished, counted, kl, oldLogprobs, oldValues, returns } = assessment;
 
   const klCoef = state.scalars['kl_coef']!;
   const sampledKl = mean(kl.map(sum));
@@ -138,13 +141,14 @@ async function collect(
     'objective/kl_coef': klCoef,
     'objective/entropy': mean(oldLogprobs.map((row) => -sum(row))),
     'objective/non_score_reward': -klCoef * sampledKl,
-    'objective/rlhf_reward': mean(scores) - klCoef * sampledKl,
+    'objective/rlhf_reward': mean(counted) - klCoef * sampledKl,
     ...scoreFigures(assessment),
     'val/var_explained': varianceExplained(oldValues, returns),
     'val/num_eos_tokens': finished.filter(Boolean).length,
   };
   metricsRow(context.name, state.step + 1, metrics); // Refuses a score that is no number before anything is learnt from it.
-  const whitened = whiten(assessment.advantages.map((row, i) => row.subarray(0, kl[i]!.length)));
+  const advantages = assessment.advantages.map((row, i) => row.subarray(0, kl[i]!.length));
+  const whitened = stage.whiten_advantages ? whiten(advantages) : advantages;
   return { ...assessment, episodes, whitened, metrics };
 }
 
@@ -160,22 +164,24 @@ async function assess(
   const { response_length, gamma, lam } = stage;
   const { context: length, eosId } = model.config;
   const critic = state.adapters['critic']!;
-  const room = episodes.map(({ tokens }) => tokens.length < response_length);
+  const room = episodes.map(
+    ({ promptIds, tokens }) => tokens.length < response_length && promptIds.length + tokens.length < length,
+  );
 
   // 2. Log-probabilities under policy and reference, and a score; a completion that did not finish pays for it.
   const assessed = await assessEpisodes(context, state.adapters['policy']!, episodes, stage);
   const { sequences, oldLogprobs, refLogprobs } = assessed;
   if (learning && stage.use_score_scaling) follow(state.scalars, assessed.scores);
-  const scores = scaleScores(assessed.scores, state.scalars, stage);
+  const counted = scaleScores(assessed.scores, state.scalars, stage);
 
   // 3. Values of the state before each token and, where there is room, of the state after the last.
   const criticSequences = sequences.map(({ ids, promptLength }, i) => ({
     ids: room[i] ? [...ids, eosId ?? 0] : ids,
     promptLength,
   }));
-  const oldValues = await perToken(microBatches(criticSequences, length), (batch) =>
-    completionValues(model, critic, batch),
-  );
+  const most = stage.per_device_train_batch_size;
+  const batches = microBatches(criticSequences, length, criticSequences.keys(), most);
+  const oldValues = await perToken(batches, (batch) => completionValues(model, critic, batch));
 
   // 4. Rewards: the KL at every token, and the score one past the last token where there is room.
   const kl = oldLogprobs.map((row, i) =>
@@ -189,7 +195,7 @@ async function assess(
     const row = Float64Array.from({ length: nats.length + (room[i] ? 1 : 0) }, (_, t) =>
       t < nats.length ? -klCoef * nats[t]! : 0,
     );
-    row[row.length - 1]! += scores[i]!;
+    row[row.length - 1]! += counted[i]!;
     return row;
   });
 
@@ -205,7 +211,7 @@ async function assess(
   );
   const advantages = estimates.map((row) => row.advantages);
   const returns = estimates.map((row) => row.returns.map((value) => value - bias));
-  return { ...assessed, criticSequences, kl, oldValues, rewards, advantages, returns };
+  return { ...assessed, counted, criticSequences, kl, oldValues, rewards, advantages, returns };
 }
 
 /** The numbers behind each token of completions, as an update would begin with them. */
@@ -235,6 +241,7 @@ async function learn(
   learningRate: number,
 ): Promise<Record<string, number>> {
   const { temperature, cliprange, cliprange_value, vf_coef, entropy_coef } = stage;
+  const { per_device_train_batch_size: most } = stage;
   const { context } = model.config;
   const policy = state.adapters['policy']!;
   const critic = state.adapters['critic']!;
@@ -243,48 +250,43 @@ async function learn(
   // 6. The clipped policy loss.
   const tokens = sum(chosen.map((row) => whitened[row]!.length));
   const policySums = new ScalarSums();
-  let policyGrads: tf.Tensor[] | null = null;
-  for (const micro of microBatches(sequences, context, chosen)) {
-    const policyLoss = (): tf.Scalar => {
-      const { logprobs, entropy } = completionLogprobs(model, policy, micro.batch, { temperature }); // [B, T]
-      const { loss, clipfrac, approxkl, ratioExcess } = ppoPolicyLoss(
-        logprobs,
-        padded(micro, oldLogprobs),
-        padded(micro, whitened),
-        cliprange,
-        tokens,
-      );
-      const meanEntropy = tf.div<tf.Scalar>(tf.sum(entropy), tokens);
-      policySums.add(loss, clipfrac, approxkl, ratioExcess, meanEntropy);
-      return entropy_coef === 0 ? loss : tf.sub(loss, tf.mul(meanEntropy, entropy_coef));
-    };
-    policyGrads = accumulateGradients(policyLoss, [...policy.variables.values()], policyGrads);
-  }
+  const policyBatches = microBatches(sequences, context, chosen, most);
+  const policyGrads = gradientsOver(policyBatches, [...policy.variables.values()], (micro) => {
+    const { logprobs, entropy } = completionLogprobs(model, policy, micro.batch, { temperature }); // [B, T]
+    const { loss, clipfrac, approxkl, ratioExcess } = ppoPolicyLoss(
+      logprobs,
+      padded(micro, oldLogprobs),
+      padded(micro, whitened),
+      cliprange,
+      tokens,
+    );
+    const meanEntropy = tf.div<tf.Scalar>(tf.sum(entropy), tokens);
+    policySums.add(loss, clipfrac, approxkl, ratioExcess, meanEntropy);
+    return entropy_coef === 0 ? loss : tf.sub(loss, tf.mul(meanEntropy, entropy_coef));
+  });
 
   // 7. The clipped value loss.
   const positions = sum(chosen.map((row) => returns[row]!.length));
   const criticSums = new ScalarSums();
-  let criticGrads: tf.Tensor[] | null = null;
-  for (const micro of microBatches(criticSequences, context, chosen)) {
-    const valueLoss = (): tf.Scalar => {
-      const values = completionValues(model, critic, micro.batch); // [B, T]
-      const { loss, clipfrac } = ppoValueLoss(
-        values,
-        padded(micro, oldValues),
-        padded(micro, returns),
-        cliprange_value,
-        positions,
-      );
-      criticSums.add(loss, clipfrac);
-      return tf.mul(loss, vf_coef);
-    };
-    criticGrads = accumulateGradients(valueLoss, [...critic.variables.values()], criticGrads);
-  }
+  const criticBatches = microBatches(criticSequences, context, chosen, most);
+  const criticGrads = gradientsOver(criticBatches, [...critic.variables.values()], (micro) => {
+    const values = completionValues(model, critic, micro.batch); // [B, T]
+    const { loss, clipfrac } = ppoValueLoss(
+      values,
+      padded(micro, oldValues),
+      padded(micro, returns),
+      cliprange_value,
+      positions,
+    );
+    criticSums.add(loss, clipfrac);
+    return tf.mul(loss, vf_coef);
+  });
 
-  // 8. One update of both.
-  const [policyLoss, policyClipfrac, approxkl, ratioExcess, entropy] = await policySums.read();
-  const [valueLoss, valueClipfrac] = await criticSums.read();
-  const grads = [...(policyGrads ?? []), ...(criticGrads ?? [])];
+  // 8. One update of both, on its way before anything is read back.
+  const update = state.optimizers['both']!.update([...policyGrads, ...criticGrads], learningRate, stage);
+  const [gradNorm, ofPolicy, ofCritic] = await Promise.all([update, policySums.read(), criticSums.read()]);
+  const [policyLoss, policyClipfrac, approxkl, ratioExcess, entropy] = ofPolicy;
+  const [valueLoss, valueClipfrac] = ofCritic;
   const metrics = {
     'loss/policy_avg': policyLoss!,
     'loss/value_avg': valueLoss!,
@@ -293,7 +295,7 @@ async function learn(
     'policy/entropy_avg': entropy!,
     'val/clipfrac_avg': valueClipfrac!,
     'val/ratio': 1 + ratioExcess!,
-    grad_norm: await state.optimizers['both']!.update(grads, learningRate, stage),
+    grad_norm: gradNorm,
   };
   metricsRow(name, state.step + 1, metrics);
   return metrics;

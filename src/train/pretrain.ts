@@ -12,7 +12,7 @@ import type { CompletionBatch } from '../model/types';
 import type { StageOf } from '../shared/experiment';
 import type { MetricsRow } from '../shared/protocol';
 import { sftLoss } from './losses';
-import { accumulateGradients } from './optimizer';
+import { gradientsOver } from './optimizer';
 import { learningRateAt } from './schedule';
 import {
   keepBest,
@@ -45,22 +45,18 @@ export async function* pretrain(
 
   while (state.step < stage.max_steps && !outOfPatience(state, stage.early_stopping_patience)) {
     const from = { document: scalars['document'] ?? 0, token: scalars['token'] ?? 0 };
-    const { batches, next } = packed(documents, from, rows, stage.max_length);
+    const { batches, next } = packed(documents, from, rows, stage);
     const tokens = sum(batches.map(({ completion }) => sum(completion)));
     const sums = new ScalarSums();
-    let grads: tf.Tensor[] | null = null;
-    for (const batch of batches) {
-      const batchLoss = (): tf.Scalar => {
-        const { logprobs } = completionLogprobs(model, policy, batch, { temperature: 1 }); // [B, T]
-        const loss = sftLoss(logprobs, tokens);
-        sums.add(loss);
-        return loss;
-      };
-      grads = accumulateGradients(batchLoss, variables, grads);
-    }
+    const grads = gradientsOver(batches, variables, (batch) => {
+      const { logprobs } = completionLogprobs(model, policy, batch, { temperature: 1 }); // [B, T]
+      const loss = sftLoss(logprobs, tokens);
+      sums.add(loss);
+      return loss;
+    });
     const learningRate = learningRateAt(state.step, stage.max_steps, stage);
-    const [loss] = await sums.read();
-    const gradNorm = await state.optimizers['policy']!.update(grads ?? [], learningRate, stage);
+    const update = state.optimizers['policy']!.update(grads, learningRate, stage);
+    const [gradNorm, [loss]] = await Promise.all([update, sums.read()]);
 
     state.step++;
     Object.assign(scalars, next, { num_tokens: (scalars['num_tokens'] ?? 0) + tokens });
@@ -100,9 +96,9 @@ function packed(
   documents: Documents,
   from: Cursor,
   rows: number,
-  length: number,
+  { max_length: length, per_device_train_batch_size: widest }: StageOf<'pretrain'>,
 ): { batches: CompletionBatch[]; next: Cursor } {
-  const most = Math.max(1, Math.floor(MICRO_BATCH_TOKENS / length));
+  const most = Math.min(widest, Math.max(1, Math.floor(MICRO_BATCH_TOKENS / length)));
   const batches: CompletionBatch[] = [];
   let next = from;
   for (let left = rows; left > 0; left -= most) {
@@ -120,13 +116,13 @@ const LOOKED_AT = 64;
 async function heldOutLoss(
   { model, heldOut, encode }: PretrainContext,
   policy: Adapter,
-  { max_length }: StageOf<'pretrain'>,
+  stage: StageOf<'pretrain'>,
 ): Promise<number> {
   const documents: Documents = (document) => {
     const row = heldOut[document];
     return row ? encode(row) : null;
   };
-  const { batches } = packed(documents, { document: 0, token: 0 }, LOOKED_AT, max_length);
+  const { batches } = packed(documents, { document: 0, token: 0 }, LOOKED_AT, stage);
   const read = batches.filter(({ completion }) => completion.includes(1));
   const sums = new ScalarSums();
   for (const batch of read) {

@@ -7,7 +7,7 @@ import { tf } from '../engine/tf';
 import { completionLogprobs } from '../model/logprobs';
 import type { StageOf } from '../shared/experiment';
 import type { MetricsRow } from '../shared/protocol';
-import { accumulateGradients } from './optimizer';
+import { gradientsOver } from './optimizer';
 import { leaveOneOut } from './rloo';
 import { assessEpisodes, sampleEpisodes, sampleFigures, type SamplingContext, sequenceKl } from './rollouts';
 import { learningRateAt } from './schedule';
@@ -31,7 +31,7 @@ export async function* reinforce(
   const variables = [...policy.variables.values()];
   const batchSize = stage.per_device_train_batch_size * stage.gradient_accumulation_steps;
   const totalUpdates = Math.ceil(stage.total_episodes / batchSize);
-  const { max_completion_length: newTokens, temperature, beta } = stage;
+  const { max_completion_length: newTokens, temperature, beta, per_device_train_batch_size: most } = stage;
   while (state.step < totalUpdates) {
     const step = state.step;
     // 1. One completion of the policy for each prompt of a batch, with log-probabilities and a score.
@@ -56,20 +56,18 @@ export async function* reinforce(
     // 3. One update, in micro-batches.
     const tokens = sum(assessed.oldLogprobs.map((row) => row.length));
     const sums = new ScalarSums();
-    let grads: tf.Tensor[] | null = null;
-    for (const micro of microBatches(assessed.sequences, model.config.context)) {
-      const batchLoss = (): tf.Scalar => {
-        const { logprobs, entropy } = completionLogprobs(model, policy, micro.batch, { temperature }); // [B, T]
-        const own = tf.tensor1d(micro.rows.map((row) => advantages[row]!)); // [B]
-        const loss = reinforceLoss(logprobs, own, batchSize);
-        sums.add(loss, tf.div(tf.sum(entropy), tokens));
-        return loss;
-      };
-      grads = accumulateGradients(batchLoss, variables, grads);
-    }
+    const { sequences } = assessed;
+    const batches = microBatches(sequences, model.config.context, sequences.keys(), most);
+    const grads = gradientsOver(batches, variables, (micro) => {
+      const { logprobs, entropy } = completionLogprobs(model, policy, micro.batch, { temperature }); // [B, T]
+      const own = tf.tensor1d(micro.rows.map((row) => advantages[row]!)); // [B]
+      const loss = reinforceLoss(logprobs, own, batchSize);
+      sums.add(loss, tf.div(tf.sum(entropy), tokens));
+      return loss;
+    });
     const learningRate = learningRateAt(step, totalUpdates, stage);
-    const [loss, entropy] = await sums.read();
-    const gradNorm = await state.optimizers['policy']!.update(grads ?? [], learningRate, stage);
+    const update = state.optimizers['policy']!.update(grads, learningRate, stage);
+    const [gradNorm, [loss, entropy]] = await Promise.all([update, sums.read()]);
 
     state.step = step + 1;
     yield metricsRow(name, state.step, {

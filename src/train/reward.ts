@@ -2,8 +2,7 @@
 // at the last real token. A yield is one optimizer step; `normalise` then brings the scale of its scores to mean 0 and
 // deviation 1 on completions of the policy it will judge.
 
-import { batchIndices, collate, joined, type Sequence } from '../data/batches';
-import { chunks } from '../data/micro-batches';
+import { batchIndices, joined, roomAfter, type Sequence } from '../data/batches';
 import { hash32 } from '../engine/random';
 import { tf } from '../engine/tf';
 import { generate } from '../model/generate';
@@ -12,21 +11,20 @@ import { type Adapter, initialHead } from '../model/lora';
 import { rawScores, type RewardModel } from '../reward/learned';
 import type { RewardStage } from '../shared/experiment';
 import type { MetricsRow } from '../shared/protocol';
+import { pureSampling } from '../shared/sampling';
 import { bradleyTerryLoss } from './losses';
-import { accumulateGradients, AdamW } from './optimizer';
-import type { PreferenceContext } from './preference';
-import { learningRateAt } from './schedule';
+import { AdamW, gradientsOver } from './optimizer';
 import {
-  deviation,
-  keepBest,
-  mean,
-  metricsRow,
-  outOfPatience,
-  ScalarSums,
-  type StageContext,
-  sum,
-  type TrainState,
-} from './state';
+  bothSides,
+  longerSides,
+  pairBatches,
+  type PreferenceContext,
+  type Sides,
+  sidesOf,
+  tellSides,
+} from './preference';
+import { learnFromRows } from './rows';
+import { deviation, mean, ScalarSums, type StageContext, ToldRows, type TrainState } from './state';
 
 /** The policy's adapter with a new head, N(0, 1/(C + 1)). */
 export function startReward({ model, name, seed }: StageContext, start: Adapter): TrainState {
@@ -41,69 +39,48 @@ export async function* reward(
 ): AsyncGenerator<MetricsRow> {
   const { model, name, seed, train, heldOut } = context;
   const adapter = state.adapters['reward']!;
-  const optimizer = state.optimizers['reward']!;
   const variables = [...adapter.variables.values()];
-  const batchSize = stage.per_device_train_batch_size * stage.gradient_accumulation_steps;
-  const lengths = train.map(({ chosen, rejected }) => Math.max(chosen.ids.length, rejected.ids.length));
-
-  while (state.step < stage.max_steps && !outOfPatience(state, stage.early_stopping_patience)) {
-    const step = state.step;
-    const grouped = stage.group_by_length ? lengths : undefined;
-    const rows = batchIndices(train.length, batchSize, step, seed, name, grouped);
-    const sums = new ScalarSums();
-    const scores: { chosen: tf.Tensor; rejected: tf.Tensor }[] = [];
-    let grads: tf.Tensor[] | null = null;
-    for (const [m, some] of chunks(rows, (row) => lengths[row]!, model.config.context, 2).entries()) {
-      const pairs = some.map((row) => train[row]!);
-      const batch = collate(
-        [...pairs.map(({ chosen }) => chosen), ...pairs.map(({ rejected }) => rejected)],
-        model.config.context,
-      );
-      const batchLoss = (): tf.Scalar => {
+  const { center_rewards_coefficient: centering, per_device_train_batch_size: most } = stage;
+  yield* learnFromRows(context, stage, state, {
+    adapter: 'reward',
+    lengths: longerSides(train),
+    tokens: bothSides(train),
+    batch: (rows, step) => {
+      const [sums, told] = [new ScalarSums(), new ToldRows()];
+      const batches = pairBatches(train, model.config.context, rows, most);
+      const grads = gradientsOver(batches, variables, (micro, m) => {
         const dropout = hash32(seed, name, 'dropout', step, m);
-        const [chosen, rejected] = tf.split(sequenceScores(model, adapter, batch, dropout), 2) as [
-          tf.Tensor1D, // [P]
-          tf.Tensor1D, // [P]
-        ];
-        const centering = stage.center_rewards_coefficient;
-        const loss = bradleyTerryLoss(chosen, rejected, { centering, pairs: batchSize });
+        const scores = sequenceScores(model, adapter, micro.batch, dropout); // [2P]
+        const [chosen, rejected] = tf.split(scores, 2) as [tf.Tensor1D, tf.Tensor1D]; // [P], [P]
+        const margin = tf.tensor1d(micro.rows.map((row) => train[row]!.margin ?? 0)); // [P]
+        const loss = bradleyTerryLoss(chosen, rejected, { margin, centering, pairs: rows.length });
         sums.add(loss);
-        scores.push({ chosen: tf.keep(chosen), rejected: tf.keep(rejected) });
+        tellSides(told, micro, { chosen, rejected });
         return loss;
+      });
+      const figures = async () => {
+        const [[loss], columns] = await Promise.all([sums.read(), told.read()]);
+        return { loss: loss!, ...scoreFigures(rows, sidesOf(columns)) };
       };
-      grads = accumulateGradients(batchLoss, variables, grads);
-    }
-    const learningRate = learningRateAt(step, stage.max_steps, stage);
-    const [loss] = await sums.read();
-    const gradNorm = await optimizer.update(grads ?? [], learningRate, stage);
-
-    state.step = step + 1;
-    const read = sum(rows.map((row) => train[row]!.chosen.ids.length + train[row]!.rejected.ids.length));
-    state.scalars['num_tokens'] = (state.scalars['num_tokens'] ?? 0) + read;
-    const metrics: Record<string, number> = {
-      loss: loss!,
-      ...(await scoreMetrics(scores)),
-      grad_norm: gradNorm,
-      learning_rate: learningRate,
-      num_tokens: state.scalars['num_tokens'],
-      epoch: (state.step * batchSize) / train.length,
-    };
-    metricsRow(name, state.step, metrics);
-    if (heldOut.length > 0 && (state.step % stage.eval_steps === 0 || state.step === stage.max_steps)) {
-      const looked = pairMetrics(await scorePairs(context, adapter));
-      Object.assign(metrics, looked);
-      keepBest(state, adapter, -looked.eval_loss, stage.early_stopping_patience);
-    }
-    yield metricsRow(name, state.step, metrics);
-  }
+      return { grads, figures };
+    },
+    look:
+      heldOut.length === 0
+        ? null
+        : async () => {
+            const figures = pairMetrics(
+              await scorePairs(context, adapter),
+              heldOut.map(({ margin }) => margin ?? 0),
+            );
+            return { figures, score: -figures.eval_loss };
+          },
+  });
 }
 
 /** TRL's figures of a training batch. */
-async function scoreMetrics(scores: { chosen: tf.Tensor; rejected: tf.Tensor }[]) {
-  const read = async (tensor: tf.Tensor): Promise<number[]> => Array.from(await tensor.data());
-  const chosen = (await Promise.all(scores.map((some) => read(some.chosen)))).flat();
-  const rejected = (await Promise.all(scores.map((some) => read(some.rejected)))).flat();
-  tf.dispose(scores);
+function scoreFigures(rows: readonly number[], scores: Sides) {
+  const chosen = rows.map((row) => scores.chosen[row]!);
+  const rejected = rows.map((row) => scores.rejected[row]!);
   const all = [...chosen, ...rejected];
   return {
     accuracy: mean(chosen.map((score, i) => Number(score > rejected[i]!))),
@@ -121,9 +98,9 @@ export async function scorePairs({ model, heldOut }: PreferenceContext, adapter:
   return heldOut.map((_, i) => scores[2 * i]! - scores[2 * i + 1]!);
 }
 
-/** Held-out figures of margins (chosen minus rejected). The calibration error (ECE) compares the confidence
- *  σ(|margin|) with how often the model was right, in ten bins from ½ to 1. */
-export function pairMetrics(margins: readonly number[]) {
+/** Held-out figures of margins (chosen minus rejected); `asked` is by how much each was to lead. The calibration error
+ *  (ECE) compares the confidence σ(|margin|) with how often the model was right, in ten bins from ½ to 1. */
+export function pairMetrics(margins: readonly number[], asked: readonly number[] = margins.map(() => 0)) {
   const bins = Array.from({ length: 10 }, () => ({ right: 0, confidence: 0 }));
   for (const margin of margins) {
     const confidence = 1 / (1 + Math.exp(-Math.abs(margin)));
@@ -132,7 +109,12 @@ export function pairMetrics(margins: readonly number[]) {
     if (margin > 0) bin.right++;
   }
   return {
-    eval_loss: mean(margins.map((margin) => Math.log1p(Math.exp(-Math.abs(margin))) + Math.max(0, -margin))),
+    eval_loss: mean(
+      margins.map((margin, i) => {
+        const delta = margin - asked[i]!;
+        return Math.log1p(Math.exp(-Math.abs(delta))) + Math.max(0, -delta);
+      }),
+    ),
     eval_accuracy: mean(margins.map((margin) => Number(margin > 0))),
     eval_margin: mean(margins),
     eval_calibration_error:
@@ -140,36 +122,42 @@ export function pairMetrics(margins: readonly number[]) {
   };
 }
 
-/** The trained model with gain and bias such that one completion of `policy` for each of up to `samples` training
- *  prompts scores mean 0 and deviation 1. */
+/** The trained model with gain and bias such that completions of the policy it will judge score mean 0 and deviation 1. */
 export async function normalise(
-  { model, name, seed, train }: PreferenceContext,
+  context: PreferenceContext,
   adapter: Adapter,
   policy: Adapter,
   samples: number,
 ): Promise<RewardModel> {
-  const prompts = batchIndices(train.length, samples, 0, seed, `${name} reference`).map((row) => {
-    const { ids, promptLength } = train[row]!.chosen;
-    return ids.slice(0, promptLength);
-  });
+  const scores = await rawScores(context.model, adapter, await references(context, policy, samples));
+  const gain = 1 / Math.max(deviation(scores), 1e-6);
+  return { adapter, gain, bias: -gain * mean(scores) };
+}
+
+/** One completion of `policy` for each of up to `samples` training prompts. Where texts part at once and leave nothing to
+ *  complete, the pairs themselves are all there is to know what will be judged. */
+export async function references(
+  { model, name, seed, train }: PreferenceContext,
+  policy: Adapter,
+  samples: number,
+): Promise<Sequence[]> {
   const sides = train.flatMap(({ chosen, rejected }) => [chosen, rejected]);
+  const asked = train.filter(({ chosen }) => chosen.promptLength > 0);
+  const draw = <T>(rows: readonly T[]): T[] =>
+    batchIndices(rows.length, samples, 0, seed, `${name} reference`).map((row) => rows[row]!);
+  if (asked.length === 0) return draw(sides);
+  const prompts = draw(asked).map(({ chosen: { ids, promptLength } }) => ids.slice(0, promptLength));
   const longest = Math.max(...sides.map(({ ids, promptLength }) => ids.length - promptLength));
-  const left = model.config.context - Math.max(...prompts.map(({ length }) => length));
+  const lengths = prompts.map(({ length }) => length);
+  const maxNewTokens = roomAfter(lengths, longest, model.config.context);
   const sequences: Sequence[] = [];
   for (let start = 0; start < prompts.length; start += 64) {
     const some = prompts.slice(start, start + 64);
     const { tokens } = await generate(model, policy, some, {
-      maxNewTokens: Math.min(longest, left),
-      minNewTokens: 0,
-      temperature: 1,
-      topK: 0,
-      topP: 1,
-      seed: hash32(seed, name, 'reference'),
+      ...pureSampling({ maxNewTokens, seed: hash32(seed, name, 'reference') }),
       streams: some.map((_, i) => start + i),
     });
     tokens.forEach((ids, i) => sequences.push(joined(some[i]!, ids)));
   }
-  const scores = await rawScores(model, adapter, sequences);
-  const gain = 1 / Math.max(deviation(scores), 1e-6);
-  return { adapter, gain, bias: -gain * mean(scores) };
+  return sequences;
 }

@@ -9,13 +9,13 @@ import { completionLogprobs } from '../model/logprobs';
 import type { StageOf } from '../shared/experiment';
 import type { MetricsRow } from '../shared/protocol';
 import { sftLoss } from './losses';
-import { accumulateGradients } from './optimizer';
+import { gradientsOver } from './optimizer';
 import {
   assessEpisodes,
   groupFigures,
   groupsOf,
+  movedFigures,
   sampleEpisodes,
-  sampleFigures,
   type SamplingContext,
   scoreFigures,
 } from './rollouts';
@@ -47,7 +47,8 @@ export async function* rft(
     const { sequences, scores } = assessed;
     const figures = {
       // What the reference writes tells nothing of how far the policy is from it.
-      ...(writer === policy ? sampleFigures(assessed, 0) : scoreFigures(assessed)),
+      ...(writer === policy && movedFigures(assessed)),
+      ...scoreFigures(assessed),
       ...groupFigures(scores, group),
     };
     metricsRow(name, step + 1, figures); // Refuses a score that is no number before it is learnt from.
@@ -56,19 +57,17 @@ export async function* rft(
     const best = bestOfGroups(scores, group);
     const tokens = sum(best.map((row) => assessed.oldLogprobs[row]!.length));
     const sums = new ScalarSums();
-    let grads: tf.Tensor[] | null = null;
-    for (const micro of microBatches(sequences, model.config.context, best)) {
-      const batchLoss = (): tf.Scalar => {
-        const { logprobs, entropy } = completionLogprobs(model, policy, micro.batch, { temperature }); // [B, T]
-        const loss = sftLoss(logprobs, tokens);
-        sums.add(loss, tf.div(tf.sum(entropy), tokens));
-        return loss;
-      };
-      grads = accumulateGradients(batchLoss, variables, grads);
-    }
+    const most = stage.per_device_train_batch_size;
+    const batches = microBatches(sequences, model.config.context, best, most);
+    const grads = gradientsOver(batches, variables, (micro) => {
+      const { logprobs, entropy } = completionLogprobs(model, policy, micro.batch, { temperature }); // [B, T]
+      const loss = sftLoss(logprobs, tokens);
+      sums.add(loss, tf.div(tf.sum(entropy), tokens));
+      return loss;
+    });
     const learningRate = learningRateAt(step, totalUpdates, stage);
-    const [loss, entropy] = await sums.read();
-    const gradNorm = await state.optimizers['policy']!.update(grads ?? [], learningRate, stage);
+    const update = state.optimizers['policy']!.update(grads, learningRate, stage);
+    const [gradNorm, [loss, entropy]] = await Promise.all([update, sums.read()]);
 
     state.step = step + 1;
     yield metricsRow(name, state.step, {

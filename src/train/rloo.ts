@@ -7,11 +7,13 @@ import { tf } from '../engine/tf';
 import { completionLogprobs } from '../model/logprobs';
 import type { StageOf } from '../shared/experiment';
 import type { MetricsRow } from '../shared/protocol';
-import { whiten } from './advantage';
-import { accumulateGradients } from './optimizer';
+import { gradientsOver } from './optimizer';
 import {
   type Assessed,
   assessEpisodes,
+  averages,
+  clipFigures,
+  completionFigures,
   groupFigures,
   groupsOf,
   sampleEpisodes,
@@ -20,7 +22,7 @@ import {
   sequenceKl,
 } from './rollouts';
 import { learningRateAt } from './schedule';
-import { mean, metricsRow, ScalarSums, sum, type TrainState } from './state';
+import { deviation, mean, metricsRow, ScalarSums, sum, ToldRows, type TrainState } from './state';
 
 /** Each reward less the mean of the others of its group. */
 export function leaveOneOut(rewards: readonly number[], group: number): number[] {
@@ -30,25 +32,31 @@ export function leaveOneOut(rewards: readonly number[], group: number): number[]
   });
 }
 
-/** −min(ρA, clip(ρ)A) of whole completions, ρ = e^{Σ new − Σ old}, the mean over `rows` of them; with the shares that
- *  are clipped from below and above. `logprobs`, `old` [B, T], 0 at padding; `advantages` [B] */
+/** Brought to mean 0 and deviation 1 over the batch, as TRL does: the deviation (Bessel's correction) plus 1e-4. */
+export function normalised(advantages: readonly number[]): number[] {
+  const [centre, spread] = [mean(advantages), deviation(advantages)];
+  return advantages.map((advantage) => (advantage - centre) / (spread + 1e-4));
+}
+
+/** −min(ρA, clip(ρ)A) of whole completions, ρ = e^{Σ new − Σ old}, the mean over `rows` of them; with those that are
+ *  clipped from below and above, 1 for each. `logprobs`, `old` [B, T], 0 at padding; the others [B] */
 export function rlooLoss(
   logprobs: tf.Tensor2D,
   old: tf.Tensor2D,
   advantages: tf.Tensor1D,
   epsilon: number,
   rows: number,
-): { loss: tf.Scalar; low: tf.Scalar; high: tf.Scalar } {
+): { loss: tf.Scalar; low: tf.Tensor1D; high: tf.Tensor1D } {
   const ratio = tf.exp(tf.sum(tf.sub(logprobs, old), 1)); // [B]
   const gains = tf.minimum(
     tf.mul(ratio, advantages),
     tf.mul(tf.clipByValue(ratio, 1 - epsilon, 1 + epsilon), advantages),
   );
-  const share = (clipped: tf.Tensor): tf.Scalar => tf.div(tf.sum(tf.cast(clipped, 'float32')), rows);
+  const clipped = (which: tf.Tensor): tf.Tensor1D => tf.cast(which as tf.Tensor1D, 'float32');
   return {
     loss: tf.div(tf.neg(tf.sum(gains)), rows),
-    low: share(tf.logicalAnd(tf.less(ratio, 1 - epsilon), tf.less(advantages, 0))),
-    high: share(tf.logicalAnd(tf.greater(ratio, 1 + epsilon), tf.greater(advantages, 0))),
+    low: clipped(tf.logicalAnd(tf.less(ratio, 1 - epsilon), tf.less(advantages, 0))),
+    high: clipped(tf.logicalAnd(tf.greater(ratio, 1 + epsilon), tf.greater(advantages, 0))),
   };
 }
 
@@ -67,14 +75,22 @@ export async function* rloo(
     const options = { count: batchSize, group, newTokens, temperature };
     const episodes = await sampleEpisodes(context, policy, step, options);
     const assessed = await assessEpisodes(context, policy, episodes, stage);
-    const figures = { ...sampleFigures(assessed, stage.beta), ...groupFigures(assessed.scores, group) };
+    const figures = {
+      ...sampleFigures(assessed, stage.beta),
+      ...groupFigures(assessed.scores, group),
+      ...completionFigures(assessed, stage.reward, state.scalars['num_tokens'] ?? 0),
+    };
     metricsRow(context.name, step + 1, figures); // Refuses a score that is no number before it is learnt from.
 
     // 2. Rewards with the KL in them, and advantages over the others of the group.
     const kl = sequenceKl(assessed);
-    const rewards = assessed.scores.map((score, i) => score - stage.beta * kl[i]!);
+    const { score_clip: most } = stage;
+    const rewards = assessed.scores.map((score, i) => {
+      const cut = most === null ? score : Math.min(most, Math.max(-most, score));
+      return cut - stage.beta * kl[i]!;
+    });
     const compared = leaveOneOut(rewards, group);
-    const advantages = stage.normalize_advantages ? Array.from(whiten([compared])[0]!) : compared;
+    const advantages = stage.normalize_advantages ? normalised(compared) : compared;
     const learningRate = learningRateAt(step, totalUpdates, stage);
     const epochs: Record<string, number>[] = [];
     for (let epoch = 0; epoch < stage.num_iterations; epoch++) {
@@ -82,11 +98,11 @@ export async function* rloo(
     }
 
     state.step = step + 1;
-    const averages = Object.keys(epochs[0]!).map((key) => [key, mean(epochs.map((m) => m[key]!))]);
+    state.scalars['num_tokens'] = figures.num_tokens!;
     yield metricsRow(context.name, state.step, {
       ...figures,
       kl: sum(kl) / sum(assessed.oldLogprobs.map((row) => row.length)),
-      ...(Object.fromEntries(averages) as Record<string, number>),
+      ...averages(epochs),
       learning_rate: learningRate,
       episode: state.step * batchSize,
     });
@@ -102,36 +118,25 @@ async function learn(
   advantages: readonly number[],
   learningRate: number,
 ): Promise<Record<string, number>> {
-  const { temperature, epsilon } = stage;
+  const { temperature, epsilon, per_device_train_batch_size: most } = stage;
   const policy = state.adapters['policy']!;
   const tokens = sum(oldLogprobs.map((row) => row.length));
   const sums = new ScalarSums();
-  let grads: tf.Tensor[] | null = null;
-  for (const micro of microBatches(sequences, model.config.context)) {
-    const batchLoss = (): tf.Scalar => {
-      const { logprobs, entropy } = completionLogprobs(model, policy, micro.batch, { temperature }); // [B, T]
-      const own = tf.tensor1d(micro.rows.map((row) => advantages[row]!)); // [B]
-      const { loss, low, high } = rlooLoss(
-        logprobs,
-        padded(micro, oldLogprobs),
-        own,
-        epsilon,
-        sequences.length,
-      );
-      sums.add(loss, low, high, tf.div(tf.sum(entropy), tokens));
-      return loss;
-    };
-    grads = accumulateGradients(batchLoss, [...policy.variables.values()], grads);
-  }
-  const [loss, low, high, entropy] = await sums.read();
-  const metrics = {
-    loss: loss!,
-    'clip_ratio/low_mean': low!,
-    'clip_ratio/high_mean': high!,
-    'clip_ratio/region_mean': low! + high!,
-    entropy: entropy!,
-    grad_norm: await state.optimizers['policy']!.update(grads ?? [], learningRate, stage),
-  };
+  const clips = new ToldRows();
+  const batches = microBatches(sequences, model.config.context, sequences.keys(), most);
+  const grads = gradientsOver(batches, [...policy.variables.values()], (micro) => {
+    const { logprobs, entropy } = completionLogprobs(model, policy, micro.batch, { temperature }); // [B, T]
+    const own = tf.tensor1d(micro.rows.map((row) => advantages[row]!)); // [B]
+    const old = padded(micro, oldLogprobs);
+    const { loss, low, high } = rlooLoss(logprobs, old, own, epsilon, sequences.length);
+    sums.add(loss, tf.div(tf.sum(entropy), tokens));
+    clips.add(micro.rows, low, high);
+    return loss;
+  });
+  const update = state.optimizers['policy']!.update(grads, learningRate, stage);
+  const [gradNorm, [loss, entropy], clipped] = await Promise.all([update, sums.read(), clips.read()]);
+  const counts = sequences.map(() => 1);
+  const metrics = { loss: loss!, ...clipFigures(clipped, counts), entropy: entropy!, grad_norm: gradNorm };
   metricsRow(name, state.step + 1, metrics);
   return metrics;
 }

@@ -4,10 +4,13 @@
 import { batchIndices, joined, type Sequence } from '../data/batches';
 import { microBatches, perToken } from '../data/micro-batches';
 import { hash32 } from '../engine/random';
+import { isEnd } from '../model/end';
 import { generate } from '../model/generate';
 import type { Adapter } from '../model/lora';
 import { completionLogprobs } from '../model/logprobs';
 import type { RewardFunction, Scorable } from '../reward';
+import type { RewardSource } from '../shared/experiment';
+import { pureSampling } from '../shared/sampling';
 import { deviation, mean, type StageContext, sum } from './state';
 
 export interface SamplingContext extends StageContext {
@@ -32,53 +35,66 @@ export async function sampleEpisodes(
     policy,
     queries.map(({ ids }) => ids),
     {
-      maxNewTokens: newTokens,
-      minNewTokens: 0,
-      temperature,
-      topK: 0,
-      topP: 1,
-      seed: hash32(seed, name, 'rollout'),
+      ...pureSampling({ maxNewTokens: newTokens, temperature, seed: hash32(seed, name, 'rollout') }),
       streams: queries.map((_, i) => step * count + i),
     },
   );
   return queries.map(({ text, ids }, i) => ({ prompt: text, promptIds: ids, tokens: sampled.tokens[i]! }));
 }
 
-/** Completions with what every method asks about them; rows are ragged, a number for each completion token. */
-export interface Assessed {
+/** Completions, and what the reward makes of them. */
+export interface Scored {
   /** Prompt and completion. */
   sequences: Sequence[];
   finished: boolean[];
-  oldLogprobs: Float32Array[];
-  refLogprobs: Float32Array[];
+  /** The reward itself. */
+  raw: number[];
   /** The reward, after what a completion that did not finish pays. */
   scores: number[];
 }
 
-export async function assessEpisodes(
-  { model, reference, reward }: SamplingContext,
-  policy: Adapter,
+/** The same with what most methods ask about them; rows are ragged, a number for each completion token. */
+export interface Assessed extends Scored {
+  oldLogprobs: Float32Array[];
+  refLogprobs: Float32Array[];
+}
+
+interface ScoreSettings {
+  missing_eos_penalty: number | null;
+  missing_eos_trick?: 'subtract' | 'replace';
+}
+
+export async function scoreEpisodes(
+  { model, reward }: SamplingContext,
   episodes: readonly Scorable[],
-  settings: {
-    temperature: number;
-    missing_eos_penalty: number | null;
-    missing_eos_trick?: 'subtract' | 'replace';
-  },
-): Promise<Assessed> {
-  const { temperature, missing_eos_penalty: penalty, missing_eos_trick: trick } = settings;
-  const finished = episodes.map(({ tokens }) => tokens.at(-1) === model.config.eosId);
+  { missing_eos_penalty: penalty, missing_eos_trick: trick }: ScoreSettings,
+): Promise<Scored> {
+  const finished = episodes.map(({ tokens }) => isEnd(model.config, tokens.at(-1)));
   const sequences = episodes.map(({ promptIds, tokens }) => joined(promptIds, tokens));
-  const batches = microBatches(sequences, model.config.context);
-  const logprobsUnder = (adapter: Adapter): Promise<Float32Array[]> =>
-    perToken(batches, (batch) => completionLogprobs(model, adapter, batch, { temperature }).logprobs);
-  const oldLogprobs = await logprobsUnder(policy);
-  const refLogprobs = await logprobsUnder(reference);
-  const scores = (await reward(episodes)).map((score, i) => {
+  const raw = await reward(episodes);
+  const scores = raw.map((score, i) => {
     if (finished[i] || penalty === null) return score;
     // What Ziegler et al. 2019 call rejection: the score itself is fixed, whatever the reward thinks.
     return trick === 'replace' ? -penalty : score - penalty;
   });
-  return { sequences, finished, oldLogprobs, refLogprobs, scores };
+  return { sequences, finished, raw, scores };
+}
+
+export async function assessEpisodes(
+  context: SamplingContext,
+  policy: Adapter,
+  episodes: readonly Scorable[],
+  settings: ScoreSettings & { temperature: number; per_device_train_batch_size: number },
+): Promise<Assessed> {
+  const { model, reference } = context;
+  const { temperature, per_device_train_batch_size: most } = settings;
+  const scored = await scoreEpisodes(context, episodes, settings);
+  // In the very micro-batches that are learnt from, so that the same weights come to the same numbers.
+  const batches = microBatches(scored.sequences, model.config.context, scored.sequences.keys(), most);
+  const logprobsUnder = (adapter: Adapter): Promise<Float32Array[]> =>
+    perToken(batches, (batch) => completionLogprobs(model, adapter, batch, { temperature }).logprobs);
+  const oldLogprobs = await logprobsUnder(policy);
+  return { ...scored, oldLogprobs, refLogprobs: await logprobsUnder(reference) };
 }
 
 /** How far each completion's log-probability lies from the reference's, in nats: k1, whose mean is the KL. */
@@ -90,33 +106,96 @@ export function groupsOf<T>(values: readonly T[], group: number): T[][] {
   return Array.from({ length: values.length / group }, (_, g) => values.slice(g * group, (g + 1) * group));
 }
 
+/** Of completions that the policy wrote: the log-probability of each, and how far that lies from the reference's. */
+interface Moved {
+  logps: readonly number[];
+  kl: readonly number[];
+}
+
+const moved = (assessed: Assessed): Moved => ({
+  logps: assessed.oldLogprobs.map(sum),
+  kl: sequenceKl(assessed),
+});
+
 /** TRL's figures of a batch that the policy wrote, at a price of `beta` a nat. */
-export function sampleFigures(assessed: Assessed, beta: number): Record<string, number> {
-  const kl = mean(sequenceKl(assessed));
+export function objectiveFigures(scored: Scored, { logps, kl }: Moved, beta: number): Record<string, number> {
+  const nats = mean(kl);
   return {
-    'objective/kl': kl,
-    'objective/entropy': mean(assessed.oldLogprobs.map((row) => -sum(row))),
-    'objective/non_score_reward': -beta * kl,
-    'objective/rlhf_reward': mean(assessed.scores) - beta * kl,
-    ...scoreFigures(assessed),
+    'objective/kl': nats,
+    'objective/entropy': -mean(logps),
+    'objective/non_score_reward': -beta * nats,
+    'objective/rlhf_reward': mean(scored.scores) - beta * nats,
+    ...scoreFigures(scored),
   };
 }
 
+export const sampleFigures = (assessed: Assessed, beta: number): Record<string, number> =>
+  objectiveFigures(assessed, moved(assessed), beta);
+
+/** The same where KL has no price. */
+export function movedFigures(assessed: Assessed): Record<string, number> {
+  const { logps, kl } = moved(assessed);
+  return { 'objective/kl': mean(kl), 'objective/entropy': -mean(logps) };
+}
+
 /** The figures of a batch, whoever wrote it. */
-export function scoreFigures({ sequences, finished, scores }: Assessed): Record<string, number> {
+export function scoreFigures({ sequences, finished, scores }: Scored): Record<string, number> {
   return {
     'objective/scores': mean(scores),
     'objective/scores_std': deviation(scores),
     finish_rate: mean(finished.map(Number)),
-    mean_length: mean(sequences.map(({ ids, promptLength }) => ids.length - promptLength)),
+    mean_length: mean(sequences.map(completionLength)),
   };
 }
 
-/** How much the completions of one prompt differ in score: where they do not, a group teaches nothing. */
-export function groupFigures(scores: readonly number[], group: number): Record<string, number> {
-  const spreads = groupsOf(scores, group).map(deviation);
+/** In how many groups all completions score the same: there a group teaches nothing. */
+export const groupFigures = (scores: readonly number[], group: number): Record<string, number> => ({
+  frac_reward_zero_std: mean(groupsOf(scores, group).map((some) => Number(deviation(some) < 1e-8))),
+});
+
+/** The same and more under the names that TRL's GRPO and RLOO have for them. `tokens` are those of earlier batches. */
+export function completionFigures(
+  { sequences, finished, raw, scores }: Scored,
+  source: RewardSource,
+  tokens: number,
+): Record<string, number> {
+  const lengths = sequences.map(completionLength);
+  const ended = lengths.filter((_, i) => finished[i]);
+  const named = `rewards/${source.kind === 'rule' ? source.name : source.kind}`;
   return {
-    reward_std: mean(spreads),
-    frac_reward_zero_std: mean(spreads.map((spread) => Number(spread < 1e-8))),
+    num_tokens: tokens + sum(sequences.map(({ ids }) => ids.length)),
+    ...lengthFigures('length', lengths),
+    // As TRL has it where none ended.
+    ...lengthFigures('terminated_length', ended.length > 0 ? ended : [0]),
+    'completions/clipped_ratio': 1 - ended.length / lengths.length,
+    [`${named}/mean`]: mean(raw),
+    [`${named}/std`]: deviation(raw),
+    reward: mean(scores),
+    reward_std: deviation(scores),
+  };
+}
+
+const completionLength = ({ ids, promptLength }: Sequence): number => ids.length - promptLength;
+
+const lengthFigures = (name: string, lengths: readonly number[]): Record<string, number> => ({
+  [`completions/mean_${name}`]: mean(lengths),
+  [`completions/min_${name}`]: Math.min(...lengths),
+  [`completions/max_${name}`]: Math.max(...lengths),
+});
+
+/** The mean of each figure over the epochs of an update. */
+export const averages = (epochs: readonly Record<string, number>[]): Record<string, number> =>
+  Object.fromEntries(Object.keys(epochs[0]!).map((key) => [key, mean(epochs.map((each) => each[key]!))]));
+
+/** TRL's figures of what is clipped from below and above: shares of each completion, which count by their weights. */
+export function clipFigures([low = [], high = []]: readonly number[][], weights: readonly number[]) {
+  const share = (of: readonly number[]): number =>
+    sum(of.map((value, row) => value * weights[row]!)) / sum(weights);
+  return {
+    'clip_ratio/low_mean': share(low),
+    'clip_ratio/low_min': Math.min(...low),
+    'clip_ratio/high_mean': share(high),
+    'clip_ratio/high_max': Math.max(...high),
+    'clip_ratio/region_mean': share(low) + share(high),
   };
 }

@@ -1,28 +1,21 @@
 // Supervised fine-tuning of a language model on (prompt, completion) rows: the loss is on the completion alone, EOS
 // included, so that the model learns the format and when to stop. A yield is one optimizer step.
 
-import { batchIndices, type Sequence } from '../data/batches';
+import { roomAfter, type Sequence } from '../data/batches';
 import { microBatches, perToken } from '../data/micro-batches';
 import { hash32 } from '../engine/random';
 import { tf } from '../engine/tf';
+import { isEnd } from '../model/end';
 import { generate } from '../model/generate';
 import { completionLogprobs } from '../model/logprobs';
 import type { Adapter } from '../model/lora';
 import type { SftStage } from '../shared/experiment';
 import type { MetricsRow } from '../shared/protocol';
+import { pureSampling } from '../shared/sampling';
 import { sftLoss } from './losses';
-import { accumulateGradients, AdamW } from './optimizer';
-import { learningRateAt } from './schedule';
-import {
-  keepBest,
-  mean,
-  metricsRow,
-  outOfPatience,
-  ScalarSums,
-  type StageContext,
-  sum,
-  type TrainState,
-} from './state';
+import { gradientsOver } from './optimizer';
+import { learnFromRows } from './rows';
+import { mean, ScalarSums, type StageContext, sum, type TrainState } from './state';
 
 /** A demonstration; `prompt` is the text its first `promptLength` ids came from. */
 export interface Demonstration extends Sequence {
@@ -38,12 +31,6 @@ export interface SftContext extends StageContext {
 const WATCHED = 32;
 const SHOWN = 4;
 
-/** The adapter before the first step. */
-export function startSft(start: Adapter): TrainState {
-  const policy = start.clone('policy');
-  return { step: 0, adapters: { policy }, optimizers: { policy: new AdamW(policy.variables) }, scalars: {} };
-}
-
 export async function* sft(
   context: SftContext,
   stage: SftStage,
@@ -51,52 +38,38 @@ export async function* sft(
 ): AsyncGenerator<MetricsRow> {
   const { model, name, seed, train, heldOut } = context;
   const policy = state.adapters['policy']!;
-  const optimizer = state.optimizers['policy']!;
   const variables = [...policy.variables.values()];
-  const batchSize = stage.per_device_train_batch_size * stage.gradient_accumulation_steps;
-  const lengths = stage.group_by_length ? train.map(({ ids }) => ids.length) : undefined;
-
-  while (state.step < stage.max_steps && !outOfPatience(state, stage.early_stopping_patience)) {
-    const step = state.step;
-    const rows = batchIndices(train.length, batchSize, step, seed, name, lengths);
-    const tokens = sum(rows.map((row) => train[row]!.ids.length - train[row]!.promptLength));
-    const sums = new ScalarSums();
-    let grads: tf.Tensor[] | null = null;
-    for (const [m, { batch }] of microBatches(train, model.config.context, rows).entries()) {
-      const batchLoss = (): tf.Scalar => {
+  const lengths = train.map(({ ids }) => ids.length);
+  yield* learnFromRows(context, stage, state, {
+    adapter: 'policy',
+    lengths,
+    tokens: lengths,
+    batch: (rows, step) => {
+      const tokens = sum(rows.map((row) => train[row]!.ids.length - train[row]!.promptLength));
+      const sums = new ScalarSums();
+      const batches = microBatches(train, model.config.context, rows, stage.per_device_train_batch_size);
+      const grads = gradientsOver(batches, variables, ({ batch }, m) => {
         const dropout = hash32(seed, name, 'dropout', step, m);
         const of = completionLogprobs(model, policy, batch, { temperature: 1, dropout }); // each [B, T]
         const loss = sftLoss(of.logprobs, tokens);
         sums.add(loss, tf.div(tf.sum(of.entropy), tokens), tf.div(tf.sum(of.correct()), tokens));
         return loss;
+      });
+      const figures = async () => {
+        const [loss, entropy, accuracy] = await sums.read();
+        return { loss: loss!, entropy: entropy!, mean_token_accuracy: accuracy! };
       };
-      grads = accumulateGradients(batchLoss, variables, grads);
-    }
-    const learningRate = learningRateAt(step, stage.max_steps, stage);
-    const [loss, entropy, accuracy] = await sums.read();
-    const gradNorm = await optimizer.update(grads ?? [], learningRate, stage);
-
-    state.step = step + 1;
-    const seen = (state.scalars['num_tokens'] ?? 0) + sum(rows.map((row) => train[row]!.ids.length));
-    state.scalars['num_tokens'] = seen;
-    const metrics: Record<string, number> = {
-      loss: loss!,
-      entropy: entropy!,
-      mean_token_accuracy: accuracy!,
-      grad_norm: gradNorm,
-      learning_rate: learningRate,
-      num_tokens: seen,
-      epoch: (state.step * batchSize) / train.length,
-    };
-    metricsRow(name, state.step, metrics);
-    if (heldOut.length > 0 && (state.step % stage.eval_steps === 0 || state.step === stage.max_steps)) {
-      const looked = await look(context, policy, state.step);
-      Object.assign(metrics, looked);
-      const score = stage.metric_for_best_model === 'eval_loss' ? -looked.eval_loss : looked.finish_rate;
-      keepBest(state, policy, score, stage.early_stopping_patience);
-    }
-    yield metricsRow(name, state.step, metrics);
-  }
+      return { grads, figures };
+    },
+    look:
+      heldOut.length === 0
+        ? null
+        : async (step) => {
+            const figures = await look(context, policy, step);
+            const { eval_loss, finish_rate } = figures;
+            return { figures, score: stage.metric_for_best_model === 'eval_loss' ? -eval_loss : finish_rate };
+          },
+  });
 }
 
 /** The held-out loss over completion tokens (EOS included), and how completions of held-out prompts end. */
@@ -114,19 +87,17 @@ async function look(context: SftContext, policy: Adapter, step: number) {
   const longest = Math.max(
     ...[...train, ...heldOut].map(({ ids, promptLength }) => ids.length - promptLength),
   );
-  const left = model.config.context - Math.max(...watched.map(({ promptLength }) => promptLength));
+  const prompts = watched.map(({ promptLength }) => promptLength);
   const streams = watched.map((_, i) => i);
   const { tokens } = await generate(
     model,
     policy,
     watched.map(({ ids, promptLength }) => ids.slice(0, promptLength)),
     {
-      maxNewTokens: Math.min(longest, left),
-      minNewTokens: 0,
-      temperature: 1,
-      topK: 0,
-      topP: 1,
-      seed: hash32(seed, name, 'look'),
+      ...pureSampling({
+        maxNewTokens: roomAfter(prompts, longest, model.config.context),
+        seed: hash32(seed, name, 'look'),
+      }),
       streams,
     },
   );
@@ -138,7 +109,7 @@ async function look(context: SftContext, policy: Adapter, step: number) {
   return {
     eval_loss: loss,
     eval_perplexity: Math.exp(loss),
-    finish_rate: mean(tokens.map((ids) => Number(ids.at(-1) === model.config.eosId))),
+    finish_rate: mean(tokens.map((ids) => Number(isEnd(model.config, ids.at(-1))))),
     mean_length: mean(tokens.map(({ length }) => length)),
   };
 }

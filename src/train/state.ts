@@ -1,6 +1,7 @@
 // What the stages share besides the optimizer: the state a checkpoint keeps, host-side sums of device scalars, and
 // the refusal to go on with numbers that are none.
 
+import { download } from '../engine/download';
 import { tf } from '../engine/tf';
 import type { Adapter } from '../model/lora';
 import type { LanguageModel } from '../model/types';
@@ -36,20 +37,46 @@ export function disposeState(state: TrainState): void {
   for (const optimizer of Object.values(state.optimizers)) optimizer.dispose();
 }
 
-/** Sums of scalars over micro-batches, made on the device and fetched once. */
+/** Sums of scalars over micro-batches, made on the device and fetched once: when the update is on its way, not before. */
 export class ScalarSums {
   private readonly parts: tf.Tensor[] = [];
 
-  /** The same scalars in the same order at every call; may be called inside a gradient function. */
-  add(...scalars: tf.Scalar[]): void {
-    this.parts.push(tf.keep(tf.stack(scalars)));
+  /** The same scalars (or short vectors) in the same order at every call; may be called inside a gradient function. */
+  add(...scalars: tf.Tensor[]): void {
+    this.parts.push(tf.keep(tf.concat(scalars.map((scalar) => tf.reshape(scalar, [-1])))));
   }
 
   /** The sums; starts anew. */
   async read(): Promise<number[]> {
-    const rows = await Promise.all(this.parts.map((part) => part.data()));
-    tf.dispose(this.parts.splice(0));
+    const parts = this.parts.splice(0);
+    const rows = await Promise.all(parts.map((part) => download(part)));
+    tf.dispose(parts);
     return Array.from(rows[0] ?? [], (_, i) => rows.reduce((sum, row) => sum + row[i]!, 0));
+  }
+}
+
+/** Columns of one number a row, told micro-batch by micro-batch, also inside a gradient function, and fetched once. */
+export class ToldRows {
+  private readonly parts: { rows: readonly number[]; told: tf.Tensor }[] = [];
+
+  /** The same columns in the same order at every call, [B] each. */
+  add(rows: readonly number[], ...columns: tf.Tensor1D[]): void {
+    this.parts.push({ rows, told: tf.keep(tf.concat(columns)) }); // [K·B]
+  }
+
+  /** The columns, each by row; starts anew. */
+  async read(): Promise<number[][]> {
+    const parts = this.parts.splice(0);
+    const values = await Promise.all(parts.map(({ told }) => download(told)));
+    const columns: number[][] = [];
+    parts.forEach(({ rows, told }, m) => {
+      told.dispose();
+      values[m]!.forEach((value, i) => {
+        const column = (columns[Math.floor(i / rows.length)] ??= []);
+        column[rows[i % rows.length]!] = value;
+      });
+    });
+    return columns;
   }
 }
 

@@ -1,4 +1,4 @@
-// SFT and the reward model on the tiny model: they learn, accumulate exactly, keep the best, repeat themselves to the
+// SFT and the reward model on the tiny model: they learn, keep the best, repeat themselves to the
 // bit, and leave no tensor behind.
 import { beforeAll, describe, expect, it } from 'vitest';
 import { nodeDirectory } from '../../tests/node-files';
@@ -12,8 +12,9 @@ import { rawScores } from '../reward/learned';
 import type { RewardStage, SftStage } from '../shared/experiment';
 import { PlaygroundError } from '../shared/errors';
 import type { MetricsRow, SampleRow } from '../shared/protocol';
-import { normalise, pairMetrics, reward, startReward } from './reward';
-import { sft, startSft } from './sft';
+import { normalise, pairMetrics, references, reward, startReward } from './reward';
+import { startPolicy } from './rows';
+import { sft } from './sft';
 import { deviation, disposeState, keepBest, mean, outOfPatience, type TrainState } from './state';
 
 const lora = {
@@ -32,6 +33,7 @@ const supervised = {
   eval_steps: 10,
   early_stopping_patience: null,
   group_by_length: true,
+  curriculum_steps: 0,
   learning_rate: 2e-2,
   lr_scheduler_type: 'constant' as const,
   warmup_steps: 0,
@@ -91,7 +93,7 @@ const timeline = async (generator: AsyncGenerator<MetricsRow>) => {
 };
 
 async function runSft(changes: Partial<SftStage> = {}, some = train) {
-  const state = startSft(start);
+  const state = startPolicy(start);
   const samples: SampleRow[] = [];
   const onSample = (sample: SampleRow) => void samples.push(sample);
   const context = { model, name: 'sft', seed: 3, onSample, train: some, heldOut };
@@ -120,16 +122,6 @@ describe('sft', { timeout: 60_000 }, () => {
     ]);
   });
 
-  it('accumulates: 8 × 1 and 1 × 8 are the same batch', async () => {
-    const once = await runSft({ max_steps: 3 });
-    const summed = await runSft({
-      max_steps: 3,
-      per_device_train_batch_size: 1,
-      gradient_accumulation_steps: 8,
-    });
-    expect(summed.rows).toEqual(once.rows);
-  });
-
   it('stops early on the metric asked for', async () => {
     const { rows } = await runSft({ learning_rate: 0, eval_steps: 2, early_stopping_patience: 3 });
     expect(rows.length).toBe(8);
@@ -137,8 +129,21 @@ describe('sft', { timeout: 60_000 }, () => {
     expect(more.length).toBe(20);
   });
 
+  it('stops early on the finish rate while the held-out loss still falls', async () => {
+    const looks = { max_steps: 120, eval_steps: 2, early_stopping_patience: 4 };
+    const { rows } = await runSft({ ...looks, learning_rate: 5e-3, metric_for_best_model: 'finish_rate' });
+    const seen = rows.filter((row) => 'finish_rate' in row);
+    const rates = seen.map((row) => row['finish_rate'] as number);
+    // The best came once, and four looks after it saw none better.
+    expect(rates.length - 1 - rates.indexOf(Math.max(...rates))).toBe(4);
+    expect(rows.length).toBe(2 * rates.length);
+    expect(rows.length).toBeLessThan(120);
+    const losses = seen.map((row) => row['eval_loss'] as number);
+    expect(losses.at(-1)).toBe(Math.min(...losses));
+  });
+
   it('stops with stage, step and metric when a weight is no number', async () => {
-    const state = startSft(start);
+    const state = startPolicy(start);
     const [weight] = state.adapters['policy']!.variables.values();
     tf.tidy(() => weight!.assign(tf.fill(weight!.shape, NaN)));
     const context = { model, name: 'sft-2', seed: 3, onSample: () => undefined, train, heldOut };
@@ -174,6 +179,17 @@ describe('reward', { timeout: 60_000 }, () => {
       pairs.map(({ chosen }) => chosen),
     );
     expect(mean(scores.map((score) => gain * score + bias))).toBeGreaterThan(0);
+    const normalised = async (seed: number, samples: number): Promise<number[]> => {
+      const drawn = await references({ ...context(), seed }, start, samples);
+      return (await rawScores(model, adapter, drawn)).map((score) => gain * score + bias);
+    };
+    const same = await normalised(3, 48);
+    expect(mean(same)).toBeCloseTo(0, 6);
+    expect(deviation(same)).toBeCloseTo(1, 6);
+    // Completions it was not fitted on: within what 200 draws can tell.
+    const others = await normalised(4, 200);
+    expect(Math.abs(mean(others))).toBeLessThan(0.5);
+    expect(Math.abs(Math.log(deviation(others)))).toBeLessThan(0.5);
     disposeState(state);
     expect(tf.memory().numTensors).toBe(before);
   });

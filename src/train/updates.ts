@@ -67,7 +67,7 @@ export function shown(
   { prompt, tokens: token_ids }: Scorable,
   numbers: TokenNumbers,
 ): { prompt: string; completion: string; token_ids: number[]; tokens: TokenColumns } {
-  const text = token_ids.map((id) => tokenizer.decode([id], { skipSpecial: false }));
+  const text = token_ids.map((id) => tokenizer.textOf(id));
   const completion = tokenizer.decode(token_ids, { skipSpecial: true });
   return { prompt, completion, token_ids: [...token_ids], tokens: { text, ...rounded(numbers) } };
 }

@@ -9,7 +9,7 @@ import type { ModelSource } from '../shared/protocol';
 import { siteFile } from '../shared/site';
 import { httpRunStore } from '../storage/http-store';
 import { idbRunStore } from '../storage/idb-store';
-import { readOwn, ROWS } from '../storage/own-store';
+import { openOwn, readOwn, ROWS } from '../storage/own-store';
 import type { RunStore } from '../storage/run-store';
 
 const DIRECTORY = 'dir:';
@@ -24,11 +24,17 @@ export function directoryOf(
   signal?: AbortSignal,
 ): ReadFile {
   if (source.startsWith(HUB)) return hubDirectory(source, { onProgress, ...(signal && { signal }) });
-  if (source.startsWith(DIRECTORY)) return served((path) => `${source.slice(DIRECTORY.length)}/${path}`);
-  if (source.startsWith(BUNDLED)) {
-    return served((path) => siteFile(`models/${source.slice(BUNDLED.length)}/${path}`));
+  if (source.startsWith(DIRECTORY)) {
+    return served((path) => `${source.slice(DIRECTORY.length)}/${path}`, signal);
   }
-  if (source.startsWith(OWN)) return (path) => readOwn('model', source.slice(OWN.length), path);
+  if (source.startsWith(BUNDLED)) {
+    return served((path) => siteFile(`models/${source.slice(BUNDLED.length)}/${path}`), signal);
+  }
+  if (source.startsWith(OWN)) {
+    const name = source.slice(OWN.length);
+    const read = (path: string) => readOwn('model', name, path);
+    return Object.assign(read, { open: (path: string) => openOwn('model', name, path) });
+  }
   throw new PlaygroundError(
     'not-found',
     `There is no model "${source}".`,
@@ -65,19 +71,20 @@ export function storeOf(runId: string): RunStore {
 }
 
 /** Files of a server. */
-const served = (url: (path: string) => string): ReadFile =>
-  Object.assign((path: string) => fetched(url(path)), {
-    open: async (path: string) => (await answer(url(path)))?.blob() ?? null,
+const served = (url: (path: string) => string, signal?: AbortSignal): ReadFile =>
+  Object.assign((path: string) => fetched(url(path), signal), {
+    open: async (path: string) => (await answer(url(path), signal))?.blob() ?? null,
   });
 
-async function fetched(url: string): Promise<Uint8Array | null> {
-  const response = await answer(url);
+async function fetched(url: string, signal?: AbortSignal): Promise<Uint8Array | null> {
+  const response = await answer(url, signal);
   return response && new Uint8Array(await response.arrayBuffer());
 }
 
-/** Null where there is no such file. */
-async function answer(url: string): Promise<Response | null> {
-  const response = await fetch(url).catch(() => null);
+/** Null where there is no such file. Throws the signal's reason once it is aborted. */
+async function answer(url: string, signal?: AbortSignal): Promise<Response | null> {
+  const response = await fetch(url, signal && { signal }).catch(() => null);
+  signal?.throwIfAborted();
   if (response?.status === 404) return null;
   if (response?.ok) {
     // A server that answers every address with the page has no such file either.

@@ -4,6 +4,7 @@
 
 import { openDevice, onDeviceProblem } from '../engine/device';
 import { memoryInUse } from '../engine/memory';
+import { roomFor } from '../engine/webgpu/room';
 import { Control } from '../experiment/control';
 import { runGolden } from '../experiment/golden';
 import { freshPairs } from '../experiment/pairs';
@@ -39,15 +40,23 @@ export class Host {
   private model: { source: ModelSource; quantization: Quantization; loaded: LanguageModel } | null = null;
   private control: Control | null = null;
   private experiment: Experiment | null = null;
+  /** Resolves once the run that was started has its model, or will have none. */
+  private ready: Promise<void> = Promise.resolve();
+  private beReady: () => void = () => undefined;
   /** What the model being loaded can be stopped with. */
   private loading: AbortController | null = null;
+  /** Most bytes that the device gives, as far as it is known. */
+  private limit: number | null = null;
   /** Seconds of rest before every step. */
   private pace = 0;
   /** The commands that compute, one after the other. */
   private queue: Promise<void> = Promise.resolve();
 
   constructor(private readonly tell: (event: Event) => void) {
-    onDeviceProblem((problem) => this.tell({ type: 'error', request: null, error: toPlainError(problem) }));
+    onDeviceProblem((problem) => {
+      if (this.control) this.control.fail(problem);
+      else this.tell({ type: 'error', request: null, error: toPlainError(problem) });
+    });
     setInterval(() => {
       if (this.device) this.tell({ type: 'memory', memory: memoryInUse() });
     }, 1000);
@@ -90,8 +99,11 @@ export class Host {
       case 'generate':
       case 'samplePairs':
         // During a run they are answered between two steps, not after the last.
-        if (this.control) return void this.attempt(command.request, () => this.compute(command));
-        break;
+        if (!this.control) break;
+        return void this.attempt(command.request, async () => {
+          await this.ready;
+          await this.compute(command);
+        });
       case 'start':
         if (this.control) {
           const busy = new PlaygroundError(
@@ -104,6 +116,7 @@ export class Host {
         this.control = new Control();
         this.control.pace(this.pace);
         this.experiment = command.experiment;
+        this.ready = new Promise((resolve) => (this.beReady = resolve));
     }
     const request = 'request' in command ? command.request : null;
     this.queue = this.queue.then(() => this.attempt(request, () => this.compute(command)));
@@ -127,10 +140,11 @@ export class Host {
     switch (command.type) {
       case 'open':
         this.device = await openDevice(command.backend);
+        this.limit = this.device.backend === 'wasm' ? WASM_LIMIT : null;
         this.tell({ type: 'device', device: this.device });
         return;
       case 'loadModel':
-        await this.load(command.model, command.quantization);
+        await this.load(command.model, command.quantization, command.request);
         return;
       case 'start':
         return this.start(command);
@@ -159,10 +173,14 @@ export class Host {
     throw new PlaygroundError('bad-arguments', 'No device is open yet.', 'Send the command "open" first.');
   }
 
-  private async load(source: ModelSource, quantization: Quantization = 'none'): Promise<LanguageModel> {
+  private async load(
+    source: ModelSource,
+    quantization: Quantization = 'none',
+    request: number | null = null,
+  ): Promise<LanguageModel> {
     this.opened();
     if (this.model?.source === source && this.model.quantization === quantization) {
-      this.tell({ type: 'model', model: inFigures(this.model.loaded) });
+      this.tell({ type: 'model', request, source, model: inFigures(this.model.loaded) });
       return this.model.loaded;
     }
     if (this.model) disposeModel(this.model.loaded);
@@ -171,17 +189,36 @@ export class Host {
       this.tell({ type: 'loading', what, loadedBytes, totalBytes });
     this.loading = new AbortController();
     const { signal } = this.loading;
-    const loaded = await loadModel(source, directoryOf(source, progress, signal), progress, quantization);
+    const loaded = await loadModel(
+      source,
+      directoryOf(source, progress, signal),
+      progress,
+      quantization,
+    ).catch((error: unknown) => {
+      // Whatever the broken-off reading complains of, this is why.
+      signal.throwIfAborted();
+      throw error;
+    });
     this.model = { source, quantization, loaded };
-    this.tell({ type: 'model', model: inFigures(loaded) });
+    this.tell({ type: 'model', request, source, model: inFigures(loaded) });
     return loaded;
   }
 
   private async budget({ request, runId, experiment }: Of<'budget'>): Promise<void> {
     const { loaded } = this.model ?? {};
     if (!loaded) throw new PlaygroundError('bad-arguments', 'No model is loaded yet.', 'Load one first.');
-    const budget = await budgetOf(loaded, experiment, dataOf(runId), limitOf(this.opened()));
+    const budget = await budgetOf(loaded, experiment, dataOf(runId), this.limit);
     this.tell({ type: 'budgeted', request, budget });
+  }
+
+  /** The most that the device gives, known once it has refused something. */
+  private async limitFor(bytes: number): Promise<number | null> {
+    if (this.opened().backend === 'wasm') return this.limit;
+    const { allocatedBytes } = memoryInUse();
+    const wanted = Math.max(0, bytes - allocatedBytes);
+    const given = await roomFor(wanted);
+    this.limit = given < wanted ? allocatedBytes + given : null;
+    return this.limit;
   }
 
   private async export({ request, runId, experiment }: Of<'export'>): Promise<void> {
@@ -190,17 +227,19 @@ export class Host {
     this.tell({ type: 'exported', request, bytes });
   }
 
-  private async start({ runId, experiment, resume, from }: Of<'start'>): Promise<void> {
+  private async start({ runId, experiment, resume, from, base }: Of<'start'>): Promise<void> {
     const control = this.control ?? new Control();
     const { tell } = this;
     try {
       const loaded = await this.load(experiment.model, experiment.quantization);
+      this.beReady();
       const store = storeOf(runId);
       const device = this.opened();
       await chooseKernels(device);
       const readData = dataOf(runId);
-      const { gradientCheckpointing } = await plan(loaded, experiment, readData, limitOf(device));
-      const model = { ...loaded, gradientCheckpointing };
+      const limitFor = (bytes: number): Promise<number | null> => this.limitFor(bytes);
+      const { gradientCheckpointing } = await plan(loaded, experiment, readData, limitFor);
+      const model = { ...loaded, gradientCheckpointing, ...(base !== undefined && { base }) };
       const run = runExperiment({ experiment, model, device, store, readData, resume, from, control, tell });
       await run.catch(() => undefined); // It has told what went wrong.
     } catch (error) {
@@ -208,6 +247,7 @@ export class Host {
       throw error;
     } finally {
       this.control = null;
+      this.beReady();
     }
   }
 
@@ -267,11 +307,6 @@ export class Host {
       adapter?.dispose();
     }
   }
-}
-
-/** A graphics device does not tell how much memory it has. */
-function limitOf({ backend }: DeviceReport): number | null {
-  return backend === 'wasm' ? WASM_LIMIT : null;
 }
 
 function inFigures({ name, parameters, config, architecture }: LanguageModel): ModelReport {

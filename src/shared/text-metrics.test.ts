@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { distinct2, followedFormat, meanLength, repetition } from './text-metrics';
+import { distinct2, followedFormat, repetition } from './text-metrics';
 
 test('distinct-2 counts bigrams over all completions together', () => {
   expect(distinct2([' A cat sat.', ' A cat ran.'])).toBe(3 / 4);
@@ -27,17 +27,4 @@ test('format: finished, one line, at most three complete sentences, a capital fi
   expect(followedFormat(' Tim was happy.\nOne day, he left.', true)).toBe(false);
   expect(followedFormat(' One. Two. Three. Four.', true)).toBe(false);
   expect(followedFormat('', true)).toBe(false);
-});
-
-test('length leaves the end token out', () => {
-  expect(
-    meanLength(
-      [
-        [5, 6, 0],
-        [7, 8, 9, 10],
-      ],
-      0,
-    ),
-  ).toBe(3);
-  expect(meanLength([], 0)).toBe(0);
 });

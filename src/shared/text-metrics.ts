@@ -32,10 +32,3 @@ export function followedFormat(completion: string, finished: boolean): boolean {
   const sentences = completion.match(/[.!?]+(?=["\s]|$)/g) ?? [];
   return sentences.length <= 3;
 }
-
-/** Tokens a completion, the end token not counted. */
-export function meanLength(tokenIds: readonly (readonly number[])[], endToken: number): number {
-  if (tokenIds.length === 0) return 0;
-  const tokens = tokenIds.reduce((sum, ids) => sum + ids.length - (ids.at(-1) === endToken ? 1 : 0), 0);
-  return tokens / tokenIds.length;
-}

@@ -1,0 +1,45 @@
+// Everything that a run will read is read before its first stage: a row at fault, or a completion that would leave the
+// context, is told at once and not after an hour of other stages. What the stages make themselves is always in order.
+
+import { fitRows } from '../data/inspect';
+import { readSource } from '../data/sources';
+import { newTokens } from '../shared/budget';
+import { PlaygroundError } from '../shared/errors';
+import { DATA_PARTS, type DataPart } from '../shared/look';
+import { stageNames } from '../shared/experiment';
+import { methodOf } from '../shared/methods';
+import type { Workshop } from './workshop';
+
+/** For the stages from `first` on. Throws `bad-data`, `too-long` or `not-found`. */
+export async function readAhead(
+  { experiment, model, readData }: Pick<Workshop, 'experiment' | 'model' | 'readData'>,
+  first: number,
+): Promise<void> {
+  const { data, stages } = experiment;
+  const { context } = model.config;
+  const names = stageNames(stages);
+  /** By part, the most tokens that a stage adds to its prompts. */
+  const wanted = new Map<DataPart, number>();
+  for (const [i, stage] of stages.entries()) {
+    if (i < first) continue;
+    if ('max_length' in stage && stage.max_length > context) {
+      throw new PlaygroundError(
+        'too-long',
+        `Stage ${names[i]}: max_length is ${stage.max_length}, and the context of ${model.name} ${context}.`,
+        `Lower max_length to ${context} or less.`,
+      );
+    }
+    // A file of preferences takes the place of the pairs this stage would make.
+    if (stage.kind === 'pairs' && data.preferences !== undefined) continue;
+    for (const { what } of methodOf(stage.kind).needs) {
+      const part = what === 'pairs' ? 'preferences' : what;
+      if (isPart(part)) wanted.set(part, Math.max(wanted.get(part) ?? 0, newTokens(stage)));
+    }
+  }
+  for (const [part, most] of wanted) {
+    const source = data[part];
+    if (source !== undefined) fitRows(await readSource(source, readData), source, part, model, most);
+  }
+}
+
+const isPart = (name: string): name is DataPart => DATA_PARTS.some((part) => part === name);
