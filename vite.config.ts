@@ -1,10 +1,13 @@
 // Builds the site: the page, and the bare page the command line opens (tools/host). The engine is reached only from
 // the worker, so it lands in a chunk of its own; paths are relative, so the site can be served from any folder.
 import { cpSync, existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig, type Plugin } from 'vite';
 import { buildKernels } from './tools/build-kernels.mjs';
+import { firstPicture } from './tools/first-picture.ts';
 import { isolationHeaders, policyOf } from './tools/headers.ts';
+import { root } from './tools/once.mjs';
 
 /** Our wasm kernels are there before anything imports them: in development, tests and builds alike. */
 function kernels(): Plugin {
@@ -19,7 +22,8 @@ function site(): Plugin {
     transformIndexHtml: (_, { filename }) => [
       { tag: 'meta', attrs: { 'http-equiv': 'Content-Security-Policy', content: policyOf(filename) } },
     ],
-    writeBundle: ({ dir }) => cpSync('models', `${dir ?? 'dist'}/models`, { recursive: true }),
+    writeBundle: ({ dir }) =>
+      cpSync(join(root, 'models'), join(dir ?? 'dist', 'models'), { recursive: true }),
   };
 }
 
@@ -43,6 +47,56 @@ function selfContainedThreads(): Plugin {
   };
 }
 
+/** What the first script loads is named in the page itself, so that the browser need not run it to know. */
+function loadsAhead(): Plugin {
+  return {
+    name: 'loads-ahead',
+    transformIndexHtml: {
+      order: 'post',
+      handler(html, { bundle = {}, filename }) {
+        if (!filename.endsWith('/index.html') || filename.includes('/tools/')) return [];
+        const page = Object.values(bundle).find(
+          (file) => file.type === 'chunk' && file.facadeModuleId?.endsWith('/src/page.ts'),
+        );
+        if (page?.type !== 'chunk') return [];
+        const links = [...(page.viteMetadata?.importedCss ?? [])].map((href) => ({
+          rel: 'stylesheet',
+          href,
+        }));
+        const scripts = [page.fileName, ...page.imports]
+          .filter((href) => !html.includes(href))
+          .map((href) => ({ rel: 'modulepreload', href }));
+        return [...scripts, ...links].map(({ rel, href }) => ({
+          tag: 'link',
+          attrs: { rel, href: `./${href}`, crossorigin: true },
+          injectTo: 'head' as const,
+        }));
+      },
+    },
+  };
+}
+
+/**
+ * uPlot asks for the machine's language and time zone as it is loaded, for axes of time that we have none of. In a new
+ * browser the answer takes longer than all else before the first picture.
+ */
+function chartsWithoutLocale(): Plugin {
+  const asked = {
+    "new Intl.NumberFormat(domEnv ? nav.language : 'en-US')": '{ format: String }',
+    'new Intl.DateTimeFormat().resolvedOptions().timeZone': 'undefined',
+  };
+  return {
+    name: 'charts-without-locale',
+    transform(code, id) {
+      if (!id.includes('uPlot.esm.js')) return null;
+      if (!Object.keys(asked).every((call) => code.includes(call)))
+        this.error('uPlot has changed; see above');
+      const text = Object.entries(asked).reduce((all, [call, answer]) => all.replace(call, answer), code);
+      return { code: text, map: null };
+    },
+  };
+}
+
 /** transformers.js serves as tokenizer only: its neural runtime, 27 MB that nothing starts, stays out of the site. */
 function tokenizerOnly(): Plugin {
   const runtime = 'onnxruntime-web/webgpu';
@@ -58,12 +112,21 @@ function tokenizerOnly(): Plugin {
 const workerFile = 'assets/worker-[name]-[hash].js';
 
 /** The recorded experiments that ship. */
-const recorded = existsSync('public/recorded') ? readdirSync('public/recorded') : [];
+const shelf = join(root, 'public/recorded');
+const recorded = existsSync(shelf) ? readdirSync(shelf) : [];
+const define = { __RECORDED__: JSON.stringify(recorded) };
 
 export default defineConfig({
   base: './',
-  define: { __RECORDED__: JSON.stringify(recorded) },
-  plugins: [svelte(), kernels(), site()],
+  define,
+  plugins: [
+    svelte(),
+    kernels(),
+    site(),
+    loadsAhead(),
+    chartsWithoutLocale(),
+    firstPicture([svelte()], define),
+  ],
   worker: {
     format: 'es',
     plugins: () => [selfContainedThreads(), tokenizerOnly()],
@@ -83,6 +146,8 @@ export default defineConfig({
     rolldownOptions: {
       checks: { bundlerTimings: false },
       input: { index: 'index.html', open: 'open.html', host: 'tools/host/index.html' },
+      // Svelte makes an Error as it is loaded, and for its stack the browser reads the script around it once more.
+      output: { codeSplitting: { groups: [{ name: 'svelte', test: /node_modules\/svelte\// }] } },
     },
   },
 });

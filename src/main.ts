@@ -1,22 +1,23 @@
-// Mounts the page with what there is to show. A recording is most often there at once; then nothing is drawn before it
-// that would be drawn over.
+// Starts the page: asks for the recording that it opens on, puts on the theme that was chosen, shows the picture that came
+// with the document, and loads all else once that stands.
 
-import './ui/recorded/early';
-import { mount } from 'svelte';
-import App from './ui/App.svelte';
-import './ui/app.css';
-import { connect } from './ui/connect';
-import { isolate } from './ui/isolate';
+import { opensOnFirstPicture } from './ui/recorded/early';
+import { drawn } from './ui/state/later';
+import { keptTheme, wear } from './ui/state/theme-kept';
 
-/** Milliseconds that the first picture may wait for a recording. */
-const PATIENCE = 400;
+wear(keptTheme());
 
-const target = document.getElementById('app');
-if (target) {
-  const { playground, wake } = connect();
-  const begin = async (): Promise<void> => {
-    if (!(await isolate())) await wake();
-  };
-  await Promise.race([begin(), new Promise((done) => setTimeout(done, PATIENCE))]);
-  mount(App, { target, props: { playground } });
+// See prerender/first-picture.ts. Nothing in it can be used before the page takes its place.
+const picture = document.getElementById('first-picture');
+const app = document.getElementById('app');
+if (app && picture instanceof HTMLTemplateElement && opensOnFirstPicture && !document.hidden) {
+  const { content } = picture;
+  for (const element of content.querySelectorAll<HTMLElement>('[data-style]')) {
+    element.style.cssText = element.dataset.style ?? '';
+  }
+  app.inert = true;
+  app.append(content);
+  await drawn();
 }
+
+void import('./page');

@@ -25,7 +25,7 @@ export interface Action {
 }
 
 /** Seconds of rest before every step, from none to slow enough to talk over. */
-const PACES = [0, 0.5, 1, 2, 5];
+export const PACES = [0, 0.5, 1, 2, 5];
 
 const always = (): boolean => true;
 
@@ -35,7 +35,6 @@ export function pageActions(
   open: Record<'help' | 'checkpoints' | 'runs', () => void>,
 ): Action[] {
   const { session } = playground;
-  const is = (...states: (typeof session.run)[]) => states.includes(session.run);
   return [
     {
       id: 'run',
@@ -61,7 +60,7 @@ export function pageActions(
       label: 'Pause',
       keys: [' '],
       icon: 'pause',
-      enabled: () => is('running'),
+      enabled: () => session.busy && session.run === 'running',
       run: () => playground.command('pause'),
     },
     {
@@ -70,7 +69,7 @@ export function pageActions(
       label: 'Resume',
       keys: [' '],
       icon: 'play',
-      enabled: () => is('paused'),
+      enabled: () => session.busy && session.run === 'paused',
       run: () => playground.command('resume'),
     },
     {
@@ -96,8 +95,8 @@ export function pageActions(
       group: 'Run',
       label: 'Go back to a checkpoint…',
       keys: ['b'],
-      icon: 'undo',
-      enabled: () => session.runId !== null && !session.busy,
+      icon: 'rewind',
+      enabled: () => session.runId !== null && session.recorded === null && !playground.elsewhere,
       run: open.checkpoints,
     },
     {

@@ -1,5 +1,6 @@
 // The actions there are at the moment, and the one place that listens for their keys.
 
+import { recall, remember } from '../state/remember';
 import { isCharacter, matches, showKey } from './keys';
 import type { Action } from './actions';
 
@@ -8,8 +9,10 @@ const STORED = 'single-keys';
 class Registry {
   /** Those that views have added come last. */
   list = $state.raw<readonly Action[]>([]);
+  /** The same: a view that goes reads state as it was before the one in its place came. */
+  private now: readonly Action[] = [];
   /** Keys of a single character can be switched off (WCAG 2.1.4). */
-  private characters = $state(localStorage.getItem(STORED) !== 'off');
+  private characters = $state(recall(STORED) !== 'off');
   private readonly mac = /Mac|iPhone|iPad/.test(navigator.userAgent);
 
   get singleKeys(): boolean {
@@ -18,13 +21,14 @@ class Registry {
 
   set singleKeys(on: boolean) {
     this.characters = on;
-    localStorage.setItem(STORED, on ? 'on' : 'off');
+    remember(STORED, on ? 'on' : 'off');
   }
 
   /** Adds actions; the answer takes them away again, as a Svelte effect wants it. */
   add(actions: readonly Action[]): () => void {
-    this.list = [...this.list, ...actions];
-    return () => (this.list = this.list.filter((action) => !actions.includes(action)));
+    const set = (list: readonly Action[]): void => void (this.list = this.now = list);
+    set([...this.now, ...actions]);
+    return () => set(this.now.filter((action) => !actions.includes(action)));
   }
 
   find(id: string): Action | undefined {

@@ -1,10 +1,11 @@
-// What the button beside an error does. The table of errors (shared/errors.ts) says which remedy fits; here stands how
-// it is done, and whether it can be done now.
+// What the buttons beside an error do. The table of errors (shared/errors.ts) says which remedies fit; here stands how
+// each is done, and whether it can be done now.
 
-import { ERRORS, type PlainError, type Remedy } from '../../shared/errors';
+import { ERRORS, type Remedy } from '../../shared/errors';
 import { settingsAt } from '../lib/draft';
 import { formatNumber } from '../lib/format';
 import type { Playground } from '../state/playground.svelte';
+import type { Trouble } from '../state/trouble';
 import { actions } from './registry.svelte';
 
 export interface Cure {
@@ -12,13 +13,13 @@ export interface Cure {
   run: () => void;
 }
 
-/** Null where nothing but the person can help, or nothing can be done just now. */
-export function cureOf({ code }: PlainError, playground: Playground): Cure | null {
-  const { remedy } = ERRORS[code];
-  return remedy && CURES[remedy](playground);
+/** None where only the person can help, or nothing can be done just now. */
+export function curesOf(error: Trouble, playground: Playground): Cure[] {
+  const remedies: readonly Remedy[] = ERRORS[error.code].remedies;
+  return remedies.flatMap((remedy) => CURES[remedy](playground, error) ?? []);
 }
 
-const CURES: Record<Remedy, (playground: Playground) => Cure | null> = {
+const CURES: Record<Remedy, (playground: Playground, error: Trouble) => Cure | null> = {
   continue: (playground) =>
     playground.canContinue
       ? { label: 'Continue from the last checkpoint', run: () => void playground.continue() }
@@ -31,7 +32,7 @@ const CURES: Record<Remedy, (playground: Playground) => Cure | null> = {
     return {
       label: `Continue with a learning rate of ${formatNumber(rate)}`,
       run: () => {
-        playground.change(found.place, found.setting, rate);
+        playground.form.change(found.place, found.setting, rate);
         void playground.continue();
       },
     };
@@ -46,27 +47,41 @@ const CURES: Record<Remedy, (playground: Playground) => Cure | null> = {
     return {
       label: `Take ${rows.value / 2} rows at once, twice as often`,
       run: () => {
-        playground.change(rows.place, rows.setting, rows.value / 2);
-        playground.change(accumulated.place, accumulated.setting, accumulated.value * 2);
-        playground.session.error = null;
+        playground.form.change(rows.place, rows.setting, rows.value / 2);
+        playground.form.change(accumulated.place, accumulated.setting, accumulated.value * 2);
       },
     };
   },
 
-  'use-cpu': () => ({ label: 'Use the CPU', run: () => location.assign('?backend=wasm') }),
+  undo: (playground) =>
+    playground.canUndo ? { label: 'Undo the last change', run: () => playground.undo() } : null,
+  stop: (playground) =>
+    playground.session.busy ? { label: 'Stop the run', run: () => playground.command('stop') } : null,
+  'go-back': () => actionCure('go-back', 'Go back to a checkpoint'),
+  'use-cpu': () => ({
+    label: 'Use the CPU',
+    // What the address says of settings stays.
+    run: () => location.assign(`${location.pathname}?backend=wasm${location.hash}`),
+  }),
   'look-at-data': (playground) => ({ label: 'Look at the data', run: () => playground.choose('data') }),
   'choose-model': (playground) => ({ label: 'Choose a model', run: () => playground.choose('model') }),
-  'fetch-model': fetchModel('Fetch it from huggingface.co'),
-  retry: fetchModel('Try again'),
-  'free-space': () => {
-    const runs = actions.find('runs');
-    return runs ? { label: 'See what is kept', run: runs.run } : null;
-  },
+  'fetch-model': ({ models, draft }) => ({
+    label: 'Fetch it from huggingface.co',
+    run: () => models.load(models.refused ?? draft.model),
+  }),
+  retry: (_, { again }) => (again ? { label: 'Try again', run: again } : null),
+  'free-space': () => actionCure('runs', 'See what is kept'),
+  'open-file': () => actionCure('open-file', 'Open another file'),
+  'open-plain': () => ({
+    label: 'Open the page without it',
+    run: () => location.assign(location.pathname),
+  }),
   reload: () => ({ label: 'Reload the page', run: () => location.reload() }),
 };
 
-function fetchModel(label: string): (playground: Playground) => Cure {
-  return ({ models, draft }) => ({ label, run: () => models.load(draft.model) });
+function actionCure(id: string, label: string): Cure | null {
+  const action = actions.find(id);
+  return action?.enabled() ? { label, run: action.run } : null;
 }
 
 /** A number among the settings of the stage that the run is in. */
@@ -74,6 +89,6 @@ function settingOfCurrent(playground: Playground, key: string) {
   const place = playground.stations.findIndex(({ name }) => name === playground.session.current?.name) - 2;
   const setting =
     place < 0 ? undefined : settingsAt(playground.draft, place).find((each) => each.key === key);
-  const value = setting && playground.value(place, setting);
+  const value = setting && playground.form.value(place, setting);
   return setting && typeof value === 'number' ? { place, setting, value } : null;
 }

@@ -1,8 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Interval, Report } from '../../shared/protocol';
 import { MetricColumns } from '../lib/series';
-import { bestOfNKl, frontierOf, shareBound, shareCost, ticks } from './frontier';
+import { frontierOf, ticks } from './frontier';
 
 const exactly = (value: number): Interval => ({ value, low: value, high: value });
 
@@ -55,39 +54,6 @@ describe('frontierOf', () => {
       { run: 1, points },
     ]);
     expect(frontierOf([run], 'kl', 'happy').paths).toEqual([]);
-  });
-});
-
-describe('the bound', () => {
-  test('begins at the reference and ends where everything is as it should: at −log p', () => {
-    const bound = shareBound(0.25);
-    expect(bound[0]).toEqual({ x: 0, y: 0.25 });
-    expect(bound[bound.length - 1]?.x).toBeCloseTo(Math.log(4), 12);
-    expect(shareBound(0)).toEqual([]);
-  });
-
-  test('no distribution over completions passes it, and the tilted one lies on it', () => {
-    const weights = fc.array(fc.double({ min: 0.01, max: 1, noNaN: true }), { minLength: 4, maxLength: 4 });
-    const normal = (some: number[]): number[] => {
-      const total = some.reduce((sum, each) => sum + each, 0);
-      return some.map((each) => each / total);
-    };
-    const share = (of: number[]): number => (of[0] ?? 0) + (of[1] ?? 0);
-    const kl = (of: number[], from: number[]): number =>
-      of.reduce((sum, each, i) => sum + each * Math.log(each / (from[i] ?? 1)), 0);
-    fc.assert(
-      fc.property(weights, weights, (one, other) => {
-        const [ref, policy] = [normal(one), normal(other)];
-        expect(kl(policy, ref)).toBeGreaterThanOrEqual(shareCost(share(policy), share(ref)) - 1e-9);
-        const tilted = normal(ref.map((each, i) => (i < 2 ? 3 * each : each)));
-        expect(kl(tilted, ref)).toBeCloseTo(shareCost(share(tilted), share(ref)), 9);
-      }),
-    );
-  });
-
-  test('the best of n costs at most what is known of it', () => {
-    for (const n of [2, 4, 16]) expect(shareCost(1 - 0.7 ** n, 0.3)).toBeLessThanOrEqual(bestOfNKl(n));
-    expect(bestOfNKl(1)).toBe(0);
   });
 });
 

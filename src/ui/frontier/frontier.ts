@@ -2,6 +2,7 @@
 // a training, of every run; with the bound that no policy passes, where there is one, and the best of n as a mark.
 
 import { methodNamed } from '../../shared/methods';
+import { bestOfNBound } from '../../shared/optimum';
 import type { Interval, Report } from '../../shared/protocol';
 import type { MetricColumns } from '../lib/series';
 import { checkpointLabel } from '../lib/verdict';
@@ -37,8 +38,8 @@ export function frontierOf(runs: readonly Explored[], x: Measure, y: Measure): F
     spots: runs.flatMap(({ report, label }, run) =>
       Object.entries(report?.evaluation ?? {}).flatMap(([checkpoint, figures]): Spot[] => {
         const best = bestOfN(checkpoint);
-        // Best of n is drawn from the reference itself; what choosing moves it away is known, not measured.
-        const at = x === 'kl' && best !== null ? bestOfNKl(best) : figures[x]?.value;
+        // Best of n is drawn from the reference itself; what choosing moves it away at most is known, not measured.
+        const at = x === 'kl' && best !== null ? bestOfNBound(best) : figures[x]?.value;
         const value = figures[y];
         const name = run === 0 ? checkpointLabel(checkpoint) : `${checkpointLabel(checkpoint)}, ${label}`;
         return at === undefined || !value ? [] : [{ run, checkpoint, label: name, x: at, y: value }];
@@ -64,27 +65,6 @@ function pathsOf({ columns }: Explored, run: number): Frontier['paths'] {
 function bestOfN(checkpoint: string): number | null {
   const n = /^best-of-(\d+)$/.exec(checkpoint)?.[1];
   return n === undefined ? null : Number(n);
-}
-
-/** KL in nats of the best of n from one, where no two score alike; at most that where some do. */
-export function bestOfNKl(n: number): number {
-  return Math.log(n) - (n - 1) / n;
-}
-
-/** What a share q costs at least when the reference has the share p: no policy that reaches q is nearer to the
- *  reference than the two-way choice itself (data processing), in nats. */
-export function shareCost(q: number, p: number): number {
-  const part = (a: number, b: number): number => (a === 0 ? 0 : a * Math.log(a / b));
-  return part(q, p) + part(1 - q, 1 - p);
-}
-
-/** The bound from the reference's share up to all, as points of KL and share; empty where the share is 0 or 1. */
-export function shareBound(p: number, steps = 48): { x: number; y: number }[] {
-  if (p <= 0 || p >= 1) return [];
-  return Array.from({ length: steps + 1 }, (_, i) => {
-    const y = i === steps ? 1 : p + ((1 - p) * i) / steps;
-    return { x: shareCost(y, p), y };
-  });
 }
 
 /** Round numbers over a span, about `count` of them. */

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { contradictions } from '../../shared/contradictions';
 import { parseExperiment } from '../../shared/validate';
-import { derive } from './derive';
+import { asEdited, derive } from './derive';
 
 const shipped = (name: string) =>
   parseExperiment(readFileSync(`experiments/${name}.json`, 'utf8'), name).experiment;
@@ -33,6 +33,17 @@ describe('a run with judgements', () => {
       { from: 'ppo', to: 'policy' },
     ]);
     expect(derive(parent, ['sft'], 'policy')).toBeNull();
+  });
+
+  it('takes up what was edited since of its stages, and no other model or data', () => {
+    const draft = structuredClone(parent);
+    const ppo = draft.stages.find((stage) => stage.kind === 'ppo')!;
+    Object.assign(draft, { model: 'own:other', data: {} });
+    ppo.kl_coef = 0.3;
+    const edited = asEdited(parent, draft);
+    expect(edited.stages).toEqual(draft.stages);
+    expect(edited).toMatchObject({ model: parent.model, data: parent.data });
+    expect(asEdited(parent, { ...draft, stages: draft.stages.slice(1) }), 'other stages').toEqual(parent);
   });
 
   it('can be judged and derived from again', () => {

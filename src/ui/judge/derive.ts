@@ -15,6 +15,13 @@ export interface Derived {
 /** Where the pairs it learns from are written. */
 export const PREFERENCES = 'preferences.jsonl';
 
+/** The experiment of a run with the settings of its stages as they are edited now, for what is to come after it. Its
+ *  model and data stay: the adapters it left were learnt with them. */
+export function asEdited(run: Experiment, draft: Experiment): Experiment {
+  const kinds = (of: Experiment): string => of.stages.map(({ kind }) => kind).join();
+  return kinds(run) === kinds(draft) ? { ...run, seed: draft.seed, stages: draft.stages } : run;
+}
+
 /**
  * Reward, PPO and evaluation with the settings of `parent`, whose stages have left the adapters `left`. PPO begins at
  * the SFT adapter, or goes on from the last policy trained after it, held to the SFT adapter either way. Null where

@@ -1,5 +1,5 @@
 // One sitting of judging: which pair is next, what was said of those before, and the file beside the run that holds it.
-// Every judgement is written before the next pair is shown to count; undoing takes the last line off again.
+// Every judgement is written as it is made; what could not be written is told, and comes with the next that can be.
 
 import {
   type Judgement,
@@ -10,12 +10,11 @@ import {
   shownOrder,
   type Verdict,
 } from '../../feedback/human';
-import type { PlainError } from '../../shared/errors';
 import { type Experiment, stageNames } from '../../shared/experiment';
 import type { AnswerPair } from '../../shared/protocol';
 import { idbRunStore } from '../../storage/idb-store';
-import { readText, type RunStore, truncateLines } from '../../storage/run-store';
-import { failureOf } from '../lib/requests';
+import { readText, type RunStore, truncateLines, writeText } from '../../storage/run-store';
+import { type Trouble, troubleOf } from '../state/trouble';
 import { PREFERENCES } from './derive';
 
 /** The pairs that the run collected, or fresh ones of an adapter (`null`: the bare model). */
@@ -39,7 +38,10 @@ export class Judging {
   /** Whether fresh pairs may be asked for: they need the model. */
   begun = $state(false);
   drawing = $state(false);
-  error = $state.raw<PlainError | null>(null);
+  /** Why there are no pairs. */
+  error = $state.raw<Trouble | null>(null);
+  /** Why the file does not hold all that was judged. */
+  unsaved = $state.raw<Trouble | null>(null);
 
   private readonly store: RunStore;
   private waiting = $state.raw<AnswerPair[]>([]);
@@ -66,14 +68,18 @@ export class Judging {
 
   /** Reads what there is; `newest` writes the fresh pairs where the run has collected none, at once if `begin` says so. */
   async open(newest: string | null, begin: boolean): Promise<void> {
-    await this.guard(async () => {
-      await this.readPairs();
-      this.judgements = parseJudgements((await readText(this.store, FILE)) ?? '');
-      this.labelled = (await readText(this.store, PREFERENCES)) ?? (this.pairsText || null);
-      if (this.collected === 0) this.source = { kind: 'fresh', adapter: newest };
-    });
+    const read = await this.guard(
+      async () => {
+        await this.readPairs();
+        this.judgements = parseJudgements((await readText(this.store, FILE)) ?? '');
+        this.labelled = (await readText(this.store, PREFERENCES)) ?? (this.pairsText || null);
+        if (this.collected === 0) this.source = { kind: 'fresh', adapter: newest };
+      },
+      () => void this.open(newest, begin),
+    );
+    if (!read) return;
     this.opened = true;
-    this.begun = begin || this.source.kind === 'run';
+    this.begun ||= begin || this.source.kind === 'run';
     await this.refill();
   }
 
@@ -109,7 +115,16 @@ export class Judging {
   }
 
   private save(write: () => Promise<void>): void {
-    this.saving = this.saving.then(() => this.guard(write));
+    const all = (): Promise<void> =>
+      writeText(this.store, FILE, this.judgements.map((each) => `${JSON.stringify(each)}\n`).join(''));
+    this.saving = this.saving.then(async () => {
+      try {
+        await (this.unsaved ? all() : write());
+        this.unsaved = null;
+      } catch (thrown) {
+        this.unsaved = troubleOf(thrown, () => this.save(all));
+      }
+    });
   }
 
   private stage(): string | undefined {
@@ -128,14 +143,18 @@ export class Judging {
     const known = [...this.judgements.map(({ pair }) => pair), ...this.waiting.map(({ id }) => id)];
     if (source.kind === 'run') {
       if (this.waiting.length > 0) return;
-      await this.guard(() => this.readPairs());
+      const read = await this.guard(
+        () => this.readPairs(),
+        () => void this.refill(),
+      );
+      if (!read) return;
       const pairs = pairsToJudge(this.pairsText, this.stage() ?? '', this.experiment.seed);
       this.waiting = pairs.filter(({ id }) => !known.includes(id));
       return;
     }
     if (!this.begun || this.drawing || this.waiting.length > FEW) return;
     this.drawing = true;
-    await this.guard(async () => {
+    const draw = async (): Promise<void> => {
       const { adapter } = source;
       const writer = adapter ?? 'base';
       const numbers = known.filter((id) => id.startsWith(`${writer}:`)).map((id) => Number(id.split(':')[1]));
@@ -143,16 +162,20 @@ export class Judging {
       const drawn = await this.sample(adapter, from, DRAWN);
       this.next[writer] = from + DRAWN;
       if (this.source === source) this.waiting = [...this.waiting, ...drawn];
-    });
+    };
+    await this.guard(draw, () => void this.refill());
     this.drawing = false;
   }
 
-  private async guard(action: () => Promise<void>): Promise<void> {
+  /** Whether it could be done. */
+  private async guard(action: () => Promise<void>, again: () => void): Promise<boolean> {
     try {
       await action();
       this.error = null;
+      return true;
     } catch (thrown) {
-      this.error = failureOf(thrown);
+      this.error = troubleOf(thrown, again);
+      return false;
     }
   }
 }

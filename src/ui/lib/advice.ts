@@ -1,6 +1,7 @@
 // Advice speaks of settings by their keys ("Lower learning_rate or num_ppo_epochs."); here they are found again, with
 // the station whose setting is meant, so that the page can lead there.
 
+import { settingsNamed } from '../../shared/advice';
 import type { Experiment } from '../../shared/experiment';
 import { SETTINGS, type SettingKey } from '../../shared/settings';
 import { settingsAt } from './draft';
@@ -18,17 +19,10 @@ export function leadsIn(advice: string, experiment: Experiment, stage: string): 
   const stations = stationsOf(experiment.stages);
   const at = stations.findIndex(({ name }) => name === stage);
   const nearest = stations.slice(0, at + 1).reverse();
-  const words: string[] = advice.match(/[a-z][a-z_]+/g) ?? [];
-  const keys = new Set(words.filter(isNamed));
-  return Array.from(keys).flatMap((key) => {
+  return settingsNamed(advice).flatMap((key) => {
     const station = nearest.find((each) => keysOf(experiment, stations, each).includes(key));
     return station ? [{ key, label: SETTINGS[key].label, station }] : [];
   });
-}
-
-/** Keys that are also plain words are meant only where they are the labelled setting: "count" is, "model" is not. */
-function isNamed(word: string): word is SettingKey {
-  return word in SETTINGS && (word.includes('_') || ['count', 'beta', 'temperature', 'noise'].includes(word));
 }
 
 function keysOf(experiment: Experiment, stations: readonly Station[], { kind, name }: Station): string[] {

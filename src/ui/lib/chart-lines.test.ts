@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { chartCsv, linesOf } from './chart-lines';
 import { MetricColumns } from './series';
-import type { ChartPlan } from './stations';
+import type { ChartPlan } from '../../shared/method';
 
 const PLAN: ChartPlan = {
   title: 'Loss',

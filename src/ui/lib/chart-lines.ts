@@ -3,7 +3,7 @@
 
 import type { MetricColumns } from './series';
 import { smooth } from './smooth';
-import type { ChartPlan, SeriesPlan } from './stations';
+import type { ChartPlan, SeriesPlan } from '../../shared/method';
 
 type Column = (number | null)[];
 

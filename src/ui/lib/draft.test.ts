@@ -5,10 +5,12 @@ import type { Experiment } from '../../shared/experiment';
 import type { Setting } from '../../shared/setting';
 import { defaultStage } from '../../shared/validate';
 import {
+  ownSources,
   parseValue,
   readSetting,
   settingsAt,
   showValue,
+  startingFrom,
   withMethod,
   writeSetting,
   type Place,
@@ -86,4 +88,30 @@ describe('withMethod', () => {
     expect(changed.stages.slice(0, 2)).toEqual(experiment.stages.slice(0, 2));
     expect(withMethod(changed, 2, 'dpo').stages[2]).toEqual(defaultStage('dpo'));
   });
+});
+
+describe('startingFrom', () => {
+  it('puts an adapter in the place of the SFT stage, and the stage back in the place of the adapter', () => {
+    const from = startingFrom(experiment, 'own:mine', experiment);
+    expect(from.data.sft_model_path).toBe('own:mine');
+    expect(from.stages.map(({ kind }) => kind)).toEqual(['pairs', 'ppo']);
+    expect(startingFrom(from, 'own:other', experiment).data.sft_model_path).toBe('own:other');
+    expect(startingFrom(from, null, experiment)).toEqual(experiment);
+  });
+
+  it('leaves a stage that stands as it is', () => {
+    const edited = writeSetting(experiment, 0, setting(0, 'learning_rate'), 0.01);
+    expect(startingFrom(edited, null, experiment)).toEqual(edited);
+  });
+});
+
+it('tells which models and adapters of one’s own an experiment reads', () => {
+  const some = {
+    ...experiment,
+    model: 'own:tiny',
+    data: { sft: 'own:rows', sft_model_path: 'own:mine', reward_model_path: 'adapters/reward' },
+  };
+  expect(ownSources(some, 'model')).toEqual(['own:tiny']);
+  expect(ownSources(some, 'adapter')).toEqual(['own:mine']);
+  expect(ownSources(experiment, 'model')).toEqual([]);
 });

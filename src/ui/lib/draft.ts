@@ -13,7 +13,7 @@ export type Place = number | 'experiment' | 'lora' | 'data';
 type Bag = Record<string, unknown>;
 
 /** Settings to show for a place, the labeller's own folded into its stage. */
-export function settingsAt(experiment: Experiment, place: Place): Setting[] {
+export function settingsAt(experiment: Experiment, place: Place): readonly Setting[] {
   if (typeof place !== 'number') return settingsOf(place).filter(({ key }) => key !== 'name');
   const stage = experiment.stages[place];
   if (!stage) return [];
@@ -64,6 +64,29 @@ export function withMethod(experiment: Experiment, at: number, kind: StageKind):
   const before = experiment.stages[at];
   if (before && 'reward' in before && 'reward' in stage) stage['reward'] = before.reward;
   return { ...experiment, stages: experiment.stages.with(at, stage as unknown as Stage) };
+}
+
+/** The experiment with an adapter to start from in the place of its SFT stage; with none, and the stage that stood there
+ *  in `shipped`. */
+export function startingFrom(
+  experiment: Experiment,
+  adapter: string | null,
+  shipped: Experiment,
+): Experiment {
+  const data = { ...experiment.data };
+  delete data.sft_model_path;
+  const others = experiment.stages.filter(({ kind }) => kind !== 'sft');
+  if (adapter !== null) return { ...experiment, data: { ...data, sft_model_path: adapter }, stages: others };
+  const sft = shipped.stages.filter(({ kind }) => kind === 'sft');
+  const stands = others.length < experiment.stages.length;
+  return { ...experiment, data, stages: stands ? experiment.stages : [...sft, ...others] };
+}
+
+/** The models, or the adapters, of a person's own that an experiment reads. */
+export function ownSources({ model, data }: Experiment, kind: 'model' | 'adapter'): string[] {
+  const { sft_model_path, reward_model_path, policy_model_path } = data;
+  const sources = kind === 'model' ? [model] : [sft_model_path, reward_model_path, policy_model_path];
+  return sources.flatMap((source) => (source?.startsWith('own:') ? [source] : []));
 }
 
 /** Whether two values of a setting are the same. */

@@ -19,6 +19,7 @@ describe('numbers', () => {
     expect(formatNumber(0.002)).toBe('0.002');
     expect(formatNumber(-1.23456)).toBe('\u22121.23');
     expect(formatNumber(1234.5)).toBe('1,235');
+    expect(formatNumber(-1234567)).toBe('\u22121,234,567');
     expect(formatNumber(1e-7)).toBe('1e\u22127');
     expect(formatNumber(1.44e-5)).toBe('1.4e\u22125');
     expect(formatNumber(Number.NaN)).toBe('not a number');

@@ -7,13 +7,19 @@ function signed(text: string): string {
   return text.replace('-', '\u2212');
 }
 
+/** 1234567 → "1,234,567". The browser's own formatter loads the habits of all languages first, which holds up the first
+ *  picture of the page by more than all its script. */
+function grouped(whole: number): string {
+  return String(whole).replace(/\B(?=(\d{3})+$)/g, ',');
+}
+
 /** 0.002 → "0.002", 1234.5 → "1,235", 1e-7 → "1e−7"; not-finite values say so. */
 export function formatNumber(value: number): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? 'not a number' : value > 0 ? '∞' : signed('-∞');
   const size = Math.abs(value);
   if (size === 0) return '0';
   if (size < 1e-4) return signed(value.toExponential(1).replace('.0e', 'e').replace('e+', 'e'));
-  if (size >= 1000) return signed(Math.round(value).toLocaleString('en'));
+  if (size >= 1000) return signed(grouped(Math.round(value)));
   return signed(String(Number(value.toPrecision(3))));
 }
 
@@ -70,7 +76,7 @@ export function formatBytes(bytes: number): string {
 
 /** Large counts in short: 5_914_112 → "5.9 million". */
 export function formatCount(count: number): string {
-  if (count < 10_000) return count.toLocaleString('en');
+  if (count < 10_000) return grouped(count);
   if (count < 1e6) return `${Math.round(count / 1000)} thousand`;
   return count < 1e9 ? `${(count / 1e6).toFixed(1)} million` : `${(count / 1e9).toFixed(1)} billion`;
 }

@@ -5,7 +5,8 @@ import type { Experiment } from '../../shared/experiment';
 import { defaultStage } from '../../shared/validate';
 import { keyNumber, sparkline, type Told } from './keynumber';
 import { MetricsBook } from './series';
-import { CHARTS, stationsOf } from './stations';
+import { stationsOf } from './stations';
+import { methodOf, STAGE_KINDS } from '../../shared/methods';
 import { metricOf } from '../../shared/metrics';
 
 const stages = [defaultStage('sft'), defaultStage('ppo'), defaultStage('sft')];
@@ -32,9 +33,11 @@ describe('stations', () => {
   });
 
   it('chart metrics that the table knows, pairs aside', () => {
-    for (const kind of ['sft', 'reward', 'ppo'] as const)
-      for (const { series } of CHARTS[kind])
-        for (const { key } of series) expect(metricOf(kind, key), `${kind} ${key}`).toBeDefined();
+    for (const kind of STAGE_KINDS)
+      for (const { series } of methodOf(kind).charts)
+        for (const { key } of series)
+          if (key.startsWith('eval_')) expect(metricOf(kind, key.slice(5)), `${kind} ${key}`).toBeDefined();
+          else expect(metricOf(kind, key), `${kind} ${key}`).toBeDefined();
   });
 });
 

@@ -1,12 +1,13 @@
 // The one number that tells of a station at a glance, and the small line beside it.
 
 import type { Experiment } from '../../shared/experiment';
+import { methodNamed, methodOf, type StageKind } from '../../shared/methods';
 import type { ModelReport, Report } from '../../shared/protocol';
 import { formatCount, formatFixed, formatPercent } from './format';
 import type { StageProgress } from './progress';
 import { pointsToDraw, type MetricColumns } from './series';
 import type { Station } from './stations';
-import { headline } from './verdict';
+import { headline, showHeadline } from './verdict';
 
 /** What of a session the numbers are taken from. */
 export interface Told {
@@ -28,26 +29,25 @@ export function keyNumber(told: Told, { name, kind }: Station, experiment: Exper
       const sets = Object.values(experiment.data).length;
       return `${sets} ${sets === 1 ? 'set' : 'sets'}`;
     }
-    case 'pretrain':
-    case 'sft':
-      return change(columns, columns.has('eval_loss') ? 'eval_loss' : 'loss') || counted;
-    case 'reward': {
-      const accuracy = columns.last('eval_accuracy') ?? columns.last('accuracy');
-      return accuracy === null ? counted : formatPercent(accuracy);
-    }
-    case 'ppo':
-      return change(columns, 'objective/scores') || counted;
-    case 'pairs': {
-      const pairs = columns.last('pairs');
-      return pairs === null ? counted : `${formatCount(pairs)} pairs`;
-    }
     case 'evaluate': {
-      const last = headline(told.report)?.values.at(-1);
-      return last ? formatPercent(last.interval.value) : counted;
+      const result = headline(told.report);
+      const last = result?.values.at(-1);
+      return last ? showHeadline(result!, last.interval.value) : counted;
     }
     default:
-      return change(columns, LINE[kind] ?? 'loss') || counted;
+      return headlineOf(columns, kind) || counted;
   }
+}
+
+function headlineOf(columns: MetricColumns, kind: StageKind): string {
+  const figure = methodOf(kind).headline;
+  if (!figure) return '';
+  const { metric, heldOut, shows } = figure;
+  const key = heldOut !== undefined && columns.has(heldOut) ? heldOut : metric;
+  const last = columns.last(key);
+  if (last === null) return '';
+  if (shows === 'share') return formatPercent(last);
+  return shows === 'count' ? `${formatCount(last)} ${key}` : change(columns, key);
 }
 
 function change(columns: MetricColumns, key: string): string {
@@ -57,28 +57,12 @@ function change(columns: MetricColumns, key: string): string {
   return columns.steps.length > 1 ? `${formatFixed(first)} → ${formatFixed(last)}` : formatFixed(last);
 }
 
-const LINE: Partial<Record<Station['kind'], string>> = {
-  pretrain: 'loss',
-  sft: 'loss',
-  reward: 'accuracy',
-  ppo: 'objective/scores',
-  dpo: 'rewards/margins',
-  kto: 'rewards/margins',
-  orpo: 'rewards/margins',
-  simpo: 'rewards/margins',
-  grpo: 'objective/scores',
-  rloo: 'objective/scores',
-  reinforce: 'objective/scores',
-  online_dpo: 'objective/scores',
-  rft: 'objective/scores',
-};
-
 /** The course of a station's main metric as points of an SVG polyline, 48 wide and 12 high; empty if too short. */
 export function sparkline(told: Told, { name, kind }: Station): string {
-  const key = LINE[kind];
+  const figure = methodNamed(kind)?.headline;
   const columns = told.columns(name);
-  if (!key || columns.steps.length < 3) return '';
-  const column = columns.column(key);
+  if (!figure || figure.shows === 'count' || columns.steps.length < 3) return '';
+  const column = columns.column(figure.metric);
   const kept = pointsToDraw([column], 40) ?? column.map((_, i) => i);
   const values = kept.map((i) => column[i]).filter((value) => value !== null && value !== undefined);
   const low = Math.min(...values);

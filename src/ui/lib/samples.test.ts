@@ -18,6 +18,12 @@ describe('SampleBook', () => {
     expect(second?.moments.map(({ completion }) => completion)).toEqual(['other']);
   });
 
+  it('calls what the bare model wrote before training by one name, in runs old and new', () => {
+    const book = new SampleBook();
+    book.add(row('base@0', 'A', 1, 'wandered'));
+    expect(book.watched[0]?.moments.map(({ checkpoint }) => checkpoint)).toEqual(['base']);
+  });
+
   it('replaces a moment that is told again', () => {
     const book = new SampleBook();
     book.add(row('ppo@3', 'A', 1, 'one'));

@@ -28,7 +28,9 @@ export class SampleBook {
       this.learnt.set(`${row.checkpoint} ${row.seed}`, row);
       return;
     }
-    const { prompt, seed, ...told } = row;
+    const { prompt, seed, ...rest } = row;
+    // What the bare model wrote before training is base@0 in newer runs, and base in older ones.
+    const told = { ...rest, checkpoint: rest.checkpoint === 'base@0' ? 'base' : rest.checkpoint };
     const key = `${seed}\u0000${prompt}`;
     let entry = this.entries.get(key);
     if (!entry) {

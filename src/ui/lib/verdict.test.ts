@@ -2,7 +2,9 @@
 
 import { describe, expect, it } from 'vitest';
 import type { Report } from '../../shared/protocol';
-import { headline, reportRows } from './verdict';
+import type { Experiment } from '../../shared/experiment';
+import { shownReport } from './judged';
+import { headline, reportRows, showHeadline } from './verdict';
 
 const around = (value: number) => ({ value, low: value - 0.05, high: value + 0.05 });
 
@@ -33,6 +35,37 @@ describe('headline', () => {
   it('says nothing without a report, or without a verdict in it', () => {
     expect(headline(null)).toBeNull();
     expect(headline({ ...report, evaluation: { base: { kl: around(1) } } })).toBeNull();
+  });
+});
+
+describe('of other data than the judge was made for', () => {
+  const judged = { data: { eval_prompts: 'builtin:kind-endings/eval' } } as Experiment;
+  const own = { data: { eval_prompts: 'own:recipes' } } as Experiment;
+  const evaluation = Object.fromEntries(
+    Object.entries(report.evaluation).map(([checkpoint, metrics], i) => [
+      checkpoint,
+      { ...metrics, reward: around(i), finish_rate: around(0.9) },
+    ]),
+  );
+  const told = { ...report, evaluation };
+
+  it('says nothing of happy endings, but what was trained for, by its own name', () => {
+    expect(headline(shownReport(judged, told))).toMatchObject({ metric: 'happy', label: 'Happy endings' });
+    const shown = headline(shownReport(own, told))!;
+    expect(shown).toMatchObject({ metric: 'reward', label: 'Reward', share: false });
+    expect(shown.values.map(({ interval }) => showHeadline(shown, interval.value))).toEqual([
+      '0.00',
+      '1.00',
+      '2.00',
+    ]);
+    const rows = reportRows(shownReport(own, told)!);
+    expect(rows.map(({ label }) => label)).not.toContain('Happy endings');
+    expect(rows.map(({ label }) => label)).not.toContain('Win rate');
+  });
+
+  it('counts a person’s copy of the stories as stories', () => {
+    const copy = { data: { eval_prompts: 'own:kind-endings/eval copy' } } as Experiment;
+    expect(headline(shownReport(copy, told))?.metric).toBe('happy');
   });
 });
 

@@ -1,4 +1,4 @@
-// The result in one sentence: the share of happy endings of base, SFT and the last trained checkpoint, with their
+// The result in one sentence: the measure that counts of base, SFT and the last trained checkpoint, with their
 // intervals, and the rest of the report as rows of a table.
 
 import type { Interval, Report } from '../../shared/protocol';
@@ -14,10 +14,14 @@ export interface HeadlineValue {
 
 export interface Headline {
   metric: string;
+  /** The measure's own name. */
+  label: string;
+  share: boolean;
   values: HeadlineValue[];
 }
 
-const METRIC = 'happy';
+/** What the sentence is about: the judge's verdict, where there is one, else what was trained for. */
+const METRICS = ['happy', 'reward', 'finish_rate'];
 
 /** What a checkpoint is called on the page. */
 export function checkpointLabel(checkpoint: string): string {
@@ -26,17 +30,24 @@ export function checkpointLabel(checkpoint: string): string {
   return label === undefined ? checkpoint.replaceAll('-', ' ') : `after ${label}`;
 }
 
-/** Happy endings of the checkpoints in the order in which they were trained, or null without a report. */
+/** The measure that counts of the checkpoints in the order in which they were trained, or null without a report. */
 export function headline(report: Report | null): Headline | null {
-  if (!report) return null;
-  const values = Object.entries(report.evaluation).flatMap(([checkpoint, metrics]): HeadlineValue[] => {
-    const interval = metrics[METRIC];
-    return interval && (checkpoint === 'base' || methodNamed(checkpoint))
-      ? [{ checkpoint, label: checkpointLabel(checkpoint), interval }]
-      : [];
+  const told = Object.entries(report?.evaluation ?? {}).filter(
+    ([checkpoint]) => checkpoint === 'base' || methodNamed(checkpoint),
+  );
+  const metric = METRICS.find((name) => told.some(([, metrics]) => metrics[name]));
+  if (metric === undefined) return null;
+  const values = told.flatMap(([checkpoint, metrics]): HeadlineValue[] => {
+    const interval = metrics[metric];
+    return interval ? [{ checkpoint, label: checkpointLabel(checkpoint), interval }] : [];
   });
-  return values.length > 0 ? { metric: METRIC, values } : null;
+  const { label = metric, unit } = metricOf('evaluate', metric) ?? {};
+  return { metric, label, share: unit === 'share', values };
 }
+
+/** A figure of the headline as it is written. */
+export const showHeadline = ({ share }: Headline, value: number): string =>
+  share ? formatPercent(value) : formatFixed(value);
 
 export interface ReportRow {
   key: string;

@@ -1,28 +1,25 @@
 // The models at hand: those this browser keeps, of the hub and a person's own, and adapters to put on top. Nothing is
 // fetched from elsewhere before the person has said so.
 
-import { type PlainError, PlaygroundError, toPlainError } from '../../shared/errors';
+import { PlaygroundError } from '../../shared/errors';
 import type { Command } from '../../shared/protocol';
 import { type KeptModel, listKeptModels, removeKeptModel } from '../../storage/hub-files';
 import { listOwn, type Own, type OwnKind, removeOwn, writeOwn } from '../../storage/own-store';
 import { freeName, modelFiles } from '../lib/bring';
 import type { Session } from '../state/session.svelte';
+import { troubleOf } from '../state/trouble';
 
 const HUB = 'hf:';
-
-/** Running would fetch a model that the person has not asked for. */
-export const NOT_FETCHED: PlainError = {
-  code: 'not-fetched',
-  message: 'The model of this experiment is not on this machine yet.',
-  fix: 'Fetch it first, or choose one that is here.',
-};
 
 export class Models {
   hub = $state.raw<KeptModel[]>([]);
   own = $state.raw<Own[]>([]);
   adapters = $state.raw<Own[]>([]);
-  /** What the worker was last asked to load. */
+  /** What the worker was asked to load and has not loaded yet. */
   asked = $state<string | null>(null);
+  /** The source that was last asked for and would have had to be fetched. */
+  refused: string | null = null;
+  private pending: Promise<void> = Promise.resolve();
   /** Sources whose download the person has agreed to. */
   private agreed: readonly string[] = [];
 
@@ -41,38 +38,63 @@ export class Models {
   load(source: string): void {
     this.agreed = [...this.agreed, source];
     this.session.error = null;
-    this.request(source);
+    void this.session.attempt(() => this.request(source));
   }
 
   /** Loads a model if that fetches nothing. */
   async loadIfHere(source: string): Promise<void> {
     if (source.startsWith(HUB)) await this.refresh();
-    if (!this.needsFetch(source)) this.request(source);
+    if (!this.needsFetch(source)) void this.session.attempt(() => this.request(source));
   }
 
-  private request(source: string): void {
+  /** Sees to it that the worker has a model: a page that replays has none. Throws what kept it from being loaded, and
+   *  where that would fetch it. */
+  async need(source: string): Promise<void> {
+    if (this.asked === source) return this.pending;
+    if (this.asked === null && this.session.loaded?.source === source) return;
+    if (source.startsWith(HUB)) await this.refresh();
+    if (this.needsFetch(source)) throw this.notFetched(source);
+    await this.request(source);
+  }
+
+  /** Going on would fetch a model that the person has not asked for. */
+  notFetched(source: string): PlaygroundError {
+    this.refused = source;
+    return new PlaygroundError(
+      'not-fetched',
+      'The model of this experiment is not on this machine yet.',
+      'Fetch it first, or choose one that is here.',
+    );
+  }
+
+  private request(source: string): Promise<void> {
+    const { session } = this;
+    if (session.loaded?.source !== source) session.loaded = null;
     this.asked = source;
-    this.session.model = null;
-    this.send({ type: 'loadModel', model: source });
+    const pending = session.questions
+      .ask('loadModel', { model: source })
+      .then(() => undefined)
+      .finally(() => {
+        if (this.pending === pending) this.asked = null;
+      });
+    this.pending = pending;
+    return pending;
   }
 
   cancel(): void {
-    this.asked = null;
     this.send({ type: 'cancelLoading' });
   }
 
   /** Looks again at what is kept. */
   async refresh(): Promise<void> {
-    try {
+    await this.session.attempt(async () => {
       const [hub, own, adapters] = await Promise.all([
         listKeptModels(),
         listOwn('model'),
         listOwn('adapter'),
       ]);
       Object.assign(this, { hub, own, adapters });
-    } catch (error) {
-      this.session.error = toPlainError(error);
-    }
+    });
   }
 
   async removeHub(source: string): Promise<void> {
@@ -88,7 +110,7 @@ export class Models {
   async bring(files: readonly File[]): Promise<{ kind: 'model' | 'adapter'; name: string } | null> {
     const found = modelFiles(files);
     if (!found.kind) {
-      this.session.error = toPlainError(
+      this.session.error = troubleOf(
         new PlaygroundError(
           'bad-model',
           `These files are no model and no adapter: of what is read there is ${[...found.files.keys()].join(', ') || 'nothing'}.`,
@@ -114,7 +136,7 @@ export class Models {
       await this.refresh();
       return done;
     } catch (error) {
-      this.session.error = toPlainError(error);
+      this.session.error = troubleOf(error, () => void this.guarded(action));
       return null;
     }
   }

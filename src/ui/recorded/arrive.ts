@@ -1,18 +1,22 @@
 // A recorded experiment on its way to the page: what a replay shows is there before the adapters are.
 
 import { PlaygroundError } from '../../shared/errors';
-import { readRecordedRun, readRecording, type RecordedRun, type Recording } from '../../shared/recording';
+import { readHead, readRecording, type RecordedRun, type Recording } from '../../shared/recording';
+import { idle } from '../state/later';
+
+const NEWLINE = 10;
 
 export interface Arriving {
   run: Promise<RecordedRun>;
   whole: Promise<Recording & { bytes: Uint8Array }>;
 }
 
-/** Reads a recording as it comes; `source` names it in messages. Both promises reject with what is wrong. */
-export function arrive(stream: Promise<ReadableStream<Uint8Array>>, source: string): Arriving {
+/** Reads a recording as it comes; `source` names it in messages. Both promises reject with what is wrong. One that is
+ *  `known` to be good, since it ships with the page, is looked at closely only after it is shown. */
+export function arrive(stream: Promise<ReadableStream<Uint8Array>>, source: string, known = false): Arriving {
   let show: (run: RecordedRun) => void = () => undefined;
   const first = new Promise<RecordedRun>((resolve) => (show = resolve));
-  const whole = read(stream, source, show);
+  const whole = read(stream, source, show, known);
   // The first line comes before the whole, or nothing does.
   whole.catch(() => undefined); // whoever waits for either is told
   const run = Promise.race([first, whole.then((recording) => recording.run)]);
@@ -23,21 +27,24 @@ async function read(
   stream: Promise<ReadableStream<Uint8Array>>,
   source: string,
   show: (run: RecordedRun) => void,
+  known: boolean,
 ): Promise<Recording & { bytes: Uint8Array }> {
   const chunks: Uint8Array[] = [];
-  let shown = false;
+  let head: ReturnType<typeof readHead> = null;
   const reader = (await stream).getReader();
   for (;;) {
     const { done, value } = await reader.read();
     if (done) break;
     chunks.push(value);
-    if (shown || !value.includes(10)) continue;
-    const run = readRecordedRun(joined(chunks), source);
-    if (run) show(run);
-    shown = true;
+    if (head || !value.includes(NEWLINE)) continue;
+    head = readHead(joined(chunks), source, known);
+    if (!head) continue;
+    show(head.run);
+    // The adapters can wait; what one sees cannot.
+    await idle();
   }
   const bytes = joined(chunks);
-  return { ...readRecording(bytes, source), bytes };
+  return { ...readRecording(bytes, source, known ? null : head), bytes };
 }
 
 function joined(chunks: readonly Uint8Array[]): Uint8Array {

@@ -1,7 +1,6 @@
 // What the page can do with recorded experiments: show one as it arrives, keep it as a run of this browser so that its
 // adapters can be used, and go on from it.
 
-import { toPlainError } from '../../shared/errors';
 import type { Experiment } from '../../shared/experiment';
 import type { Recording } from '../../shared/recording';
 import { idbRunStore } from '../../storage/idb-store';
@@ -11,6 +10,7 @@ import type { Playback } from '../state/playback.svelte';
 import type { Playground } from '../state/playground.svelte';
 import { recordedRunId } from '../state/saved';
 import type { PointInTime } from '../state/session.svelte';
+import { troubleOf } from '../state/trouble';
 import { arrive, type Arriving, bodyOf } from './arrive';
 import { fetchRecording } from './early';
 import { ppoFrom } from './resume';
@@ -19,7 +19,7 @@ export interface Asked {
   url: string;
   at: PointInTime | null;
   /** Called once it was fetched and stands on the page. */
-  opened: () => Promise<void>;
+  opened: () => void;
 }
 
 interface Showing {
@@ -50,7 +50,14 @@ export class Recordings {
 
   /** Begins to fetch a recording that comes with the page. */
   static fetchShipped(name: string): Arriving {
-    return arrive(bodyOf(fetchRecording(name), `${name}.recording`), `${name}.recording`);
+    const file = `${name}.recording`;
+    return arrive(bodyOf(fetchRecording(name), file), file, true);
+  }
+
+  /** Plays a recording that comes with the page. */
+  play(name: string): Promise<void> {
+    const origin = { experiment: name, open: null, from: null };
+    return this.show(Recordings.fetchShipped(name), { origin, play: true, at: null });
   }
 
   /** Shows a recording as soon as its first line is there, and makes its experiment the one to edit. */
@@ -68,7 +75,7 @@ export class Recordings {
       (recording) => {
         if (this.arriving === arriving) this.complete = recording;
       },
-      (error: unknown) => (playground.session.error = toPlainError(error)),
+      (error: unknown) => (playground.session.error = troubleOf(error)),
     );
   }
 

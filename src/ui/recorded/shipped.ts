@@ -9,6 +9,8 @@ interface Shipped {
   title: string;
   /** What one sees in it, in a sentence. */
   tells: string;
+  /** What to look at after it: the recording, and the words of the button that leads there. */
+  next?: { name: string; label: string };
 }
 
 const ALL: readonly Shipped[] = [
@@ -16,6 +18,7 @@ const ALL: readonly Shipped[] = [
     name: 'kind-endings',
     title: 'Kind endings',
     tells: 'The whole way: SFT, a reward from judgements, PPO. The endings get kinder and stay readable.',
+    next: { name: 'kind-endings-no-kl', label: 'Now without a price on KL' },
   },
   {
     name: 'kind-endings-no-kl',
@@ -33,3 +36,9 @@ const ALL: readonly Shipped[] = [
 export const DEFAULT_EXPERIMENT = 'kind-endings';
 
 export const SHIPPED_RECORDINGS = ALL.filter(({ name }) => __RECORDED__.includes(`${name}.recording`));
+
+/** What a recording that has been played to its end leads to. */
+export function nextAfter(experiment: string): Shipped['next'] | null {
+  const { next } = SHIPPED_RECORDINGS.find(({ name }) => name === experiment) ?? {};
+  return next && SHIPPED_RECORDINGS.some(({ name }) => name === next.name) ? next : null;
+}

@@ -28,7 +28,7 @@ const run: RecordedRun = {
     { stage: 'sft', step: 2, loss: 1, seconds: 2 },
     { stage: 'ppo', step: 1, 'objective/kl': 0, seconds: 10 },
   ],
-  samples: [sample('base'), sample('sft@2'), sample('ppo@1'), sample('ppo', 0.5)],
+  samples: [sample('base@0'), sample('base', 2), sample('sft@2'), sample('ppo@1'), sample('ppo', 0.5)],
   changes: [],
   report: {
     name: 'x',
@@ -67,13 +67,21 @@ describe('the tape of a recorded run', () => {
 
   it('tells what a worker would have told', () => {
     expect(tapeOf(run).events.map((events) => events.map(short))).toEqual([
-      ['sample base', 'sft running', 'sft 1'],
+      ['sample base@0', 'sft running', 'sft 1'],
       ['sft 2', 'sample sft@2'],
       [
         ...['sft finished', 'ppo running', 'ppo 1', 'sample ppo@1'],
-        ...['sft finished', 'ppo finished', 'sample ppo', 'report', 'run finished'],
+        ...['sft finished', 'ppo finished', 'sample base', 'sample ppo', 'report', 'run finished'],
       ],
     ]);
+  });
+
+  it('tells what older runs call base before any step', () => {
+    const samples = run.samples.map((row) => ({
+      ...row,
+      checkpoint: row.checkpoint.replace('base@0', 'base'),
+    }));
+    expect(tapeOf({ ...run, samples }).events[0]?.map(short)[0]).toBe('sample base');
   });
 
   it('tells a changed setting where it began to hold', () => {

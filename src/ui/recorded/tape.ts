@@ -55,7 +55,8 @@ export function tapeOf({ experiment, metrics, samples, changes, report }: Record
       ticks.push({ stage, step: row.step, seconds });
       const before = names.slice(0, names.indexOf(stage));
       events.push([
-        ...(events.length === 0 ? told('base') : []),
+        // Older recordings call what the bare model wrote before training "base".
+        ...(events.length === 0 ? ['base', 'base@0'].flatMap(told) : []),
         ...(i === 0
           ? [...before.map((name) => stageEvent(name, 'finished')), stageEvent(stage, 'running')]
           : []),

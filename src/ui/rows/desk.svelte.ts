@@ -1,7 +1,6 @@
 // The data a person has before them: one part of the experiment's data with its rows, what is wrong with them and how
 // they fit the model. What ships with the playground is looked at; what a person brought along can be edited too.
 
-import { type PlainError, toPlainError } from '../../shared/errors';
 import {
   type DataPart,
   type DataRow,
@@ -16,6 +15,7 @@ import { settingsOf } from '../../shared/settings';
 import { listOwn, removeOwn, writeRows } from '../../storage/own-store';
 import { asLines, freeName, sourceOf } from '../lib/bring';
 import type { Playground } from '../state/playground.svelte';
+import { type Trouble, troubleOf } from '../state/trouble';
 
 const NONE: Looked = { rows: [], total: 0, problems: [], good: '' };
 
@@ -23,7 +23,7 @@ export class Desk {
   part = $state<DataPart>('sft');
   looked = $state.raw<Looked>(NONE);
   fit = $state.raw<Fit | null>(null);
-  error = $state.raw<PlainError | null>(null);
+  error = $state.raw<Trouble | null>(null);
   /** Names of the rows kept in this browser. */
   kept = $state.raw<string[]>([]);
   /** Place in `looked.rows` of the row that is read token by token. */
@@ -32,7 +32,7 @@ export class Desk {
   /** Changes made here, to tell what was read before the last of them. */
   private edits = 0;
 
-  constructor(private readonly playground: Playground) {}
+  constructor(readonly playground: Playground) {}
 
   get setting(): Setting {
     return settingsOf('data').find(({ key }) => key === this.part)!;
@@ -56,7 +56,7 @@ export class Desk {
   async look(): Promise<void> {
     const { part, source, edits } = this;
     this.kept = (await listOwn('data').catch(() => [])).map(({ name }) => name);
-    const looked = source === null ? NONE : await this.guarded(() => this.lookups.rows(part, source));
+    const looked = source === null ? NONE : await this.guarded(() => this.rows(source, null));
     // What was read meanwhile is of another source, or older than what has been typed since.
     if (part !== this.part || source !== this.source || edits !== this.edits) return;
     this.looked = looked ?? NONE;
@@ -68,12 +68,9 @@ export class Desk {
   async measure(): Promise<void> {
     const { part, source, looked } = this;
     this.fit = null;
-    const { models, session } = this.playground;
-    // A recording knows its model, but the worker has it only once it was asked for.
-    const ready = models.asked !== null && session.model !== null;
-    if (source === null || looked.problems.length > 0 || !ready) return;
-    const fit = await this.guarded(() => this.lookups.fit(part, source));
-    if (part === this.part && source === this.source) this.fit = fit;
+    if (source === null || looked.problems.length > 0 || !this.playground.session.loaded) return;
+    const told = await this.guarded(() => this.questions.ask('fitRows', { part, source, text: null }));
+    if (part === this.part && source === this.source) this.fit = told && told.fit;
   }
 
   choose(part: DataPart): void {
@@ -87,18 +84,19 @@ export class Desk {
   /** Takes other rows for this part; null takes none. */
   use(source: string | null): void {
     this.chosen = null;
-    this.playground.change('data', this.setting, source ?? undefined);
+    this.playground.form.change('data', this.setting, source ?? undefined);
   }
 
   /** Looks at a text that may become rows. Throws a PlainError. */
   read(name: string, text: string): Promise<Looked> {
     const lines = asLines(text);
-    return this.lookups.rows(this.part, sourceOf(name, lines), lines);
+    return this.rows(sourceOf(name, lines), lines);
   }
 
   /** The texts that training makes of a row, token by token. Throws a PlainError. */
-  mask(row: DataRow): Promise<MaskedText[]> {
-    return this.lookups.mask(this.part, this.source ?? this.part, row);
+  async mask(row: DataRow): Promise<MaskedText[]> {
+    const { part, source } = this;
+    return (await this.questions.ask('maskRow', { part, source: source ?? part, row })).texts;
   }
 
   /** Keeps rows under a name that is free, and takes them for this part. */
@@ -158,8 +156,13 @@ export class Desk {
     await this.guarded(() => writeRows(name, jsonl));
   }
 
-  private get lookups() {
-    return this.playground.session.lookups;
+  /** Rows of a source, or of a text that is to become one. */
+  private async rows(source: string, text: string | null): Promise<Looked> {
+    return (await this.questions.ask('lookAtRows', { part: this.part, source, text })).looked;
+  }
+
+  private get questions() {
+    return this.playground.session.questions;
   }
 
   private async guarded<T>(action: () => Promise<T>): Promise<T | null> {
@@ -167,7 +170,7 @@ export class Desk {
       this.error = null;
       return await action();
     } catch (error) {
-      this.error = toPlainError(error);
+      this.error = troubleOf(error, () => void this.look());
       return null;
     }
   }

@@ -4,9 +4,13 @@
 import type { Experiment } from '../../shared/experiment';
 import type { Report } from '../../shared/protocol';
 import { deleteRun, idbRunStore, listRuns, runSizes } from '../../storage/idb-store';
+import { shownReport } from '../lib/judged';
 import { type About, readAbout, writeAbout } from '../state/about';
 import { isHeld } from '../state/locks';
 import { experimentOf, reportOf } from '../state/saved';
+
+/** Absent where the page came over plain http. */
+const { storage } = navigator as { storage?: StorageManager };
 
 export interface RunEntry {
   runId: string;
@@ -29,14 +33,15 @@ export class RunList {
     const sizes = await runSizes();
     const entries = await Promise.all((await listRuns()).reverse().map((runId) => this.read(runId, sizes)));
     this.runs = entries.filter((entry) => entry !== null);
-    const { usage, quota } = await navigator.storage.estimate();
+    const { usage, quota } = (await storage?.estimate()) ?? {};
     this.room = usage === undefined || quota === undefined ? null : { used: usage, quota };
   }
 
   private async read(runId: string, sizes: ReadonlyMap<string, number>): Promise<RunEntry | null> {
     const experiment = await experimentOf(runId);
     if (!experiment) return null;
-    const [about, report, held] = await Promise.all([readAbout(runId), reportOf(runId), isHeld(runId)]);
+    const [about, told, held] = await Promise.all([readAbout(runId), reportOf(runId), isHeld(runId)]);
+    const report = shownReport(experiment, told);
     return { runId, experiment, about, report, held, bytes: sizes.get(runId) ?? 0 };
   }
 

@@ -26,7 +26,7 @@ export async function openBytes(
     session.reset(null, experiment);
     playground.take(experiment, origin);
   }
-  await asked?.opened();
+  asked?.opened();
 }
 
 /** Hands a file to the person. */

@@ -1,10 +1,16 @@
 // What the frame that fetches tells the page.
 
+/** Bytes that have come, of how many; null where the host does not say. */
+export interface Arrived {
+  loaded: number;
+  total: number | null;
+}
+
 export type FrameAnswer = { bytes: Uint8Array } | { problem: string };
 
 export interface FrameMessage {
   from: 'open.html';
-  says: 'ready' | FrameAnswer;
+  says: 'ready' | Arrived | FrameAnswer;
 }
 
 export const fromFrame = (says: FrameMessage['says']): FrameMessage => ({ from: 'open.html', says });

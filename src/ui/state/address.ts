@@ -12,6 +12,8 @@ import type { PointInTime } from './session.svelte';
 
 const VERSION = '1';
 
+const BACKENDS = ['auto', 'webgpu', 'wasm'] as const;
+
 export interface Address {
   /** The experiment that ships under this name, null where the link names none. */
   experiment: string | null;
@@ -28,32 +30,60 @@ export interface Address {
   at: PointInTime | null;
   /** Without its recording: nothing has run yet. */
   live: boolean;
-  backend: 'webgpu' | 'wasm' | 'auto';
+  backend: (typeof BACKENDS)[number];
 }
 
 /** Where an experiment on the page came from: by name, from an address elsewhere, or neither. */
 export type Origin = Pick<Address, 'experiment' | 'open' | 'from'>;
 
-/** Reads the words after "#", and those after "?" that it does not have. Throws `bad-link`. */
-export function parseAddress({ hash, search }: { hash: string; search: string }): Address {
+/** What a link says, and of each word in it that means nothing a sentence. */
+export interface Reading {
+  address: Address;
+  faults: string[];
+}
+
+/** Words that are no settings. */
+const WORDS = ['v', 'experiment', 'open', 'stages', 'from', 'view', 'at', 'live', 'backend'];
+
+/** Reads the words after "#", and those after "?" that it does not have. Throws `bad-link` for another version. */
+export function parseAddress({ hash, search }: { hash: string; search: string }): Reading {
+  const own = new URLSearchParams(hash.replace(/^#/, ''));
   const words = new URLSearchParams(search);
-  for (const [key, value] of new URLSearchParams(hash.replace(/^#/, ''))) words.set(key, value);
+  for (const [key, value] of own) words.set(key, value);
   const version = words.get('v') ?? VERSION;
   if (version !== VERSION) {
-    throw bad(`The link is of version ${version}, and this page opens version ${VERSION}.`);
+    throw badLink(`The link is of version ${version}, and this page opens version ${VERSION}.`);
   }
-  const backend = words.get('backend');
+  const isSetting = (key: string): boolean => key.includes('.') || TOP.includes(key);
+  // What stands after "?" may be anybody's.
+  const faults = [...own.keys()]
+    .filter((key) => !WORDS.includes(key) && !isSetting(key))
+    .map((key) => `The word “${key}” means nothing in a link.`);
+  const wrong = (key: string, may: string): null => {
+    faults.push(`The link says ${key}=${words.get(key)}; it may be ${may}.`);
+    return null;
+  };
   const [, stage, step] = /^([\w-]+)@(\d+)$/.exec(words.get('at') ?? '') ?? [];
+  const from = words.get('from');
+  const backend = BACKENDS.find((name) => name === (words.get('backend') ?? 'auto'));
   return {
-    experiment: words.get('experiment'),
-    open: words.get('open'),
-    stages: words.get('stages')?.split(',') ?? null,
-    changes: Object.fromEntries([...words].filter(([key]) => key.includes('.') || TOP.includes(key))),
-    from: words.get('from') === 'ppo' ? 'ppo' : null,
-    view: words.get('view'),
-    at: stage === undefined ? null : { stage, step: Number(step) },
-    live: words.has('live'),
-    backend: backend === 'webgpu' || backend === 'wasm' ? backend : 'auto',
+    address: {
+      experiment: words.get('experiment'),
+      open: words.get('open'),
+      stages: words.get('stages')?.split(',') ?? null,
+      changes: Object.fromEntries([...words].filter(([key]) => isSetting(key))),
+      from: from === null || from === 'ppo' ? from : wrong('from', 'ppo'),
+      view: words.get('view'),
+      at:
+        stage !== undefined
+          ? { stage, step: Number(step) }
+          : words.has('at')
+            ? wrong('at', 'a stage and a step, like ppo@12')
+            : null,
+      live: words.has('live'),
+      backend: backend ?? wrong('backend', BACKENDS.join(', ')) ?? 'auto',
+    },
+    faults,
   };
 }
 
@@ -112,6 +142,14 @@ export function differences(base: Experiment, draft: Experiment): Record<string,
   return changes;
 }
 
+/** Rows, adapters and a model that the changes of a link name and only this browser has, or the run's own folder. */
+export function filesBehind(changes: Record<string, string>): string[] {
+  return Object.entries(changes).flatMap(([name, source]) => {
+    const names = name === 'model' || name.startsWith('data.');
+    return names && source !== '' && !/^(builtin|bundled|hf):/.test(source) ? [source] : [];
+  });
+}
+
 function showSetting(value: SettingValue | undefined): string {
   if (value === null || value === undefined) return '';
   const plain = Array.isArray(value) && value.every((item: string) => /^[\w.-]+$/.test(item));
@@ -119,21 +157,56 @@ function showSetting(value: SettingValue | undefined): string {
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
-/** The experiment with the changes of a link. Throws `bad-link` naming the word that means nothing here. */
-export function withDifferences(base: Experiment, changes: Record<string, string>): Experiment {
+/** The experiment with the changes of a link, and of each that it cannot have a sentence: the others hold. */
+export function withDifferences(
+  base: Experiment,
+  changes: Record<string, string>,
+): { experiment: Experiment; faults: string[] } {
   const names = settingNames(base);
-  let experiment = base;
-  for (const [name, text] of Object.entries(changes)) {
+  const faults: string[] = [];
+  const good = Object.entries(changes).flatMap(([name, text]) => {
     const found = names.get(name);
-    if (!found) throw bad(`The link sets ${name}, and this experiment has no such setting.`);
-    const { place, setting } = found;
-    experiment = writeSetting(experiment, place, setting, readValue(setting, text, name));
+    const value = found && readValue(found.setting, text);
+    if (found && value) return { name, place: found.place, setting: found.setting, value: value.is };
+    faults.push(
+      found
+        ? `The link sets ${name} to “${text}”. It may be ${allowed(found.setting)}.`
+        : `The link sets ${name}, and this experiment has no such setting.`,
+    );
+    return [];
+  });
+  const set = (from: Experiment, some: typeof good): Experiment => {
+    const all = some.reduce(
+      (each, { place, setting, value }) => writeSetting(each, place, setting, value),
+      from,
+    );
+    // What was read must be an experiment as a file of it would be.
+    return parseExperiment(JSON.stringify(all), 'The link').experiment;
+  };
+  try {
+    return { experiment: set(base, good), faults };
+  } catch {
+    // Two of them do not go together, or one is malformed within: the most that do are taken.
   }
-  // What was read must be an experiment as a file of it would be.
-  return parseExperiment(JSON.stringify(experiment), 'The link').experiment;
+  let experiment = base;
+  let waiting = good;
+  for (let before = -1; waiting.length !== before;) {
+    before = waiting.length;
+    waiting = waiting.filter((change) => {
+      try {
+        experiment = set(experiment, [change]);
+        return false;
+      } catch {
+        return true;
+      }
+    });
+  }
+  const left = waiting.map(({ name }) => `What the link sets ${name} to does not go with the rest.`);
+  return { experiment, faults: [...faults, ...left] };
 }
 
-function readValue(setting: Setting, text: string, name: string): SettingValue | undefined {
+/** The value that a text stands for, null where it stands for none that the setting may have. */
+function readValue(setting: Setting, text: string): { is: SettingValue | undefined } | null {
   const value = (): SettingValue | undefined => {
     if (text === '' && (setting.optional || setting.nullable)) return setting.optional ? undefined : null;
     if (setting.type === 'text' || setting.type === 'choice') return text;
@@ -144,26 +217,24 @@ function readValue(setting: Setting, text: string, name: string): SettingValue |
       return undefined;
     }
   };
-  const read = value();
-  if (read === undefined ? setting.optional && text === '' : fits(setting, read)) return read;
-  throw bad(`The link sets ${name} to “${text}”. It may be ${allowed(setting)}.`);
+  const is = value();
+  return (is === undefined ? setting.optional && text === '' : fits(setting, is)) ? { is } : null;
 }
 
 /** An experiment of these stages with every setting at its default. Throws `bad-link` for a stage there is not. */
 export function plainExperiment(stages: readonly string[]): Experiment {
   const kinds = stages.map((name) => STAGE_KINDS.find((kind) => kind === name));
   const unknown = stages.find((_, i) => kinds[i] === undefined);
-  if (unknown !== undefined) throw bad(`The link names a stage “${unknown}”, which this page does not have.`);
+  if (unknown !== undefined)
+    throw badLink(`The link names a stage “${unknown}”, which this page does not have.`);
   const list = kinds.map((kind) => defaultStage(kind ?? 'sft'));
   const data = { eval_prompts: 'none' };
   const some = JSON.stringify({ format: 1, data, stages: [{ kind: 'evaluate' }] });
   return { ...parseExperiment(some, 'The link').experiment, data: {}, stages: list };
 }
 
-function bad(message: string): PlaygroundError {
-  return new PlaygroundError(
-    'bad-link',
-    message,
-    'Ask for the link again, or go on with what is shown here.',
-  );
+const FIX = 'Ask for the link again, or go on with what is shown here.';
+
+export function badLink(message: string, fix = FIX): PlaygroundError {
+  return new PlaygroundError('bad-link', message, fix);
 }

@@ -9,8 +9,18 @@ import type { Playground } from './playground.svelte';
 /** Milliseconds of quiet before it is asked again. */
 const QUIET = 300;
 
+interface Told {
+  of: Experiment;
+  budget: Budget;
+}
+
+function refusal({ of, budget }: Told): PlainError | null {
+  const refused = refusalOf(budget, of);
+  return refused && { code: 'out-of-memory', ...refused };
+}
+
 export class Budgets {
-  private told = $state.raw<{ of: Experiment; budget: Budget } | null>(null);
+  private told = $state.raw<Told | null>(null);
 
   constructor(private readonly playground: Playground) {}
 
@@ -22,8 +32,14 @@ export class Budgets {
   /** Why the draft cannot be run on this device. */
   get refusal(): PlainError | null {
     const { told } = this;
-    const refused = told?.of === this.playground.draft && refusalOf(told.budget, told.of);
-    return refused ? { code: 'out-of-memory', ...refused } : null;
+    return told?.of === this.playground.draft ? refusal(told) : null;
+  }
+
+  /** Why another experiment cannot, whose files a run keeps; null where the worker cannot tell before it begins. */
+  async refusalOf(runId: string, experiment: Experiment): Promise<PlainError | null> {
+    const { questions } = this.playground.session;
+    const told = await questions.ask('budget', { runId, experiment }).catch(() => null);
+    return told && refusal({ of: experiment, budget: told.budget });
   }
 
   /** The draft with settings that fit, where it does not and there are any. */
@@ -33,16 +49,17 @@ export class Budgets {
 
   /** An effect: asks about the draft. A run at work is not disturbed. */
   follow(): (() => void) | undefined {
-    const { draft, session, models } = this.playground;
+    const { draft, session } = this.playground;
     if (session.busy) return;
-    if (!session.device || !session.model || models.asked !== draft.model) {
+    if (!session.device || session.loaded?.source !== draft.model) {
       this.told = null;
       return;
     }
     const ask = async (): Promise<void> => {
       // Rows that cannot be read are told of where they stand.
-      const budget = await session.budget(draft).catch(() => null);
-      if (this.playground.draft === draft) this.told = budget && { of: draft, budget };
+      const { runId, questions } = session;
+      const told = await questions.ask('budget', { runId, experiment: draft }).catch(() => null);
+      if (this.playground.draft === draft) this.told = told && { of: draft, budget: told.budget };
     };
     const later = setTimeout(() => void ask(), QUIET);
     return () => clearTimeout(later);

@@ -1,21 +1,20 @@
 // What the person has before them: the experiment being edited, the station in focus, the run that can be continued,
 // and what the buttons do. Views read it; only its methods change it.
 
-import { changesBetween, liveSettings } from '../../shared/changes';
-import { contradictions, type Problem } from '../../shared/contradictions';
-import { type Experiment, stageNames } from '../../shared/experiment';
-import { toPlainError } from '../../shared/errors';
+import { changesBetween } from '../../shared/changes';
+import type { Experiment } from '../../shared/experiment';
 import type { Command } from '../../shared/protocol';
 import { checkpointId, type CheckpointPlace } from '../../storage/checkpoints';
-import type { Setting, SettingValue } from '../../shared/setting';
-import { readSetting, sameValue, settingsAt, writeSetting, type Place } from '../lib/draft';
+import { deleteRun } from '../../storage/idb-store';
+import { ownSources } from '../lib/draft';
 import { begin, record, redo, undo, type History } from '../lib/history';
 import { targetsFor } from '../lib/presets';
 import { stationsOf, type Station } from '../lib/stations';
 import { Recordings } from '../recorded/recordings.svelte';
 import { holdRun, isHeld, whenFree } from './locks';
-import { Models, NOT_FETCHED } from '../models/models.svelte';
+import { Models } from '../models/models.svelte';
 import { Budgets } from './budgets.svelte';
+import { Form } from './form';
 import { Overlays } from './overlays.svelte';
 import type { Origin } from './address';
 import { Playback } from './playback.svelte';
@@ -29,6 +28,7 @@ import {
   type SavedRun,
 } from './saved';
 import type { Session } from './session.svelte';
+import { troubleOf } from './trouble';
 
 /** Milliseconds between two looks at a run that another tab computes. */
 const WATCH_EVERY = 2000;
@@ -37,6 +37,7 @@ export class Playground {
   /** Runs whose curves lie under this one's in the charts. */
   readonly overlays = new Overlays();
   readonly budgets = new Budgets(this);
+  readonly form = new Form(this);
   readonly models: Models;
   /** The experiment being edited and what it was before each change. */
   private history = $state.raw<History<Experiment>>() as History<Experiment>;
@@ -167,40 +168,6 @@ export class Playground {
     if (station) this.choose(station.name);
   }
 
-  /** Places whose settings belong to a station. */
-  placesOf({ name, kind }: Station): Place[] {
-    if (kind === 'model') return ['experiment', 'lora'];
-    if (kind === 'data') return ['data'];
-    return [this.stations.findIndex((station) => station.name === name) - 2];
-  }
-
-  value(place: Place, setting: Setting): SettingValue | undefined {
-    return readSetting(this.draft, place, setting);
-  }
-
-  /** Of a stage that is not shipped, the table's default. */
-  shippedValue(place: Place, setting: Setting): SettingValue | undefined {
-    if (typeof place !== 'number') return readSetting(this.shipped, place, setting);
-    const at = stageNames(this.shipped.stages).indexOf(this.stations[place + 2]?.name ?? '');
-    return at < 0 ? setting.default : readSetting(this.shipped, at, setting);
-  }
-
-  /** When a value takes hold that the run at work does not have; '' where it has it, or none is at work. */
-  waits(place: Place, setting: Setting): '' | 'next step' | 'next run' {
-    const { busy, experiment } = this.session;
-    if (!busy || !experiment) return '';
-    const stage = typeof place === 'number' ? this.draft.stages[place] : undefined;
-    const same = stage === undefined || experiment.stages[place as number]?.kind === stage.kind;
-    if (same && sameValue(this.value(place, setting), readSetting(experiment, place, setting))) return '';
-    const name = this.stations[(place as number) + 2]?.name ?? '';
-    const live = stage && liveSettings(stage).some(({ key }) => key === setting.key);
-    return same && live && this.session.stage(name)?.state !== 'finished' ? 'next step' : 'next run';
-  }
-
-  change(place: Place, setting: Setting, value: SettingValue | undefined): void {
-    this.draft = writeSetting(this.draft, place, setting, value);
-  }
-
   /** Takes another base model, with the layers that its adapters sit on, and loads it if that fetches nothing. */
   chooseModel(model: string): void {
     const { lora } = this.draft;
@@ -211,27 +178,24 @@ export class Playground {
     if (!this.session.busy) void this.models.loadIfHere(model);
   }
 
-  /** Takes an adapter to start from, null for none. */
-  chooseAdapter(source: string | null): void {
-    const setting = settingsAt(this.draft, 'data').find(({ key }) => key === 'sft_model_path');
-    if (setting) this.change('data', setting, source ?? undefined);
-  }
-
-  /** How many settings of a station differ from what is shipped. */
-  changes(station: Station): number {
-    return this.placesOf(station).reduce<number>(
-      (sum, place) =>
-        sum +
-        settingsAt(this.draft, place).filter(
-          (setting) => !sameValue(this.value(place, setting), this.shippedValue(place, setting)),
-        ).length,
-      0,
-    );
+  /** Removes what a person brought along, unless the experiment or the run at work reads it. */
+  async removeOwn(kind: 'model' | 'adapter', name: string): Promise<void> {
+    const { draft, session } = this;
+    const read = [draft, ...(session.busy && session.experiment ? [session.experiment] : [])];
+    const source = `own:${name}`;
+    if (!read.some((experiment) => ownSources(experiment, kind).includes(source))) {
+      return this.models.removeOwn(kind, name);
+    }
+    session.error = {
+      code: 'bad-arguments',
+      message: `“${name}” stays: the experiment before you ${kind === 'model' ? 'is for this model' : 'starts from this adapter'}.`,
+      fix: `Choose another ${kind}${kind === 'adapter' ? ', or none,' : ''} first; then it can be removed.`,
+    };
   }
 
   /** Takes up what the last visit left: a finished run is shown, an unfinished one is offered. */
-  restore(saved: SavedRun): void {
-    this.session.restore(saved);
+  restore(saved: SavedRun, watched = false): void {
+    this.session.restore(saved, watched);
     this.history = begin(this.session.experiment ?? saved.experiment);
     this.unfinished = saved.report ? null : saved;
   }
@@ -243,10 +207,11 @@ export class Playground {
     this.elsewhere = false;
     const saved = await savedRun(runId);
     if (!saved) return;
-    this.restore(saved);
+    const held = !saved.report && (await isHeld(runId));
+    this.restore(saved, held);
     this.chosen = null;
     void this.models.loadIfHere(saved.experiment.model);
-    if (!saved.report && (await isHeld(runId))) await this.watch(runId);
+    if (held) await this.watch(runId);
   }
 
   /** Shows no run any more, as before the first one. */
@@ -273,14 +238,9 @@ export class Playground {
       const saved = await savedRun(runId);
       if (signal.aborted || !saved) break;
       if (free) this.restore(saved);
-      else this.session.restore(saved);
+      else this.session.restore(saved, true);
     }
     if (this.watching === watching) this.elsewhere = false;
-  }
-
-  /** Has the model of an experiment loaded, unless it is or soon will be: a page that replays has none. */
-  async needModel({ model }: Experiment): Promise<void> {
-    if (this.session.model === null && this.models.asked === null) await this.models.loadIfHere(model);
   }
 
   /** A run has ended: another tab may go on with it. */
@@ -289,51 +249,32 @@ export class Playground {
     this.letGo = null;
   }
 
-  /** Settings of a station that cannot go together, errors before warnings. */
-  problems(station: Station): Problem[] {
-    const at = this.stations.findIndex(({ name }) => name === station.name) - 2;
-    return contradictions(this.draft)
-      .filter(({ path }) => path.startsWith(`stages[${at}]`))
-      .sort((a, b) => a.level.localeCompare(b.level));
-  }
-
   async start(): Promise<void> {
     const { draft, session } = this;
-    for (const station of this.stations) {
-      const wrong = this.problems(station).find(({ level }) => level === 'error');
-      if (!wrong) continue;
-      this.choose(station.name);
-      session.error = {
-        code: 'bad-experiment',
-        message: `${station.label}: ${wrong.message}`,
-        fix: wrong.fix,
-      };
-      return;
-    }
-    if ((session.error = this.budgets.refusal)) return;
+    const refused = this.form.refusal(draft);
+    if (refused?.station) this.choose(refused.station);
+    if ((session.error = refused?.error ?? this.budgets.refusal)) return;
     const runId = newRunId(draft.name);
-    try {
+    await session.attempt(async () => {
       await this.recordings.bring(draft, runId);
       await carryData(draft, session.runId, runId);
-    } catch (error) {
-      session.error = toPlainError(error);
-      return;
-    }
-    await this.begin({ runId, experiment: draft }, false);
+      await this.begin({ runId, experiment: draft }, false);
+    });
   }
 
-  /** Starts a run made from another one; `prepare` writes what it begins with beside its experiment. */
+  /** Starts a run made from another one; `prepare` writes what it begins with beside its experiment. What keeps a plain
+   *  run from being started keeps this one from it too, and then nothing of it stays. */
   async derive(experiment: Experiment, prepare: (runId: string) => Promise<void>): Promise<void> {
-    if (this.session.busy) return;
+    const { session } = this;
+    if (session.busy) return;
+    if ((session.error = this.form.refusal(experiment)?.error ?? null)) return;
     const runId = newRunId(experiment.name);
-    try {
+    await session.attempt(async () => {
       await prepare(runId);
-    } catch (error) {
-      this.session.error = toPlainError(error);
-      return;
-    }
-    this.draft = experiment;
-    await this.begin({ runId, experiment }, false);
+      if ((session.error = await this.budgets.refusalOf(runId, experiment))) return deleteRun(runId);
+      this.draft = experiment;
+      await this.begin({ runId, experiment }, false);
+    });
   }
 
   /** Goes on with a run that was left, stopped or failed, from its last checkpoint and with its own settings, but for
@@ -343,19 +284,27 @@ export class Playground {
     const { experiment } = this.unfinished;
     const kinds = (of: Experiment) => of.stages.map(({ kind }) => kind).join();
     if (kinds(this.draft) !== kinds(experiment)) this.draft = experiment;
-    await this.begin(this.unfinished, true);
+    const run = this.unfinished;
+    await this.session.attempt(() => this.begin(run, true));
   }
 
-  /** Goes on with the run on show from a checkpoint that is not its last; what came after is forgotten. */
+  /** Goes on with the run on show from a checkpoint that is not its last; what came after is forgotten. One at work is
+   *  stopped first. */
   async goBack(place: CheckpointPlace): Promise<void> {
-    const { runId } = this.session;
-    const experiment = runId === null ? null : await experimentOf(runId);
-    if (runId === null || !experiment) return;
-    const before = this.session.experiment ?? experiment;
-    this.session.goBack(place, experiment);
-    await this.begin({ runId, experiment }, true, checkpointId(place));
-    // What had been changed after that checkpoint and taken back since.
-    this.sendChanges(before);
+    const { session } = this;
+    const { runId } = session;
+    if (runId === null) return;
+    await session.attempt(async () => {
+      if (session.busy) this.command('stop');
+      await session.still();
+      const experiment = await experimentOf(runId);
+      if (!experiment) return;
+      const before = session.experiment ?? experiment;
+      session.goBack(place, experiment);
+      await this.begin({ runId, experiment }, true, checkpointId(place));
+      // What had been changed after that checkpoint and taken back since.
+      this.sendChanges(before);
+    });
   }
 
   /** Slow motion: seconds of rest before every step. */
@@ -363,9 +312,10 @@ export class Playground {
     return this.rest;
   }
 
+  /** Nothing is started to be told of it: a run hears it when it begins. */
   set pace(seconds: number) {
     this.rest = seconds;
-    this.send({ type: 'pace', seconds });
+    if (this.session.busy) this.send({ type: 'pace', seconds });
   }
 
   command(type: 'pause' | 'resume' | 'step' | 'stop'): void {
@@ -376,23 +326,20 @@ export class Playground {
     const { session } = this;
     if (this.models.needsFetch(run.experiment.model)) {
       this.choose('model');
-      session.error = NOT_FETCHED;
+      session.error = troubleOf(this.models.notFetched(run.experiment.model));
       return;
     }
     this.chosen = null;
     this.watching?.abort();
     this.elsewhere = false;
     this.playback.pause();
-    try {
-      // A run whose worker was lost is still held.
-      this.letGo ??= await holdRun(run.runId);
-      if (!this.letGo) return await this.open(run.runId);
-      this.unfinished = run;
-      await rememberRun(run);
-      session.start(run.runId, run.experiment, resume, from);
-      if (resume && session.experiment) this.sendChanges(session.experiment);
-    } catch (error) {
-      session.error = toPlainError(error);
-    }
+    // A run whose worker was lost is still held.
+    this.letGo ??= await holdRun(run.runId);
+    if (!this.letGo) return await this.open(run.runId);
+    this.unfinished = run;
+    await rememberRun(run);
+    this.send({ type: 'pace', seconds: this.pace });
+    session.start(run.runId, run.experiment, resume, from);
+    if (resume && session.experiment) this.sendChanges(session.experiment);
   }
 }

@@ -8,6 +8,7 @@ import { parseExperiment } from '../../shared/validate';
 import { idbRunStore, listRuns } from '../../storage/idb-store';
 import { readText, writeText } from '../../storage/run-store';
 import { pickSamples } from '../lib/samples';
+import { noteRuns } from './visit';
 
 export interface RunName {
   runId: string;
@@ -44,6 +45,7 @@ export function cameRecorded(runId: string): boolean {
 
 /** Writes down what a run was started with, before its first step. */
 export async function rememberRun({ runId, experiment }: RunName): Promise<void> {
+  noteRuns();
   await writeText(idbRunStore(runId), EXPERIMENT_FILE, JSON.stringify(experiment));
 }
 
@@ -51,7 +53,7 @@ export async function rememberRun({ runId, experiment }: RunName): Promise<void>
 export async function lastRun(): Promise<SavedRun | null> {
   const runIds = (await listRuns()).filter((runId) => !cameRecorded(runId));
   for (const runId of runIds.reverse()) {
-    const saved = await savedRun(runId);
+    const saved = await savedRun(runId).catch(() => null);
     if (saved) return saved;
   }
   return null;
@@ -113,14 +115,18 @@ export async function endingsOf(runId: string): Promise<Map<string, string[]>> {
   return endings;
 }
 
-/** Rows of our own JSONL; a last line that a closing tab cut short is left out. */
+/** Rows of our own JSONL; a last line that a closing tab cut short, and one that was damaged, are left out. */
 function parseLines<T>(text: string | null): T[] {
-  const end = text?.lastIndexOf('\n') ?? -1;
-  if (text === null || end < 0) return [];
-  return text
-    .slice(0, end)
+  return (text ?? '')
     .split('\n')
-    .map((line) => JSON.parse(line) as T);
+    .slice(0, -1)
+    .flatMap((line): T[] => {
+      try {
+        return [JSON.parse(line) as T];
+      } catch {
+        return [];
+      }
+    });
 }
 
 /** Copies the data that a run keeps beside its experiment to a new run of the same data. */

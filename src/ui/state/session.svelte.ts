@@ -2,11 +2,8 @@
 // Metrics and samples are kept in plain classes; `shown` is set at most ten times a second and is what views watch.
 
 import { withChanges } from '../../shared/changes';
-import type { Budget } from '../../shared/budget';
-import type { PlainError } from '../../shared/errors';
 import { stageNames, type Experiment, type Stage } from '../../shared/experiment';
 import type {
-  AnswerPair,
   Command,
   DeviceReport,
   Event,
@@ -19,13 +16,14 @@ import type {
 } from '../../shared/protocol';
 import type { RecordedRun } from '../../shared/recording';
 import type { CheckpointPlace } from '../../storage/checkpoints';
+import { shownReport, shownSample } from '../lib/judged';
 import { plannedSteps, runShare, secondsLeft, stageWork, type StageProgress } from '../lib/progress';
 import { Redraw, redrawInterval } from '../lib/redraw';
 import { SampleBook } from '../lib/samples';
-import { Lookups } from '../lib/lookups';
-import { Requests } from '../lib/requests';
 import { type MetricColumns, MetricsBook } from '../lib/series';
+import { Questions } from './questions';
 import type { SavedRun } from './saved';
+import { type Trouble, troubleOf } from './trouble';
 
 export interface Loading {
   what: string;
@@ -51,30 +49,38 @@ export class Session {
   device = $state.raw<DeviceReport | null>(null);
   memory = $state.raw<MemoryReport | null>(null);
   loading = $state.raw<Loading | null>(null);
-  model = $state.raw<ModelReport | null>(null);
+  /** The model that the worker has. */
+  loaded = $state.raw<{ source: string; model: ModelReport } | null>(null);
   run = $state<StageState>('waiting');
   runId = $state<string | null>(null);
   /** What the run on show was started with, and changed to since. */
   experiment = $state.raw<Experiment | null>(null);
   report = $state.raw<Report | null>(null);
-  error = $state.raw<PlainError | null>(null);
+  /** What the run let pass and is probably not meant. */
+  warnings = $state.raw<Extract<Event, { type: 'warning' }>[]>([]);
+  error = $state.raw<Trouble | null>(null);
   /** The point in time that the timeline looks at; null while it is the present. Charts and samples follow it. */
   moment = $state.raw<PointInTime | null>(null);
   /** The recording that is on show instead of a run of this machine. */
   recorded = $state.raw<RecordedRun | null>(null);
 
   private readonly redraw = new Redraw(() => this.show(), redrawInterval);
-  private readonly answers = new Requests<string[]>();
-  /** Looks at data. */
-  readonly lookups = new Lookups((command) => this.send(command));
-  private readonly pairs = new Requests<AnswerPair[]>();
-  private readonly exports = new Requests<Uint8Array>();
-  private readonly budgets = new Requests<Budget>();
+  /** What is asked of the worker and waits for its answer. */
+  readonly questions: Questions;
   private told: Told = { metrics: new MetricsBook(), samples: new SampleBook(), stages: [] };
   private shown = $state.raw<Told>(this.told);
   private ownSecondsLeft: number | null = null;
+  /** Those that wait for the end of the run. */
+  private readonly waiting: (() => void)[] = [];
 
-  constructor(private readonly send: (command: Command) => void) {}
+  constructor(private readonly send: (command: Command) => void) {
+    this.questions = new Questions(send);
+  }
+
+  /** The model of what is on show: a recording tells of one that the worker need not have. */
+  get model(): ModelReport | null {
+    return this.recorded?.model ?? this.loaded?.model ?? null;
+  }
 
   get stages(): StageView[] {
     return this.shown.stages;
@@ -83,6 +89,11 @@ export class Session {
   /** A run is at work; one that is only played is not. */
   get busy(): boolean {
     return this.recorded === null && (this.run === 'running' || this.run === 'paused');
+  }
+
+  /** Resolves once no run is at work any more. */
+  still(): Promise<void> {
+    return this.busy ? new Promise((done) => this.waiting.push(done)) : Promise.resolve();
   }
 
   /** Share of the run that is done, in [0, 1]. */
@@ -120,6 +131,18 @@ export class Session {
     return this.shown.samples;
   }
 
+  /** Does something, and says whether it could be done; what goes wrong is told above all views, with a button that does
+   *  it again. */
+  async attempt(action: () => Promise<void>): Promise<boolean> {
+    try {
+      await action();
+      return true;
+    } catch (error) {
+      this.error = troubleOf(error, () => void this.attempt(action));
+      return false;
+    }
+  }
+
   /** Starts a run, or goes on with one from its checkpoint. */
   start(runId: string, experiment: Experiment, resume: boolean, from?: string): void {
     if (!resume || runId !== this.runId) this.reset(runId, experiment);
@@ -145,6 +168,7 @@ export class Session {
     this.experiment = experiment;
     this.run = 'waiting';
     this.report = null;
+    this.warnings = [];
     this.error = null;
     this.moment = null;
     this.recorded = null;
@@ -155,7 +179,6 @@ export class Session {
   showRecorded(runId: string | null, run: RecordedRun): void {
     this.reset(runId, run.experiment);
     this.recorded = run;
-    this.model ??= run.model;
   }
 
   /** Forgets what the run told after a checkpoint, the changes of its settings among it. */
@@ -180,55 +203,29 @@ export class Session {
     this.show();
   }
 
-  /** Texts that continue the prompts, by the adapter of a stage (`null`: the bare model). */
-  generate(prompts: string[], runId: string | null, adapter: string | null, seed: number): Promise<string[]> {
-    const options = { maxNewTokens: 48, minNewTokens: 0, temperature: 1, topK: 0, topP: 1, seed };
-    return this.answers.ask((request) =>
-      this.send({ type: 'generate', request, runId, adapter, prompts, options }),
-    );
-  }
-
-  /** A run kept in this browser as one file. */
-  export(runId: string, experiment: Experiment): Promise<Uint8Array> {
-    return this.exports.ask((request) => this.send({ type: 'export', request, runId, experiment }));
-  }
-
-  /** What an experiment would take with the model that is loaded. */
-  budget(experiment: Experiment): Promise<Budget> {
-    const { runId } = this;
-    return this.budgets.ask((request) => this.send({ type: 'budget', request, runId, experiment }));
-  }
-
-  /** Pairs of answers to the experiment's prompts, numbered from `from`, by the adapter of a stage. */
-  samplePairs(
-    experiment: Experiment,
-    adapter: string | null,
-    from: number,
-    count: number,
-  ): Promise<AnswerPair[]> {
-    const { runId } = this;
-    return this.pairs.ask((request) =>
-      this.send({ type: 'samplePairs', request, runId, adapter, experiment, from, count }),
-    );
-  }
-
-  /** Shows a run that an earlier visit left behind. */
-  restore({ runId, experiment, metrics, samples, report, changes }: SavedRun): void {
+  /** Shows a run that an earlier visit left behind or, `watched`, one that another tab is at work on: the same run as it
+   *  stands now, so whoever looks back at a moment of it still does. */
+  restore({ runId, experiment, metrics, samples, report, changes }: SavedRun, watched = false): void {
+    const { moment, error } = this;
+    const same = runId === this.runId;
     this.reset(runId, withChanges(experiment, changes));
+    if (same) Object.assign(this, { moment, error });
     for (const row of metrics) this.file(row);
     this.addSamples(samples);
-    this.report = report;
+    this.report = shownReport(experiment, report);
     this.run = report ? 'finished' : 'stopped';
     // A stage has ended if the one after it began; only the last that began can be in the middle.
     const last = this.told.stages.findLastIndex(({ step }) => step > 0);
+    const middle = watched ? 'running' : 'stopped';
     this.told.stages = this.told.stages.map((stage, i) => {
-      const state = report || i < last ? 'finished' : i === last ? 'stopped' : 'waiting';
+      const state = report || i < last ? 'finished' : i === last ? middle : 'waiting';
       return { ...stage, state, totalSteps: Math.max(stage.step, plannedSteps(experiment.stages[i])) };
     });
     this.show();
   }
 
   receive(event: Event): void {
+    const asked = this.questions.hear(event);
     switch (event.type) {
       case 'device':
         this.device = event.device;
@@ -240,7 +237,7 @@ export class Session {
         this.loading = event;
         break;
       case 'model':
-        this.model = event.model;
+        this.loaded = event;
         this.loading = null;
         break;
       case 'stage':
@@ -258,41 +255,30 @@ export class Session {
         this.loading = null;
         this.halt(event.state);
         this.show();
+        if (!this.busy) for (const done of this.waiting.splice(0)) done();
         break;
       case 'report':
-        this.report = event.report;
+        this.report = this.experiment && shownReport(this.experiment, event.report);
+        break;
+      case 'warning':
+        this.warnings = [...this.warnings, event];
         break;
       case 'changed':
         this.experiment &&= withChanges(this.experiment, [event.change]);
         break;
-      case 'generated':
-        this.answers.answer(event.request, event.completions);
-        break;
-      case 'budgeted':
-        this.budgets.answer(event.request, event.budget);
-        break;
-      case 'exported':
-        this.exports.answer(event.request, event.bytes);
-        break;
-      case 'sampledPairs':
-        this.pairs.answer(event.request, event.pairs);
-        break;
-      case 'rowsLookedAt':
-      case 'rowsFit':
-      case 'rowMasked':
-        this.lookups.hear(event);
-        break;
       case 'error':
-        this.fail(event);
+        this.loading = null;
+        // Whoever asked tells of it where it was asked.
+        if (!asked) this.error = event.error;
         break;
-      case 'rows':
-      case 'goldenResult':
-        break;
+      default: // what was asked for has its answer
     }
   }
 
   addSamples(samples: readonly SampleRow[]): void {
-    for (const sample of samples) this.told.samples.add(sample);
+    const { experiment } = this;
+    for (const sample of samples)
+      this.told.samples.add(experiment ? shownSample(experiment, sample) : sample);
     this.redraw.ask();
   }
 
@@ -316,18 +302,6 @@ export class Session {
     this.told.stages = this.told.stages.map((stage) =>
       stage.state === other ? { ...stage, state: run } : stage,
     );
-  }
-
-  private fail({ request, error }: Extract<Event, { type: 'error' }>): void {
-    if (
-      request !== null &&
-      [this.answers, this.pairs, this.exports, this.budgets, this.lookups].some((asked) =>
-        asked.fail(request, error),
-      )
-    )
-      return;
-    this.error = error;
-    this.loading = null;
   }
 
   private change(name: string, now: Partial<StageProgress>): void {
