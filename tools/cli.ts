@@ -14,13 +14,14 @@ import {
   type Command,
 } from './arguments.ts';
 import { compareLora, rates } from './commands/compare-lora.ts';
+import { lendExperiment, readExperiment } from './commands/experiment.ts';
 import { generateOptions } from './commands/generate.ts';
 import { golden } from './commands/golden.ts';
 import { makeModel, presetNames } from './commands/make-model.ts';
 import { memory } from './commands/memory.ts';
 import { record } from './commands/record.ts';
 import { rows } from './commands/rows.ts';
-import { readExperiment, run } from './commands/run.ts';
+import { run } from './commands/run.ts';
 import { backends, hosts } from './session.ts';
 
 const seed = { min: 0, max: 4294967295, integer: true };
@@ -127,7 +128,7 @@ const runners: Record<Name, (given: readonly string[]) => Promise<boolean>> = {
   },
   validate: async (given) => {
     const { positional } = parseArguments('validate', commands.validate, given);
-    const experiment = readExperiment(positional);
+    const { experiment } = lendExperiment(readExperiment(positional), positional);
     console.log(`${positional} is a valid experiment with ${experiment.stages.length} stages.`);
     return Promise.resolve(true);
   },
@@ -158,6 +159,7 @@ const inputCodes: readonly ErrorCode[] = [
   'bad-adapter',
   'bad-weights',
   'bad-recording',
+  'bad-checkpoint',
   'too-long',
   'not-found',
 ];
@@ -187,6 +189,10 @@ export async function cli([name, ...given]: readonly string[]): Promise<number> 
         `There is no command "${name}".`,
         near === null ? `It may be one of: ${Object.keys(commands).join(', ')}.` : `Did you mean "${near}"?`,
       );
+    }
+    if (given.includes('--help')) {
+      console.log(`Usage: npm run -s cli -- ${usage(name, commands[name])}`);
+      return 0;
     }
     return (await runners[name](given)) ? 0 : 1;
   } catch (error) {

@@ -2,7 +2,7 @@
 // of where it came to, written as JSON and Markdown with its seeds. `token` is a task of one token whose best probability
 // is known exactly; `endings` the default experiment, whose SFT and reward model all methods of a seed share.
 import { join } from 'node:path';
-import { METHODS, methodOf, STAGE_KINDS, type StageKind } from '../src/shared/methods.ts';
+import { choices, METHODS, type StageKind } from '../src/shared/methods.ts';
 import { choice, number, parseArguments, toggle, type Flag } from './arguments.ts';
 import { writeOutput } from './files.ts';
 import { endings } from './learns/endings.ts';
@@ -12,7 +12,7 @@ import { root } from './once.mjs';
 import { backends, hosts } from './session.ts';
 
 /** What is compared: every method that learns from preferences or rewards. */
-const comparable = STAGE_KINDS.filter((kind) => methodOf(kind).family !== undefined || kind === 'ppo');
+const comparable = choices();
 
 const methods: Flag<readonly StageKind[]> = {
   expects: `some of ${comparable.join(',')}`,

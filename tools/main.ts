@@ -35,6 +35,7 @@ const tasks: Record<string, (args: readonly string[]) => unknown> = {
   test: () => runSteps(),
   'test:unit': (args) => runSteps([runners.unit], args),
   'test:browser': (args) => runSteps([runners.browser], args),
+  'test:gpu': (args) => runSteps([runners.gpu], args),
   'test:e2e': (args) => runSteps([runners.e2e], args),
   bench: (args) => runNode('bench/run.mjs', args),
   demo,

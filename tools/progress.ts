@@ -40,6 +40,7 @@ export function progressPrinter(
       totals.set(event.name, event.totalSteps);
       print(`${event.name}: ${event.state}${event.seconds > 0 ? ` after ${duration(event.seconds)}` : ''}`);
     }
+    if (event.type === 'warning') print(`warning: ${event.stage}: ${event.message} ${event.fix}`);
     if (event.type === 'metrics') {
       const { row, secondsLeft } = event;
       const total = totals.get(row.stage);

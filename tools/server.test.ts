@@ -66,6 +66,11 @@ describe('the site', () => {
     expect(headers['content-security-policy']).not.toMatch(/unsafe-inline|'unsafe-eval'/);
   });
 
+  test('closes no idle connection under a client that is too busy to notice', async () => {
+    const { headers } = await fetch(server.url);
+    expect([headers.get('connection'), headers.get('keep-alive')]).toEqual(['keep-alive', null]);
+  });
+
   test('cannot be written', async () => {
     expect((await ask('PUT', '/index.html', { body: 'x' })).status).toBe(405);
     expect(await readFile(join(folder, 'site/index.html'), 'utf8')).toBe('<p>page</p>');

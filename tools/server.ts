@@ -168,6 +168,8 @@ export async function serve({ site, port, mounts = {}, token }: ServerOptions): 
       response.end(error instanceof Error ? error.message : String(error));
     });
   });
+  // A worker under Node that computes for seconds would not notice an idle connection being closed, and write into it.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((done, fail) => {
     server.once('error', fail).listen(port, 'localhost', done);
   });

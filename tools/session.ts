@@ -109,7 +109,7 @@ function inPersonsWords(event: Event, mounts: Record<string, Mount>): Event {
   const words = (text: string) =>
     Object.entries(mounts).reduce(
       (message, [name, { directory }]) => message.replaceAll(`/files/${name}`, directory),
-      text,
+      text.replaceAll('dir:/files/', '/files/'),
     );
   if (event.type === 'model') return { ...event, model: { ...event.model, name: words(event.model.name) } };
   if (event.type !== 'error') return event;

@@ -20,11 +20,12 @@ interface Step {
 
 const reports = 'build/reports';
 
-function vitest(project: string): Step {
+function vitest(project: string, only = ''): Step {
   const file = `${reports}/${project}.json`;
+  const reporters = `--reporter default --reporter json --outputFile.json ${file}`;
   return {
     name: project,
-    command: `npx vitest run --project ${project} --reporter default --reporter json --outputFile.json ${file}`,
+    command: `npx vitest run --project ${project} ${reporters} ${only}`,
     counts: (report) => {
       const { numPassedTests, numTotalTests, numPendingTests, numTodoTests } = report as Record<
         string,
@@ -49,14 +50,23 @@ const endToEnd: Step = {
 };
 
 /** The runners of tests by the name of their script. */
-export const runners = { unit: vitest('unit'), browser: vitest('browser'), e2e: endToEnd };
+export const runners = {
+  unit: vitest('unit'),
+  browser: vitest('browser'),
+  gpu: vitest('gpu'),
+  e2e: endToEnd,
+};
 
 const everything: Step[] = [
   { name: 'check', command: 'npm run check' },
   { name: 'lint', command: 'npm run lint' },
   { name: 'build', command: 'npm run build' },
   { name: 'size', command: 'npm run size' },
-  ...Object.values(runners),
+  runners.unit,
+  runners.browser,
+  // The others are of the browser's already.
+  vitest('gpu', 'tests/kernels-webgpu.browser.test.ts'),
+  runners.e2e,
 ];
 
 /** Runs one step with the person's terminal; what it counted. */

@@ -5,7 +5,8 @@ import { afterAll, expect, test } from 'vitest';
 import { lendAdapter, lendModel } from '../files.ts';
 import { generateOptions } from './generate.ts';
 import { table } from './golden.ts';
-import { lendExperiment, parseKillAt, readExperiment } from './run.ts';
+import { lendExperiment, readExperiment } from './experiment.ts';
+import { parseKillAt } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'commands-test-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -34,9 +35,26 @@ test('builtin data stays as it is', () => {
   expect(mounts).toEqual({});
 });
 
-test('a data file that is not there is named with its field', () => {
-  const missing = experiment({ data: { sft: 'none.jsonl' } });
-  expect(() => lendExperiment(missing, file)).toThrow(/data\.sft is "none\.jsonl"/);
+test.each([
+  [{ data: { sft: 'none.jsonl' } }, 'data.sft is "none.jsonl". There is no file'],
+  [{ data: { sft: '.' } }, 'data.sft is ".". There is no file'],
+  [{ data: { sft: 'builtin:none/sft' } }, 'data.sft is "builtin:none/sft". The playground ships no data set'],
+  [{ data: { sft: 'builtin:kind-endings/sft_model' } }, 'The playground ships no data set of that name.'],
+  [
+    { data: { sft: 'rows.jsonl', sft_model_path: 'builtin:kind-endings/sft' } },
+    'ships no adapter of that name',
+  ],
+  [
+    { data: { sft: 'rows.jsonl', sft_model_path: 'none' } },
+    'not an adapter in PEFT layout: there is no such',
+  ],
+  [{ data: { sft: 'rows.jsonl', sft_model_path: '.' } }, 'layout: it has no adapter_config.json.'],
+  [{ model: 'bundled:none' }, 'model is "bundled:none". There is no model bundled:none.'],
+  [{ model: 'none' }, 'not a model in Hugging Face layout: there is no such directory.'],
+])('what %j names is not there, which is told with file, line and field', (changes, message) => {
+  const told = (): unknown => lendExperiment(experiment(changes), file);
+  expect(told).toThrow(message);
+  expect(told).toThrow(`${file}, line 1: `);
 });
 
 test('--kill-at takes a stage of the experiment and a step', () => {
@@ -48,14 +66,22 @@ test('--kill-at takes a stage of the experiment and a step', () => {
 });
 
 test('a model is bundled, of the hub or a directory, and what is none of these is refused', () => {
-  expect(lendModel('bundled:stories-neo')).toEqual({ model: 'bundled:stories-neo', mounts: {} });
-  expect(lendModel('hf:a/b@main')).toEqual({ model: 'hf:a/b@main', mounts: {} });
+  for (const name of ['bundled:stories-neo', 'hf:a/b@main'])
+    expect(lendModel(name)).toEqual({ model: name, base: name, mounts: {} });
   expect(() => lendModel('bundled:none')).toThrow('no model bundled:none');
   expect(() => lendModel(folder)).toThrow('no config.json');
+  expect(() => lendModel('stories-neo', folder)).toThrow(
+    expect.objectContaining({ fix: 'Did you mean bundled:stories-neo?' }),
+  );
   mkdirSync(join(folder, 'model'));
   writeFileSync(join(folder, 'model/config.json'), '{}');
-  const { model, mounts } = lendModel('model', folder);
-  expect(model).toBe('dir:/files/model');
+  expect(() => lendModel('model', folder)).toThrow(
+    'it has no model.safetensors and no model.safetensors.index.json',
+  );
+  writeFileSync(join(folder, 'model/model.safetensors'), '');
+  const { model, base, mounts } = lendModel('model', folder);
+  expect([model, base]).toEqual(['dir:/files/model', 'model']);
+  expect(lendModel(join(folder, 'model')).base).toBe('model');
   expect(mounts['model']).toEqual({ directory: join(folder, 'model'), writable: false });
 });
 

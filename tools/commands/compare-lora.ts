@@ -1,16 +1,17 @@
 // `compare-lora EXPERIMENT.json --out DIR`: what an adapter saves and what it costs, measured. The experiment's SFT stage
 // runs with LoRA, rsLoRA, DoRA and all weights, on the same rows in the same order, each in a worker of its own.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { parseSafetensors } from '../../src/model/safetensors.ts';
 import { PlaygroundError } from '../../src/shared/errors.ts';
 import type { Experiment, LoraSettings, SftStage } from '../../src/shared/experiment.ts';
 import type { DeviceReport, MetricsRow } from '../../src/shared/protocol.ts';
 import type { Flag } from '../arguments.ts';
-import { writeOutput } from '../files.ts';
+import { prepareDirectory, writeOutput } from '../files.ts';
 import { tellProgress } from '../progress.ts';
 import { withSession, type Place } from '../session.ts';
-import { lendExperiment, readExperiment, runEnd } from './run.ts';
+import { fetchExperiment, lendExperiment, readExperiment } from './experiment.ts';
+import { runEnd } from './run.ts';
 
 interface CompareInput extends Place {
   experiment: string;
@@ -81,7 +82,8 @@ export async function compareLora({ out, steps, seed, ...input }: CompareInput):
       'Name an experiment with data.sft and an sft stage whose eval_fraction is above 0.',
     );
   }
-  if (existsSync(out) && readdirSync(out).length > 0) {
+  prepareDirectory(out);
+  if (readdirSync(out).length > 0) {
     throw new PlaygroundError('bad-arguments', `The directory ${out} is not empty.`, 'Name another one.');
   }
   const max_steps = steps ?? stage.max_steps;
@@ -133,7 +135,7 @@ async function runOnce(
   given: Experiment,
   input: Place & { experiment: string; directory: string },
 ): Promise<{ figures: Figures; device: DeviceReport; parameters: number } | null> {
-  const { experiment, mounts } = lendExperiment(given, input.experiment);
+  const { experiment, base, mounts } = await fetchExperiment(lendExperiment(given, input.experiment));
   mounts['out'] = { directory: resolve(input.directory), writable: true };
   const rows: MetricsRow[] = [];
   const opened: DeviceReport[] = [];
@@ -153,7 +155,7 @@ async function runOnce(
         if (event.type === 'metrics') rows.push(event.row);
       },
     },
-    (request) => request({ type: 'start', runId: 'dir:/files/out', experiment, resume: false }, runEnd),
+    (request) => request({ type: 'start', runId: 'dir:/files/out', experiment, base, resume: false }, runEnd),
   );
   const [device] = opened;
   if (state !== 'finished' || !device) return null;

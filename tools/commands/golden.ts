@@ -33,7 +33,7 @@ export function table({ backend, rows }: Result): string {
 /** Prints the tables, of both backends unless one is named; true if every tensor of every backend holds. */
 export async function golden(directory: string, place: Place): Promise<boolean> {
   const kind = existsSync(join(directory, 'golden.json')) ? 'golden.json' : 'cases.json';
-  const mount = lendDirectory(directory, kind, 'golden directory');
+  const mount = lendDirectory(directory, { what: 'a golden directory', needs: [[kind]] });
   let misses = 0;
   const named: Place['backend'][] = place.backend === 'auto' ? ['wasm', 'webgpu'] : [place.backend];
   for (const backend of named) {

@@ -1,11 +1,11 @@
 // `make-model`: a Hugging Face directory with the true shape of a published model and random weights, to measure speed
 // and memory without a download. The tensors are written one after the other, never all in memory.
-import { createWriteStream, mkdirSync } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { normals } from '../../src/engine/random.ts';
-import { writeOutput } from '../files.ts';
+import { prepareDirectory, writeOutput } from '../files.ts';
 import { standInTokenizer } from './make-tokenizer.ts';
 import { presets } from './model-presets.ts';
 
@@ -60,7 +60,7 @@ export async function makeModel(input: {
   };
   const architecture = ARCHITECTURES.get(config['model_type'] as string)!;
   const parsed = architecture.parseConfig(config, 'config.json');
-  mkdirSync(input.out, { recursive: true });
+  prepareDirectory(input.out);
   const weights = createWriteStream(join(input.out, 'model.safetensors'));
   await pipeline(Readable.from(safetensors(architecture.parameters(parsed), input.seed)), weights);
   const files = { 'config.json': config, ...standInTokenizer(parsed.vocabulary, parsed.eosId ?? 0) };

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { ARCHITECTURES } from '../../src/model/architectures/index.ts';
 import { shapeFromConfig } from '../../src/model/shape.ts';
 import { PlaygroundError } from '../../src/shared/errors.ts';
-import { memoryBudget, type StageBudget } from '../../src/shared/memory-budget.ts';
+import { memoryBudget, type StageBudget, unknownRows } from '../../src/shared/memory-budget.ts';
 import { lendModel } from '../files.ts';
 import { root } from '../once.mjs';
-import { readExperiment } from './run.ts';
+import { readExperiment } from './experiment.ts';
 
 const columns = ['weights', 'adapters', 'activations', 'cache', 'total'] as const;
 
@@ -46,5 +46,5 @@ export function memory(file: string, longest: number | null): void {
   }
   const shape = shapeFromConfig(architecture, architecture.parseConfig(json, config));
   const whole = Math.min(longest ?? shape.context, shape.context);
-  console.log(budgetTable(memoryBudget(shape, experiment, { prompt: whole, whole })));
+  console.log(budgetTable(memoryBudget(shape, experiment, unknownRows(experiment.stages, whole))));
 }

@@ -3,14 +3,16 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { packRun } from '../../src/experiment/recording.ts';
+import { parseState, STATE } from '../../src/experiment/stored-state.ts';
 import { parseSafetensors } from '../../src/model/safetensors.ts';
 import { PlaygroundError } from '../../src/shared/errors.ts';
 import type { Experiment } from '../../src/shared/experiment.ts';
 import type { ModelReport, Report } from '../../src/shared/protocol.ts';
 import { parseExperiment } from '../../src/shared/validate.ts';
-import { writeOutput } from '../files.ts';
+import { prepareDirectory, writeOutput } from '../files.ts';
 import { root } from '../once.mjs';
-import { readExperiment, run, type RunInput } from './run.ts';
+import { readExperiment } from './experiment.ts';
+import { run, type RunInput } from './run.ts';
 
 export interface RecordInput extends Omit<RunInput, 'killAt' | 'out'> {
   /** Where the file goes, and below it the run if there is one to do. */
@@ -25,6 +27,7 @@ const MOST_BYTES = 1_500_000;
 /** Writes OUT/NAME.recording; false if the run did not finish. */
 export async function record({ from, out, ...input }: RecordInput): Promise<boolean> {
   const experiment = readExperiment(input.experiment);
+  prepareDirectory(out);
   const directory = from ?? join(out, `${experiment.name}.run`);
   if (from === null && !(await run({ ...input, out: directory, killAt: null }))) return false;
   const bytes = await pack(experiment, directory);
@@ -50,8 +53,8 @@ async function pack(experiment: Experiment, directory: string): Promise<Uint8Arr
     );
   };
   const { seed } = JSON.parse(file('report.json')) as Report;
-  const { experiment: ran } = JSON.parse(file('checkpoint/state.json')) as { experiment: unknown };
-  const parsed = parseExperiment(JSON.stringify(ran), `${directory}/checkpoint/state.json`).experiment;
+  const { experiment: ran } = parseState(file(STATE), `${directory}/${STATE}`, null);
+  const parsed = parseExperiment(JSON.stringify(ran), `${directory}/${STATE}`).experiment;
   const own = { ...experiment, seed };
   for (const part of ['lora', 'stages'] as const) {
     if (JSON.stringify(own[part]) === JSON.stringify(parsed[part])) continue;

@@ -2,7 +2,8 @@
 import { basename } from 'node:path';
 import type { Quantization } from '../../src/shared/experiment.ts';
 import type { Command, Event } from '../../src/shared/protocol.ts';
-import { lendAdapter, lendModel, readInput, writeOutput } from '../files.ts';
+import { lendAdapter, lendModel, prepareFile, readInput, writeOutput } from '../files.ts';
+import { fetchModel } from '../hub-cache.ts';
 import { tellProgress } from '../progress.ts';
 import { withSession, type Place } from '../session.ts';
 
@@ -22,8 +23,10 @@ const rowsOf = (event: Event): string | undefined => (event.type === 'rows' ? ev
 /** Runs the command that `complete` makes of what score and generate share. */
 export async function rows(input: RowsInput, complete: (common: Common) => RowsCommand): Promise<void> {
   const text = readInput(input.data);
-  const { model, mounts } = lendModel(input.model);
+  const lent = lendModel(input.model);
   const adapter = lendAdapter(input.adapter);
+  prepareFile(input.out);
+  const { model, mounts } = await fetchModel(lent);
   const command = complete({
     request: 1,
     model,

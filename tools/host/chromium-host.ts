@@ -1,11 +1,11 @@
 // The worker in a headless Chromium: our host page passes commands in and events out.
-import { chromium } from 'playwright';
 import { findChromium, launchOptions, thisMachine } from '../chromium.ts';
 import type { Host, HostOptions } from '../session.ts';
 
 export async function openChromium({ backend, url, token, tell, fail }: HostOptions): Promise<Host> {
   const { path, how } = findChromium(thisMachine);
   console.error(`Chromium: ${path} (${how})`);
+  const { chromium } = await import('playwright'); // Half a second that a command without a browser need not wait.
   const server = await chromium.launchServer({
     ...launchOptions(backend === 'wasm' ? 'none' : 'any'),
     headless: true,

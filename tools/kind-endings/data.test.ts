@@ -69,3 +69,24 @@ test('half the demonstrations are happy, half sad', () => {
   expect(scores.filter((score) => score === 1)).toHaveLength(540);
   expect(scores.filter((score) => score === -1)).toHaveLength(540);
 });
+
+test('the pairs that ship are of training openings, one each, and labelled as they say', () => {
+  const pairs = read('preferences') as (Row & { chosen: string; rejected: string; flipped: boolean })[];
+  expect(pairs.length).toBeGreaterThanOrEqual(1000);
+  const openings = new Set(pairs.map(({ prompt }) => prompt));
+  expect(openings.size).toBe(pairs.length);
+  const trained = new Set(files.prompts.map(({ prompt }) => prompt));
+  const others = [...files.eval, ...files.sft].filter(({ prompt }) => openings.has(prompt));
+  expect([[...openings].filter((prompt) => !trained.has(prompt)), others]).toEqual([[], []]);
+  for (const pair of pairs) {
+    expect(Object.keys(pair)).toEqual(['prompt', 'chosen', 'rejected', 'flipped']);
+    const { prompt, chosen, rejected, flipped } = pair;
+    expect([chosen, rejected].filter((text) => text.trim() === '')).toEqual([]);
+    const [better, worse] = flipped ? [rejected, chosen] : [chosen, rejected];
+    const label = labellers['feeling-words']!;
+    expect(label(prompt, better)).toBeGreaterThan(label(prompt, worse));
+  }
+  const noise = pairs.filter(({ flipped }) => flipped).length / pairs.length;
+  expect(noise).toBeGreaterThan(0.07);
+  expect(noise).toBeLessThan(0.13);
+});

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { Stage } from '../../src/shared/experiment.ts';
 import { defaultStage } from '../../src/shared/validate.ts';
 import { markdown, overSeeds, type Learned } from './table.ts';
 import { figures, target } from './token.ts';
@@ -39,11 +40,11 @@ test('a method’s best probability of the token is what maximises its objective
   };
   const kl = (a: number, b: number) => a * Math.log(a / b) + (1 - a) * Math.log((1 - a) / (1 - b));
   for (const kind of ['ppo', 'rloo', 'reinforce', 'dpo'] as const)
-    expect(target(defaultStage(kind), p)).toBeCloseTo(
+    expect(target(Object.assign(defaultStage(kind) as Stage, { kl_coef: 0.5, beta: 0.5 }), p)).toBeCloseTo(
       best((q) => q - 0.5 * kl(q, p)),
       4,
     );
-  const grpo = defaultStage('grpo');
+  const grpo = { ...defaultStage('grpo'), beta: 0.5 };
   expect(target(grpo, p)).toBeCloseTo(
     best((q) => q - 0.5 * (8 / 7) * kl(p, q)),
     4,

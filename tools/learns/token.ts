@@ -4,8 +4,10 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { uniform } from '../../src/engine/random.ts';
+import { createTokenizer } from '../../src/model/tokenizer.ts';
 import type { Experiment, Stage } from '../../src/shared/experiment.ts';
-import type { StageKind } from '../../src/shared/methods.ts';
+import { methodOf, type StageKind } from '../../src/shared/methods.ts';
+import { pureSampling } from '../../src/shared/sampling.ts';
 import { settingsOf } from '../../src/shared/settings.ts';
 import { defaultStage } from '../../src/shared/validate.ts';
 import type { Event } from '../../src/shared/protocol.ts';
@@ -25,7 +27,8 @@ export interface Task extends Place {
 
 const MODEL = 'tests/fixtures/llama-stories260K';
 const PROMPT = 'She was';
-const TOKEN = 'very';
+/** With its leading space. */
+const TOKEN = ' very';
 const BETA = 0.5;
 const PAIRS = 1200;
 
@@ -39,45 +42,33 @@ const WANTED: Record<string, unknown> = {
   eval_fraction: 0,
 };
 
-/** Whose optimum depends on β; the others keep their own. */
-const PRICED: readonly StageKind[] = ['ppo', 'dpo', 'kto', 'grpo', 'rloo', 'reinforce', 'online_dpo'];
-
 function settings(kind: StageKind, quick: boolean): Record<string, unknown> {
   const wanted = { ...WANTED, ...(quick && { total_episodes: 64, max_steps: 4, warmup_steps: 0 }) };
   const keys = settingsOf(kind).map(({ key }) => key);
-  const own = (key: string) => keys.includes(key) && (key !== 'beta' || PRICED.includes(kind));
+  // β prices the KL only where there is a reference to measure it from.
+  const own = (key: string) =>
+    keys.includes(key) && (key !== 'beta' || methodOf(kind).holdsReference === true);
   return Object.fromEntries(Object.entries(wanted).filter(([key]) => own(key)));
 }
 
-/** The probability of the token under the method's optimum, from that under the reference; null where none is known. */
-export function target(stage: Stage, p: number): number | null {
-  switch (stage.kind) {
-    // π* ∝ ref·e^{r/β}; for DPO because the pairs are labelled by Bradley and Terry's rule with the same reward.
-    case 'ppo':
-    case 'rloo':
-    case 'reinforce':
-    case 'dpo': {
-      const odds = (p / (1 - p)) * Math.exp(1 / BETA);
-      return odds / (1 + odds);
-    }
-    // β·ref/(λ − r), whose λ makes it sum to 1 (the forward KL); a group's mean holds each completion itself.
-    case 'grpo': {
-      const price = (BETA * stage.num_generations) / (stage.num_generations - 1);
-      const b = 1 + price;
-      const lambda = (b + Math.sqrt(b * b - 4 * price * (1 - p))) / 2;
-      return (price * p) / (lambda - 1);
-    }
-    case 'rft':
-      return 1 - (1 - p) ** stage.num_generations;
-    default:
-      return null;
-  }
-}
+/** The probability of the token under the method's optimum, from that under the reference; null where none is known.
+ *  DPO's is, because its pairs are labelled by Bradley and Terry's rule with the same reward. */
+export const target = (stage: Stage, p: number): number | null =>
+  methodOf(stage.kind).best?.(p, stage as never) ?? null;
 
 /** What the worker is asked, and how. */
 interface Desk {
   request: Request;
   model: string;
+  /** The rewarded token. */
+  id: number;
+}
+
+/** The id of the rewarded token. */
+async function rewardedToken(): Promise<number> {
+  const text = (name: string): string => readFileSync(join(root, MODEL, name), 'utf8');
+  const tokenizer = await createTokenizer(text('tokenizer.json'), text('tokenizer_config.json'), MODEL);
+  return Array.from({ length: tokenizer.vocabulary }, (_, id) => tokenizer.textOf(id)).indexOf(TOKEN);
 }
 
 /** The log-probability of every token of the vocabulary after the opening, under an adapter or the bare model. */
@@ -109,16 +100,16 @@ export function figures(
 }
 
 const COLUMNS: readonly Column[] = [
-  { name: 'reached', label: `P("${TOKEN}")`, share: true },
+  { name: 'reached', label: `P("${TOKEN.trim()}")`, share: true },
   { name: 'kl', label: 'KL, nats', share: false },
   { name: 'gained', label: 'of the best E[r] − β·KL', share: true },
   { name: 'preferred', label: 'likelier than what else is said', share: true },
 ];
 
-/** Tokens that the bare model goes on with: texts and ids. */
-async function written(request: Request, model: string, n: number, seed: number) {
+/** Tokens that the bare model goes on with. */
+async function written({ request, model }: Desk, n: number, seed: number): Promise<number[]> {
   const rows = `${JSON.stringify({ prompt: PROMPT })}\n`;
-  const options = { maxNewTokens: 1, minNewTokens: 0, temperature: 1, topK: 0, topP: 1, seed };
+  const options = pureSampling({ maxNewTokens: 1, seed });
   const command = {
     type: 'generateRows',
     request: 2,
@@ -129,24 +120,21 @@ async function written(request: Request, model: string, n: number, seed: number)
     n,
     options,
   } as const;
-  const { completions, token_ids } = JSON.parse(await request(command, rowsOf)) as {
-    completions: string[];
-    token_ids: number[][];
-  };
-  return completions.map((text, i) => ({ text, ids: token_ids[i]! }));
+  const { token_ids } = JSON.parse(await request(command, rowsOf)) as { token_ids: number[][] };
+  return token_ids.flat();
 }
 
 const rowsOf = (event: Event): string | undefined => (event.type === 'rows' ? event.rows : undefined);
 
 /** Pairs of the bare model's own tokens that differ in reward, labelled as Bradley and Terry have it: the rewarded one is
  *  chosen with odds of e : 1. Ties are dropped, as the pairs stage does. */
-async function pairs({ request, model }: Desk, seed: number): Promise<string> {
-  const tokens = await written(request, model, 2 * PAIRS, seed);
-  const good = tokens.filter(({ text }) => text === TOKEN);
-  const other = tokens.filter(({ text }) => text !== TOKEN).slice(0, PAIRS);
-  return other
-    .map(({ ids }, i) => {
-      const both = [good[i % good.length]!.ids, ids];
+async function pairs(desk: Desk, seed: number): Promise<string> {
+  const tokens = await written(desk, 2 * PAIRS, seed);
+  return tokens
+    .filter((id) => id !== desk.id)
+    .slice(0, PAIRS)
+    .map((other, i) => {
+      const both = [[desk.id], [other]];
       const [chosen, rejected] = uniform(seed, 'label', i) < 1 / (1 + Math.exp(-1)) ? both : both.reverse();
       return `${JSON.stringify({ prompt: PROMPT, chosen_ids: chosen, rejected_ids: rejected })}\n`;
     })
@@ -168,9 +156,8 @@ export async function token({ kinds, seeds, folder, quick, ...place }: Task): Pr
       },
     },
     async (request) => {
-      const seen = await written(request, model, 256, 0);
-      const id = seen.find(({ text }) => text === TOKEN)!.ids[0]!;
-      const desk: Desk = { request, model };
+      const id = await rewardedToken();
+      const desk: Desk = { request, model, id };
       const reference = await logprobs(desk, null);
       const p = Math.exp(reference[id]!);
       const rows = kinds.map((kind): Row => {
@@ -206,7 +193,7 @@ export async function token({ kinds, seeds, folder, quick, ...place }: Task): Pr
       return {
         task: 'one token',
         about: [
-          `A Llama of 260K parameters goes on "${PROMPT}" with "${TOKEN}" in ${(100 * p).toFixed(1)} % of cases; that token is`,
+          `A Llama of 260K parameters goes on "${PROMPT}" with "${TOKEN.trim()}" in ${(100 * p).toFixed(1)} % of cases; that token is`,
           `rewarded with 1, at β = ${BETA} where a method has a price of KL. All figures are exact, read off the whole`,
           `distribution under the trained adapter. DPO, KTO, ORPO and SimPO learn from ${PAIRS} pairs of the token with others`,
           "that the model says, labelled by Bradley and Terry's rule with the same reward. Where no target stands, the method",
