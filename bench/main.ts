@@ -1,15 +1,18 @@
 // `npm run bench`: the playground beside its peers, everyone taking turns in one run; writes JSON and Markdown with the
-// adapter's name to bench/results/. Peers are installed, without their scripts, when they are first asked for.
+// adapter's name to bench/results/ after every workload, and a later run of the same day puts its workloads in the place
+// of those it takes again: `--only` does a long run in parts. Peers are installed, without their scripts, when they are
+// first asked for.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
+import { dirname } from 'node:path';
 import { PlaygroundError } from '../src/shared/errors.ts';
 import { choice, optional, parseArguments, toggle, type Flag } from '../tools/arguments.ts';
 import { reportError } from '../tools/cli.ts';
 import type { Measurement } from './measurement.ts';
-import { peerNames, plan, type Entry, type Name, type Peer, type Scale } from './plan.ts';
+import { packages, peerNames, plan, type Entry, type Name, type Peer, type Scale } from './plan.ts';
 import { race } from './race.ts';
-import { json, markdown } from './report.ts';
+import { fromJson, markdown, toJson, type About } from './report.ts';
 import { openBrowser, openNode, type Seat } from './seats.ts';
 
 const peers: Flag<readonly Peer[]> = {
@@ -77,52 +80,85 @@ async function measure(given: readonly string[]): Promise<void> {
   }
   if (against.some((name) => name !== 'plain')) installPeers();
 
-  const load = loadavg()[0] ?? 0;
   const names: Name[] = ['ours', ...against];
+  const opened: About['opened'] = {};
   const hall = host === 'node' ? openNode() : await openBrowser(backend);
-  const all: Measurement[] = [];
-  const seats = new Map<Name, Seat>();
+  const sit = async (name: Name) => {
+    const seat = await hall.seat(name);
+    try {
+      opened[name] = String(await seat.ask({ do: 'open', name, backend }));
+    } catch (error) {
+      await seat.close();
+      throw error;
+    }
+    return seat;
+  };
+  // What the device can do is measured in one seat; a workload has its own, as its memory is counted.
+  const kept = new Map<Name, Seat>();
+  const sitAgain = async (name: Name) => {
+    const seat = kept.get(name) ?? { ...(await sit(name)), close: () => Promise.resolve() };
+    kept.set(name, seat);
+    return seat;
+  };
   try {
-    let adapter = '';
-    for (const name of names) {
-      const seat = await hall.seat();
-      const opened = String(await seat.ask({ do: 'open', name, backend }));
-      console.error(`${name}: ${opened}`);
-      adapter ||= opened;
-      seats.set(name, seat);
-    }
+    await sitAgain('ours');
+    const adapter = opened.ours ?? '';
     const scale = quick ? 'quick' : scaleOf(backend, adapter);
-    const wanted = ({ kind, group }: Entry) =>
-      only === null || group === 'ceiling' || only.split(',').some((w) => w === kind || w === group);
-    for (const entry of plan({ scale, backend, names, long }).filter(wanted)) {
-      const begun = performance.now();
-      console.error(entry.label);
-      all.push({ entry, results: await race(entry, seats) });
-      console.error(`  ${((performance.now() - begun) / 1000).toFixed(0)} s in all`);
-    }
-    const about = {
+    const about: About = {
       date: new Date().toISOString().slice(0, 10),
       backend,
       adapter,
       host: hall.version,
       machine: `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${availableParallelism()} processors`,
       scale,
-      load,
+      opened,
+      versions: Object.fromEntries(names.map((name) => [name, versionOf(name)])),
     };
-    write(quick ? 'build/bench' : 'bench/results', `${backend}-${host}-${scale}-${about.date}`, {
-      md: `${markdown(about, all)}\n`,
-      json: `${json(about, all)}\n`,
-    });
+    const place = `bench/results/${backend}-${host}-${scale}-${about.date}`;
+    const wanted = ({ kind, group }: Entry) =>
+      only === null || only.split(',').some((word) => word === kind || word === group);
+    const entries = plan({ scale, backend, names, long }).filter(wanted);
+    if (entries.length === 0) {
+      throw new PlaygroundError(
+        'bad-arguments',
+        `No workload here is of the kind or group "${only}".`,
+        'Kinds: sft, ppo, rollout, decode, load, matmul, copy. Groups: workloads, block, growth, ceiling.',
+      );
+    }
+    for (const entry of entries) {
+      const begun = new Date();
+      const load = loadavg()[0] ?? 0;
+      console.error(entry.label);
+      const results = await race(entry, entry.group === 'ceiling' ? sitAgain : sit);
+      console.error(`  ${((Date.now() - begun.getTime()) / 1000).toFixed(0)} s in all`);
+      write(place, about, { entry, results, begun: begun.toISOString(), load });
+    }
+    console.log(`${readFileSync(`${place}.md`, 'utf8')}\nWritten to ${place}.md and .json.`);
   } finally {
-    for (const seat of seats.values()) await seat.close();
     await hall.close();
   }
 }
 
-function write(folder: string, name: string, texts: { md: string; json: string }): void {
-  mkdirSync(folder, { recursive: true });
-  for (const [ending, text] of Object.entries(texts)) writeFileSync(`${folder}/${name}.${ending}`, text);
-  console.log(`${texts.md}\nWritten to ${folder}/${name}.md and .json.`);
+function versionOf(name: Name): string {
+  const { folder, names } = packages[name];
+  const versions = names.map((of) => {
+    const { version } = JSON.parse(readFileSync(`${folder}/${of}/package.json`, 'utf8')) as {
+      version: string;
+    };
+    return `${of} ${version}`;
+  });
+  return versions.join(', ');
+}
+
+/** Beside what is there already, by this run or another of the day. */
+function write(place: string, about: About, measurement: Measurement): void {
+  mkdirSync(dirname(place), { recursive: true });
+  const earlier = existsSync(`${place}.json`)
+    ? fromJson(readFileSync(`${place}.json`, 'utf8'), about)
+    : new Map<string, Measurement>();
+  const all = [...earlier.set(measurement.entry.label, measurement).values()];
+  writeFileSync(`${place}.json`, `${toJson(about, all)}\n`);
+  writeFileSync(`${place}.md`, `${markdown(about, all)}\n`);
 }
 
 /** The exit code. */

@@ -8,6 +8,9 @@ import { typical, type Measured, type Results } from './race.ts';
 export interface Measurement {
   entry: Entry;
   results: Results;
+  /** When it was begun, and the load of the machine then, by this run's own last workload too. */
+  begun: string;
+  load: number;
 }
 
 export const of = ({ results }: Measurement, name: Name): Measured | undefined => {

@@ -7,14 +7,24 @@ export const peerNames = ['plain', 'jax-js', 'nanogpt', 'transformers'] as const
 export type Peer = (typeof peerNames)[number];
 export type Name = 'ours' | Peer;
 
+/** The packages that each is made of, and where they lie. */
+export const packages: Record<Name, { folder: string; names: readonly string[] }> = {
+  ours: { folder: 'node_modules', names: ['@tensorflow/tfjs'] },
+  plain: { folder: 'node_modules', names: ['@tensorflow/tfjs'] },
+  'jax-js': { folder: 'bench/peers/node_modules', names: ['@jax-js/jax'] },
+  nanogpt: { folder: 'bench/peers/node_modules', names: ['@genai-fi/nanogpt'] },
+  transformers: { folder: 'bench/peers/node_modules', names: ['onnxruntime-web'] },
+};
+
 /** What a reader of the results must know of each. */
 export const notes: Record<Peer, string> = {
-  plain: 'our own code with none of our kernels registered, so that every op is composed of stock tfjs ops.',
+  plain:
+    'our own code with none of our kernels registered, so that every op is composed of stock tfjs ops; the cache is concatenated. On WebGPU it keeps our sampler and optimizer, whose compositions read numbers back synchronously, for which a software adapter has no canvas.',
   'jax-js': '@jax-js/jax: the same model, rows and step written in its API, as one jitted function.',
   nanogpt:
     '@genai-fi/nanogpt: the LoRA step of its own trainer on its nearest model, from the published bundle, which holds its patched tfjs. RMSNorm without bias for LayerNorm, one matrix for q, k and v (adapted whole), LoRA merged into the weights in every pass, logits of every position, untrained weights; its loss is its own and not compared.',
   transformers:
-    'onnxruntime-web, on which transformers.js runs, driven directly with the cache left on the device; the same weights exported to ONNX, without an adapter; loading begins from weights in memory.',
+    'onnxruntime-web, on which transformers.js runs, driven directly with the cache left on the device; the same weights exported to ONNX, without an adapter; loading begins from weights in memory, ours from the files in memory, of which it reads the tokenizer too.',
 };
 
 /** A GPT-Neo: the bundled one, or a shape with seeded weights. Fields as in its config.json. */
@@ -34,9 +44,19 @@ export interface Model {
 /** Products and copies in one run, so that waiting for the device weighs little. */
 export const repeats = 8;
 
+/** Which of A [M, K] and B [K, N] lie transposed: a training step needs the products of both ways of lying. */
+export const products = ['A·B', 'A·Bᵀ', 'Aᵀ·B', 'Aᵀ·Bᵀ'] as const;
+export type Product = (typeof products)[number];
+
+export const transposed = (product: Product) => ({
+  transposeA: product.startsWith('Aᵀ'),
+  transposeB: product.endsWith('Bᵀ'),
+});
+
 /** `batch` rows of `prompt` + `completion` tokens of a model; for matmul, `size` squared, and for copy, `size` MB. */
 export interface Work {
   kind: Kind;
+  product: Product;
   model: Model;
   batch: number;
   prompt: number;
@@ -47,6 +67,8 @@ export interface Work {
 export interface Entry extends Work {
   label: string;
   who: readonly Name[];
+  /** Those asked for who take no part, and why. */
+  absent: readonly { name: Name; why: string }[];
   /** Repeated for about so long. */
   seconds: number;
   /** Rows of one group are printed as one table. */
@@ -120,13 +142,22 @@ const sizes: Record<Scale, Sizes> = {
   hardware: { models: [storiesNeo, neo125], sft: [8, 64, 64], ppo: [32, 64, 40], rollout: [16, 64, 40], decode: [1, 64, 64], matmul: 4096, copy: 256 },
 };
 
-/** Who can do what, on which backend: nanogpt has no wasm backend, onnxruntime-web does not train. */
-const able: Record<Name, (kind: Kind, scale: 'wasm' | 'webgpu') => boolean> = {
-  ours: () => true,
-  plain: (kind) => kind !== 'copy',
-  'jax-js': (kind) => kind === 'sft' || kind === 'matmul',
-  nanogpt: (kind, backend) => kind === 'sft' && backend === 'webgpu',
-  transformers: (kind) => kind === 'rollout' || kind === 'decode' || kind === 'load',
+/** Why someone cannot do something, on one backend or both; null where they can. */
+const inability: Record<Name, (kind: Kind, backend: 'wasm' | 'webgpu') => string | null> = {
+  ours: () => null,
+  plain: (kind) => (kind === 'copy' ? 'a copy passes no op of tfjs' : null),
+  'jax-js': (kind) =>
+    kind === 'sft' || kind === 'matmul'
+      ? null
+      : 'a library of arrays, without sampler, cache or PPO: only the SFT step is written in its API',
+  nanogpt: (kind, backend) => {
+    if (backend === 'wasm') return 'it has no wasm backend';
+    return kind === 'sft' ? null : 'its model is another, so that only the cost of a training step compares';
+  },
+  transformers: (kind) =>
+    kind === 'rollout' || kind === 'decode' || kind === 'load'
+      ? null
+      : 'onnxruntime-web is for inference only',
 };
 
 interface Asked {
@@ -140,15 +171,29 @@ interface Asked {
 export function plan({ scale, backend, names, long }: Asked): Entry[] {
   const { models, matmul, copy, ...shapes } = sizes[scale];
   const entries: Entry[] = [];
-  const add = ({ only = names, ...entry }: Omit<Entry, 'who' | 'label'> & { only?: readonly Name[] }) => {
-    const who = only.filter((name) => names.includes(name) && able[name](entry.kind, backend));
-    entries.push({ ...entry, label: labelOf(entry), who });
+  const add = ({ only, ...entry }: Omit<Entry, 'who' | 'absent' | 'label'> & { only?: readonly Name[] }) => {
+    const why = (name: Name) =>
+      inability[name](entry.kind, backend) ??
+      (only && !only.includes(name) ? 'at this size it takes minutes, or is not asked for' : null);
+    const reasons = names.map((name) => ({ name, why: why(name) }));
+    entries.push({
+      ...entry,
+      label: labelOf(entry),
+      who: reasons.filter((reason) => reason.why === null).map(({ name }) => name),
+      absent: reasons.flatMap((reason) => (reason.why === null ? [] : [{ ...reason, why: reason.why }])),
+    });
   };
-  const rows = ([batch, prompt, completion]: Rows) => ({ batch, prompt, completion, size: 0 });
+  const rows = ([batch, prompt, completion]: Rows) => ({
+    product: 'A·B' as const,
+    batch,
+    prompt,
+    completion,
+    size: 0,
+  });
   const seconds = { quick: 1, wasm: 8, software: 6, hardware: 8 }[scale];
 
   const device = { ...rows([0, 0, 0]), model: models[0]!, seconds: seconds / 4, group: 'ceiling' as const };
-  add({ ...device, kind: 'matmul', size: matmul });
+  for (const product of products) add({ ...device, kind: 'matmul', product, size: matmul });
   add({ ...device, kind: 'copy', size: copy });
 
   // The full batch is ours alone: stock ops take minutes for it.
@@ -204,7 +249,7 @@ function growth(scale: Scale, long: boolean): { model: Model; batch: number; len
   ];
 }
 
-function labelOf({ kind, model, batch, prompt, completion, size }: Work): string {
+function labelOf({ kind, model, product, batch, prompt, completion, size }: Work): string {
   const { name } = model;
   const tokens = `${batch} × (${prompt} + ${completion})`;
   switch (kind) {
@@ -219,7 +264,7 @@ function labelOf({ kind, model, batch, prompt, completion, size }: Work): string
     case 'load':
       return `load ${name} to its first token`;
     case 'matmul':
-      return `${repeats} matmuls, ${size} × ${size} × ${size}`;
+      return `${repeats} matmuls ${product}, ${size} × ${size} × ${size}`;
     case 'copy':
       return `${repeats} copies of ${size} MB`;
   }

@@ -1,14 +1,17 @@
 // Those compared take turns: everyone does a workload once (shaders compile, and their numbers are held against ours),
-// then A B A B … until the workload's time is over, so that whatever else the machine does hits all alike.
+// then A B A B … until the workload's time is over, so that whatever else the machine does hits all alike. Everyone sits
+// down anew for each workload, so that the memory counted is that of this workload.
 
 import type { Entry, Name } from './plan.ts';
 import type { Seat } from './seats.ts';
 import type { Sample } from './worker.ts';
 
 export interface Measured {
+  /** Milliseconds from taking a seat to being ready for the first run: scripts, device, weights. */
+  ready: number;
   /** The first run, with all that is done only once. */
   first: Sample;
-  /** The timed ones. None where the first took too long to be repeated. */
+  /** The timed ones. */
   samples: Sample[];
   /** Largest relative difference of its numbers from ours over the first two runs; null where it has none to compare. */
   difference: number | null;
@@ -24,25 +27,41 @@ export type Results = Map<Name, Measured | Failure>;
 /** Numbers of float32 sums in other orders differ by less; another loss, mask or optimizer by more. */
 const tolerance = 2e-3;
 const mostRounds = 30;
-/** Milliseconds: who needs longer at first is not asked again. */
-const hopeless = 120_000;
+/** So many, though they take longer than the workload was given, of who needs less than so many milliseconds. */
+const leastRounds = 3;
+const short = 20_000;
 
-export async function race(entry: Entry, seats: ReadonlyMap<Name, Seat>): Promise<Results> {
+/** `sit` gives someone a fresh seat with the device open. */
+export async function race(entry: Entry, sit: (name: Name) => Promise<Seat>): Promise<Results> {
   const results: Results = new Map();
+  const seats = new Map<Name, Seat>();
   const measured = (name: Name): Measured | undefined => {
     const result = results.get(name);
     return result && 'first' in result ? result : undefined;
   };
+  const fail = (name: Name, error: unknown) => {
+    const message = error instanceof Error ? error.message : String(error);
+    console.error(`  ${name}: ${message}`);
+    results.set(name, { error: message });
+  };
   const attempt = async (name: Name, act: (seat: Seat) => Promise<void>): Promise<void> => {
+    const seat = seats.get(name);
     try {
-      await act(seats.get(name)!);
+      if (seat) await act(seat);
     } catch (error) {
-      results.set(name, { error: error instanceof Error ? error.message : String(error) });
+      fail(name, error);
     }
   };
 
   const { who, seconds, ...work } = entry;
   for (const name of who) {
+    const begun = performance.now();
+    try {
+      seats.set(name, await sit(name));
+    } catch (error) {
+      fail(name, error);
+      continue;
+    }
     await attempt(name, async (seat) => {
       const first = (await seat.ask({ do: 'prepare', work })) as Sample;
       const difference = apart(measured('ours')?.first.numbers, first.numbers);
@@ -52,13 +71,14 @@ export async function race(entry: Entry, seats: ReadonlyMap<Name, Seat>): Promis
         );
       }
       console.error(`  ${name}: ${(first.milliseconds / 1000).toFixed(1)} s at first`);
-      results.set(name, { first, samples: [], difference });
+      const ready = performance.now() - begun - first.milliseconds;
+      results.set(name, { ready, first, samples: [], difference });
     });
   }
 
   const start = performance.now();
   const budget = 1000 * seconds * who.length;
-  let playing = who.filter((name) => (measured(name)?.first.milliseconds ?? Infinity) < hopeless);
+  let playing = who.filter((name) => measured(name));
   for (let round = 0; round < mostRounds && playing.length > 0; round++) {
     for (const name of playing) {
       await attempt(name, async (seat) => {
@@ -69,7 +89,7 @@ export async function race(entry: Entry, seats: ReadonlyMap<Name, Seat>): Promis
     const left = budget - (performance.now() - start);
     playing = playing.filter((name) => {
       const last = measured(name)?.samples.at(-1)?.milliseconds ?? Infinity;
-      return last < left / 4;
+      return last < left / 4 || (round + 1 < leastRounds && last < short);
     });
   }
 
@@ -77,9 +97,7 @@ export async function race(entry: Entry, seats: ReadonlyMap<Name, Seat>): Promis
     const result = measured(name);
     const second = apart(measured('ours')?.samples[0]?.numbers, result?.samples[0]?.numbers ?? []);
     if (result && second !== null) result.difference = Math.max(result.difference ?? 0, second);
-    await attempt(name, async (seat) => {
-      await seat.ask({ do: 'dispose' });
-    });
+    await seats.get(name)?.close();
   }
   return results;
 }
@@ -99,8 +117,5 @@ export function median(values: readonly number[]): number {
   return (sorted[Math.floor(half)]! + sorted[Math.ceil(half)]!) / 2;
 }
 
-/** The runs that count: the timed ones, or the only one there is. */
-export const counted = ({ samples, first }: Measured): Sample[] => (samples.length > 0 ? samples : [first]);
-
-export const typical = (measured: Measured): number =>
-  median(counted(measured).map(({ milliseconds }) => milliseconds));
+export const typical = ({ samples }: Measured): number =>
+  median(samples.map(({ milliseconds }) => milliseconds));

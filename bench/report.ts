@@ -5,7 +5,7 @@ import { demand, tokensOf } from './flops.ts';
 import { heldAgainstGoals } from './goals.ts';
 import { ceilingOf, extrapolate, of, type Ceiling, type Measurement } from './measurement.ts';
 import { notes, peerNames, repeats, type Entry, type Name, type Scale } from './plan.ts';
-import { counted, median, typical } from './race.ts';
+import { median, typical, type Measured, type Failure } from './race.ts';
 import { table } from './table.ts';
 
 export interface About {
@@ -15,8 +15,9 @@ export interface About {
   host: string;
   machine: string;
   scale: Scale;
-  /** Load of the machine by other work, before. */
-  load: number;
+  /** What each said of its device as it opened it, and its packages. */
+  opened: Partial<Record<Name, string>>;
+  versions: Partial<Record<Name, string>>;
 }
 
 const fixed = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
@@ -25,18 +26,20 @@ const percent = (share: number): string => `${(100 * share).toFixed(share < 0.1 
 function cells(measurement: Measurement, name: Name, ceiling: Ceiling): string[] {
   const { entry, results } = measurement;
   const result = results.get(name);
-  if (!result || 'error' in result) return [entry.label, name, result?.error ?? 'not run'];
-  const runs = counted(result);
+  if (!result || 'error' in result) {
+    const why = result?.error.split('\n')[0] ?? 'not run';
+    return [entry.label, name, `failed: ${why}`, ...head.slice(3).map(() => '')];
+  }
+  const { samples: runs } = result;
   const times = runs.map(({ milliseconds }) => milliseconds);
   const ms = typical(result);
   const ours = of(measurement, 'ours');
   const { flops, bytes } = demand(entry);
   const tokens = tokensOf(entry);
-  const once = result.samples.length === 0 ? ', first run only' : '';
   return [
     entry.label,
     name,
-    `${fixed(ms)} (${fixed(Math.min(...times))} – ${fixed(Math.max(...times))}, ${times.length}${once})`,
+    `${fixed(ms)} (${fixed(Math.min(...times))} – ${fixed(Math.max(...times))}, ${times.length})`,
     ours && name !== 'ours' ? `${fixed(ms / typical(ours))} ×` : '',
     tokens > 0 ? fixed((1000 * tokens) / ms) : '',
     String(median(runs.map(({ dispatches }) => dispatches))),
@@ -92,6 +95,31 @@ function extrapolatedRows(all: readonly Measurement[], ceiling: Ceiling): string
   });
 }
 
+/** Who took no part in what, and why; one row for each reason. */
+function absentRows(all: readonly Measurement[]): string[][] {
+  const kinds = new Map<string, Set<string>>();
+  for (const { entry } of all) {
+    for (const { name, why } of entry.absent) {
+      const key = JSON.stringify([name, why]);
+      kinds.set(
+        key,
+        (kinds.get(key) ?? new Set()).add(entry.group === 'workloads' ? entry.kind : entry.group),
+      );
+    }
+  }
+  return Array.from(kinds, ([key, of]) => {
+    const [name, why] = JSON.parse(key) as [string, string];
+    return [name, [...of].join(', '), why];
+  });
+}
+
+/** From the first workload to the last. */
+function when(all: readonly Measurement[]): string {
+  const times = all.map(({ begun }) => begun.slice(11, 16)).sort();
+  const loads = all.map(({ load }) => load);
+  return `Begun ${times[0]} to ${times.at(-1)} UTC, at loads of ${Math.min(...loads).toFixed(1)} to ${Math.max(...loads).toFixed(1)} (other work and this)`;
+}
+
 export function markdown(about: About, all: readonly Measurement[]): string {
   const grouped = (group: Entry['group']) => all.filter(({ entry }) => entry.group === group);
   const ceiling = ceilingOf(all);
@@ -102,15 +130,22 @@ export function markdown(about: About, all: readonly Measurement[]): string {
   const section = (title: string, columns: string[], body: string[][]): string[] =>
     body.length > 0 ? [`## ${title}`, table(columns, body)] : [];
   const present = peerNames.filter((peer) => all.some(({ entry }) => entry.who.includes(peer)));
+  const seated = (['ours', ...present] as const).map((name) => [
+    name,
+    about.versions[name] ?? '',
+    about.opened[name] ?? '',
+    name === 'ours' ? 'the playground.' : notes[name],
+  ]);
   return [
     `# ${about.backend}, ${about.adapter}, ${about.date}`,
-    `${about.host}; ${about.machine}, load ${about.load.toFixed(1)} before. Shapes for ${about.scale}. Everyone took turns in one run. Times end when the device is done; "first ms" holds what is done once (compiling); dispatches and bytes are counted in the same place for everyone; FLOPs and bytes in bench/flops.ts.`,
-    present.map((peer) => `- ${peer}: ${notes[peer]}`).join('\n'),
+    `${about.host}; ${about.machine}. ${when(all)}. Shapes for ${about.scale}. In each workload everyone took turns in one browser, each in a worker opened for it: ratios hold within a workload. Times end when the device is done; "first ms" holds what is done once (compiling); dispatches are those of a run, MB what was allocated after it, pools included, both counted in the same place for everyone; FLOPs and bytes in bench/flops.ts.`,
+    ...section('Who', ['who', 'packages', 'device', 'what it is'], seated),
+    ...section('Who took no part, and why', ['who', 'in', 'why'], absentRows(all)),
     ...section('The device', ['what', 'who', `sustained over ${repeats}`], ceilingRows(grouped('ceiling'))),
     ...section('Workloads', head, rows('workloads')),
     ...section(
       'Held against what was asked',
-      ['what', 'measured', 'asked', ''],
+      ['on', 'what', 'measured', 'asked', ''],
       heldAgainstGoals(all, about.scale),
     ),
     ...section('Blocks of gpt-neo-125m', head, rows('block')),
@@ -123,11 +158,31 @@ export function markdown(about: About, all: readonly Measurement[]): string {
   ].join('\n\n');
 }
 
-export function json(about: About, all: readonly Measurement[]): string {
-  const measurements = all.map(({ entry, results }) => ({
-    ...entry,
-    ...demand(entry),
+export function toJson(about: About, all: readonly Measurement[]): string {
+  const measurements = all.map(({ entry, results, ...rest }) => ({
+    entry,
+    demand: demand(entry),
     results: Object.fromEntries(results),
+    ...rest,
   }));
   return JSON.stringify({ ...about, measurements }, null, 1);
+}
+
+type Written = Omit<Measurement, 'results'> & { results: Record<string, Measured | Failure> };
+
+/**
+ * The measurements of an earlier run of the same adapter and browser, by label; what it knew of those compared is added
+ * to `about`.
+ */
+export function fromJson(text: string, about: About): Map<string, Measurement> {
+  const earlier = JSON.parse(text) as About & { measurements: Written[] };
+  if (earlier.adapter !== about.adapter || earlier.host !== about.host) return new Map();
+  Object.assign(about.opened, { ...earlier.opened, ...about.opened });
+  Object.assign(about.versions, { ...earlier.versions, ...about.versions });
+  return new Map(
+    earlier.measurements.map(({ entry, results, begun, load }) => [
+      entry.label,
+      { entry, results: new Map(Object.entries(results)) as Measurement['results'], begun, load },
+    ]),
+  );
 }

@@ -157,7 +157,8 @@ const rowsOf = (out: string): MetricsRow[] => {
     .map((line) => JSON.parse(line) as MetricsRow);
 };
 
-async function measure(asked: Asked): Promise<void> {
+/** Whether all held that the table claims. */
+async function measure(asked: Asked): Promise<boolean> {
   const { preset, backend, quantization, method, tokens } = asked;
   const folder = `build/scale/${preset}`;
   if (!existsSync(join(folder, 'model/config.json'))) {
@@ -198,6 +199,7 @@ async function measure(asked: Asked): Promise<void> {
   // All but what says how long it took.
   const figures = (row?: MetricsRow): string => JSON.stringify({ ...row, seconds: 0, eps: 0 });
   const same = first !== undefined && figures(first) === figures(again);
+  const written = existsSync(drawn) ? readFileSync(drawn, 'utf8').trim().split('\n').length : 0;
   const steps = after.map((row) => [row.stage, String(row.step), Number(row['seconds']).toFixed(1)]);
   const gib = (bytes: number): string =>
     bytes > 0 ? `${(bytes / 2 ** 30).toFixed(2)} GiB` : 'not told here';
@@ -221,20 +223,20 @@ async function measure(asked: Asked): Promise<void> {
         ],
       ],
     ),
-    `Step 1 of ${method}, repeated after the kill, gave the same figures: ${same ? 'yes' : first ? 'no' : 'it had not been written'}. Completions written: ${existsSync(drawn) ? readFileSync(drawn, 'utf8').trim().split('\n').length : 0}.`,
+    `Step 1 of ${method}, repeated after the kill, gave the same figures: ${same ? 'yes' : first ? 'no' : 'it had not been written'}. Completions written: ${written} of ${2 * rows}.`,
   ];
   const text = `${lines.join('\n\n')}\n`;
   const date = new Date().toISOString().slice(0, 10);
   const name = `bench/results/scale-${preset}-${backend}-${quantization}-${method}-${date}.md`;
   writeOutput(name, text);
   console.log(`${text}\nWritten to ${name}.`);
+  return same && generated.code === 0 && written === 2 * rows;
 }
 
-/** The exit code. */
+/** The exit code: 1 where a figure differed after the resume, or completions are missing. */
 export async function scale(given: readonly string[]): Promise<number> {
   try {
-    await measure(parseArguments('scale', command, given).values);
-    return 0;
+    return (await measure(parseArguments('scale', command, given).values)) ? 0 : 1;
   } catch (error) {
     return reportError(error);
   }

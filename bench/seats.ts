@@ -1,10 +1,11 @@
 // Where those compared sit: each in a page of one browser, in a worker of its own; or, with `--host node`, each in a
 // process whose WebGPU is Dawn's. They answer one request at a time, and nobody computes while another does.
 import { fork } from 'node:child_process';
-import { chromium } from 'playwright';
+import { chromium, type Browser, type BrowserContext } from 'playwright';
 import { createServer } from 'vite';
-import { launchOptions } from '../tools/chromium.ts';
+import { launchOptions, type Gpu } from '../tools/chromium.ts';
 import { softwareVulkan } from '../tools/host/node-host.ts';
+import type { Name } from './plan.ts';
 import type { Answer, Request } from './worker.ts';
 
 export interface Seat {
@@ -15,7 +16,8 @@ export interface Seat {
 export interface Hall {
   /** Of the browser, or of Node. */
   version: string;
-  seat(): Promise<Seat>;
+  /** A new one; what the browser remembers (scripts, tuning) it remembers for each name. */
+  seat(name: Name): Promise<Seat>;
   close(): Promise<void>;
 }
 
@@ -66,17 +68,20 @@ export async function openBrowser(backend: 'wasm' | 'webgpu'): Promise<Hall> {
     optimizeDeps: { entries: ['bench/contestants/*.ts'] },
   });
   await server.listen();
-  const url = server.resolvedUrls?.local[0] ?? '';
-  const browser = await chromium.launch(launchOptions(backend === 'webgpu' ? 'any' : 'none'));
+  const url = `${server.resolvedUrls?.local[0] ?? ''}bench/page.html`;
+  const browser = backend === 'webgpu' ? await withAdapter(url) : await launch('none');
+  const contexts = new Map<Name, BrowserContext>();
   return {
     version: `Chromium ${browser.version()}`,
-    async seat() {
-      const page = await browser.newPage();
+    async seat(name) {
+      const context = contexts.get(name) ?? (await browser.newContext());
+      contexts.set(name, context);
+      const page = await context.newPage();
       page.on('pageerror', ({ message }) => console.error(`page: ${message}`));
       page.on('console', (said) => {
         if (said.type() === 'error') console.error(`page: ${said.text()}`);
       });
-      await page.goto(`${url}bench/page.html`);
+      await page.goto(url);
       const worker = await page.evaluateHandle(() => new Worker('/bench/worker.ts', { type: 'module' }));
       const ask = (request: Request): Promise<unknown> =>
         worker.evaluate(
@@ -95,6 +100,24 @@ export async function openBrowser(backend: 'wasm' | 'webgpu'): Promise<Hall> {
       await server.close();
     },
   };
+}
+
+/** Chromium ends a GPU process that is busy for some seconds, as compiling for a software adapter can be. */
+function launch(gpu: Gpu): Promise<Browser> {
+  const { executablePath, args } = launchOptions(gpu);
+  return chromium.launch({ executablePath, args: [...args, '--disable-gpu-watchdog'] });
+}
+
+/** A browser that has an adapter: this machine's, or where it has none, the software one that Chromium brings. */
+async function withAdapter(url: string): Promise<Browser> {
+  const browser = await launch('any');
+  const page = await browser.newPage();
+  await page.goto(url);
+  const found = await page.evaluate(async () => (await navigator.gpu.requestAdapter()) !== null);
+  await page.close();
+  if (found) return browser;
+  await browser.close();
+  return launch('software');
 }
 
 export function openNode(): Hall {

@@ -1,5 +1,5 @@
-// One of those compared, in a worker of its own: it is told to open, prepare, run and dispose, and every run is measured
-// here in the same way.
+// One of those compared, in a worker of its own: it is told to open, prepare and run, and every run is measured here in
+// the same way. Its memory goes with the worker.
 
 import type { Contestant, Job } from './contestant';
 import { allocatedBytes, dispatches, install } from './instruments';
@@ -14,10 +14,7 @@ export interface Sample {
 }
 
 export type Request =
-  | { do: 'open'; name: Name; backend: 'wasm' | 'webgpu' }
-  | { do: 'prepare'; work: Work }
-  | { do: 'run' }
-  | { do: 'dispose' };
+  { do: 'open'; name: Name; backend: 'wasm' | 'webgpu' } | { do: 'prepare'; work: Work } | { do: 'run' };
 
 export type Answer = { result: unknown } | { error: string };
 
@@ -35,7 +32,7 @@ let job: Job | undefined;
 async function run(): Promise<Sample> {
   const before = dispatches();
   const start = performance.now();
-  const numbers = (await job?.run()) ?? [];
+  const numbers = (await job?.()) ?? [];
   const milliseconds = performance.now() - start;
   return { milliseconds, dispatches: dispatches() - before, allocatedBytes: allocatedBytes(), numbers };
 }
@@ -46,15 +43,10 @@ async function answer(request: Request): Promise<unknown> {
       contestant = await contestants[request.name]();
       return contestant.open(request.backend);
     case 'prepare':
-      job = undefined;
       job = await contestant?.prepare(request.work);
       return run();
     case 'run':
       return run();
-    case 'dispose':
-      job?.dispose();
-      job = undefined;
-      return undefined;
   }
 }
 

@@ -8,7 +8,7 @@ import { Adapter } from '../../src/model/lora';
 import type { LanguageModel, ModelConfig } from '../../src/model/types';
 import type { Contestant, Job } from '../contestant';
 import { lora, modelData, tokenRows, training } from '../data';
-import { repeats, type Model, type Work } from '../plan';
+import { repeats, transposed, type Model, type Work } from '../plan';
 
 /** What is used of jax-js. */
 interface JaxArray {
@@ -32,7 +32,7 @@ interface Jax {
   init(device: Device): Promise<Device[]>;
   defaultDevice(device: Device): Device;
   blockUntilReady<T>(arrays: T): Promise<T>;
-  jit<A extends unknown[], R>(f: (...args: A) => R): ((...args: A) => R) & { dispose(): void };
+  jit<A extends unknown[], R>(f: (...args: A) => R): (...args: A) => R;
   valueAndGrad<A extends [Tree, ...unknown[]]>(f: (...args: A) => JaxArray): (...args: A) => [JaxArray, Tree];
   tree: { ref<T>(tree: T): T; dispose(tree: unknown): void };
   numpy: {
@@ -68,35 +68,31 @@ export const jaxJs: Contestant = {
     if (!opened.includes(backend)) throw new Error(`jax-js did not open ${backend}`);
     return jax.defaultDevice(backend);
   },
-  prepare: async (work) => (work.kind === 'matmul' ? products(work.size) : sftSteps(work)),
+  prepare: async (work) => (work.kind === 'matmul' ? products(work) : sftSteps(work)),
 };
 
-function products(size: number): Job {
+function products({ size, product }: Work): Job {
   const [a, b] = [1, 2].map((seed) =>
     jax.numpy.array(normals(size * size, seed), { shape: [size, size] }),
   ) as [JaxArray, JaxArray];
-  const multiply = jax.jit((x: JaxArray, y: JaxArray) => jax.numpy.matmul(x, y));
-  return {
-    async run() {
-      const results = Array.from({ length: repeats }, () => multiply(a.ref, b.ref));
-      await jax.blockUntilReady(results);
-      jax.tree.dispose(results);
-      return [];
-    },
-    dispose: () => [a, b].forEach((x) => x.dispose()),
+  const { transposeA, transposeB } = transposed(product);
+  const turned = (x: JaxArray, turn: boolean) => (turn ? x.transpose() : x);
+  const multiply = jax.jit((x: JaxArray, y: JaxArray) =>
+    jax.numpy.matmul(turned(x, transposeA), turned(y, transposeB)),
+  );
+  return async () => {
+    const results = Array.from({ length: repeats }, () => multiply(a.ref, b.ref));
+    await jax.blockUntilReady(results);
+    jax.tree.dispose(results);
+    return [];
   };
 }
 
-let known: { name: string; weights: Tree; config: ModelConfig } | undefined;
-
-async function frozen(model: Model) {
-  if (known?.name === model.name) return known;
-  if (known) jax.tree.dispose(known.weights);
+async function frozen(model: Model): Promise<{ config: ModelConfig; weights: Tree }> {
   const { config, weights } = await modelData(model);
   const tree: Tree = {};
   for (const [key, { values, shape }] of weights) tree[key] = jax.numpy.array(values, { shape });
-  known = { name: model.name, config, weights: tree };
-  return known;
+  return { config, weights: tree };
 }
 
 /** The same initial A and B as ours, which do without weights. */
@@ -217,18 +213,12 @@ async function sftSteps(work: Work): Promise<Job> {
     Object.fromEntries(Object.entries(adapter).map(([name, x]) => [name, x.ref.mul(0)]));
   let state: State = { adapter, m: zeros(), v: zeros() };
   let steps = 0;
-  return {
-    async run() {
-      steps++;
-      const corrections = np.array([1 - beta1 ** steps, 1 - beta2 ** steps]);
-      const { loss, next } = step(state, jax.tree.ref(weights), jax.tree.ref(batch), corrections);
-      state = next;
-      await jax.blockUntilReady(next);
-      return [(await loss.data())[0] ?? NaN];
-    },
-    dispose() {
-      step.dispose();
-      jax.tree.dispose([state, batch]);
-    },
+  return async () => {
+    steps++;
+    const corrections = np.array([1 - beta1 ** steps, 1 - beta2 ** steps]);
+    const { loss, next } = step(state, jax.tree.ref(weights), jax.tree.ref(batch), corrections);
+    state = next;
+    await jax.blockUntilReady(next);
+    return [(await loss.data())[0] ?? NaN];
   };
 }

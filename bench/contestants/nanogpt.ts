@@ -17,13 +17,11 @@ type Batch = Record<'xs' | 'ys', Tensor>;
 
 interface Model {
   forward(options: { training: boolean }, ids: Tensor): Tensor;
-  dispose(): void;
 }
 
 interface Trainer {
   configure(options: object): void;
   trainStep(state: object, batch: Batch): Tensor;
-  dispose(): void;
 }
 
 interface Modules {
@@ -87,18 +85,11 @@ export const nanogpt: Contestant = {
       loraConfig: { rank: lora.r, alpha: lora.lora_alpha, variables },
       learningRate: training.learning_rate,
     });
-    return {
-      run: async () => {
-        const loss = trainer.trainStep({}, batch);
-        await loss.data();
-        loss.dispose();
-        return [];
-      },
-      dispose: () => {
-        trainer.dispose();
-        model.dispose();
-        [batch.xs, batch.ys].forEach((x) => x.dispose());
-      },
+    return async () => {
+      const loss = trainer.trainStep({}, batch);
+      await loss.data();
+      loss.dispose();
+      return [];
     };
   },
 };

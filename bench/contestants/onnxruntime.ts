@@ -33,7 +33,6 @@ interface Runtime {
 
 let ort: Runtime;
 let provider: 'wasm' | 'webgpu';
-let known: { name: string; data: ModelData; session: Session } | undefined;
 
 export const transformers: Contestant = {
   async open(backend) {
@@ -48,13 +47,9 @@ export const transformers: Contestant = {
 
   async prepare(work) {
     if (work.kind === 'load') return loads(work);
-    if (known?.name !== work.model.name) {
-      await known?.session.release();
-      const data = await modelData(work.model);
-      known = { name: work.model.name, data, session: await open(data) };
-    }
-    const { session, data } = known;
-    return { run: () => generate(session, data, work), dispose: () => undefined };
+    const data = await modelData(work.model);
+    const session = await open(data);
+    return () => generate(session, data, work);
   },
 };
 
@@ -75,15 +70,12 @@ function open(data: ModelData): Promise<Session> {
 /** From the weights in memory, not over the network. */
 async function loads(work: Work): Promise<Job> {
   const data = await modelData(work.model);
-  return {
-    async run() {
-      const session = await open(data);
-      const first = { ...work, batch: 1, prompt: 1, completion: 1 };
-      const result = await generate(session, data, first, [[1]], 0);
-      await session.release();
-      return result;
-    },
-    dispose: () => undefined,
+  return async () => {
+    const session = await open(data);
+    const first = { ...work, batch: 1, prompt: 1, completion: 1 };
+    const result = await generate(session, data, first, [[1]], 0);
+    await session.release();
+    return result;
   };
 }
 

@@ -1,8 +1,8 @@
 // Ours and plain tfjs, by the same code of ours: training by the generators that the playground itself runs, generation
-// by its `generate`. Plain tfjs is that code with none of our kernels registered, so that every op is its reference of
-// stock ops, on stock tfjs with all the threads it can use.
+// by its `generate`. Plain tfjs is that code with none of our kernels registered (on WebGPU, all but two), so that every
+// op is its reference of stock ops, on stock tfjs with all the threads it can use.
 
-import { openDevice } from '../../src/engine/device';
+import { onDeviceProblem, openDevice } from '../../src/engine/device';
 import { matmul } from '../../src/engine/ops/matmul';
 import { webgpuBackend } from '../../src/engine/private';
 import { normals } from '../../src/engine/random';
@@ -17,16 +17,31 @@ import type { RewardFunction } from '../../src/reward';
 import type { MetricsRow } from '../../src/shared/protocol';
 import { defaultStage } from '../../src/shared/validate';
 import { ppo, startPpo } from '../../src/train/ppo';
-import { sft, startSft } from '../../src/train/sft';
-import { disposeState, mean, sum } from '../../src/train/state';
+import { startPolicy } from '../../src/train/rows';
+import { sft } from '../../src/train/sft';
+import { mean, sum } from '../../src/train/state';
+import { chooseKernels } from '../../src/worker/tuning';
 import type { Contestant, Job } from '../contestant';
 import { lora, modelData, readBundled, tokenRows, training } from '../data';
-import { repeats, type Model, type Work } from '../plan';
+import { repeats, transposed, type Model, type Work } from '../plan';
+
+// What no promise reports: the device lost, or a command refused, after which times mean nothing.
+onDeviceProblem(({ message }) => console.error(message));
 
 export const ours: Contestant = {
-  open: async (backend) => (await openDevice(backend)).adapter,
+  async open(backend) {
+    const report = await openDevice(backend);
+    await chooseKernels(report); // as before every run
+    return report.adapter;
+  },
   prepare,
 };
+
+/**
+ * Their references read numbers synchronously, which tfjs does on WebGPU through a canvas: slow, and on a software adapter,
+ * where no canvas can be had, the end of the device. So plain tfjs keeps these two kernels there, to its advantage.
+ */
+const reading = ['RlhfSample', 'RlhfAdamW'];
 
 export const plain: Contestant = {
   async open(backend) {
@@ -34,12 +49,17 @@ export const plain: Contestant = {
       const { adapter } = await openDevice('webgpu');
       tf.env().set('WEBGPU_CPU_FORWARD', true); // as tfjs has it
       for (const { kernelName } of tf.getKernelsForBackend('webgpu')) {
-        if (kernelName.startsWith('Rlhf')) tf.unregisterKernel(kernelName, 'webgpu');
+        if (kernelName.startsWith('Rlhf') && !reading.includes(kernelName)) {
+          tf.unregisterKernel(kernelName, 'webgpu');
+        }
       }
       return adapter;
     }
     const wasm = await import('@tensorflow/tfjs-backend-wasm');
-    wasm.setThreadsCount(globalThis.navigator.hardwareConcurrency);
+    // It takes at most half as many threads as there are processors; ours takes as many, and so shall this.
+    const processors = globalThis.navigator.hardwareConcurrency;
+    Object.defineProperty(globalThis.navigator, 'hardwareConcurrency', { value: 2 * processors });
+    wasm.setThreadsCount(processors);
     wasm.setWasmPaths(wasmPaths);
     await tf.setBackend('wasm');
     await tf.ready();
@@ -48,14 +68,10 @@ export const plain: Contestant = {
   prepare,
 };
 
-let known: { name: string; model: LanguageModel } | undefined;
-
-/** The model on the device; the last one is kept, as several workloads in turn use it. */
+/** The model on the device. */
 async function languageModel(spec: Model): Promise<LanguageModel> {
-  if (known?.name === spec.name) return known.model;
-  if (known) disposeModel(known.model);
   const { config, weights } = await modelData(spec);
-  const model: LanguageModel = {
+  return {
     name: spec.name,
     architecture: gptNeo,
     config: { ...config, eosId: null }, // every completion then has the length asked for
@@ -63,8 +79,6 @@ async function languageModel(spec: Model): Promise<LanguageModel> {
     tokenizer: null,
     parameters: sum(Array.from(weights.values(), ({ values }) => values.length)),
   };
-  known = { name: spec.name, model };
-  return model;
 }
 
 const adapterFor = (model: LanguageModel, { model: { targets } }: Work): Adapter =>
@@ -73,11 +87,11 @@ const adapterFor = (model: LanguageModel, { model: { targets } }: Work): Adapter
 async function prepare(work: Work): Promise<Job> {
   switch (work.kind) {
     case 'matmul':
-      return products(work.size);
+      return products(work);
     case 'copy':
       return copies(work.size);
     case 'load':
-      return { run: load, dispose: () => undefined };
+      return load;
   }
   const model = await languageModel(work.model);
   switch (work.kind) {
@@ -97,8 +111,7 @@ async function next(rows: AsyncGenerator<MetricsRow>, metric: string): Promise<n
 }
 
 function sftSteps(model: LanguageModel, work: Work): Job {
-  const start = adapterFor(model, work);
-  const state = startSft(start);
+  const state = startPolicy(adapterFor(model, work));
   const train = tokenRows(work).map((ids) => ({ ids, promptLength: work.prompt, prompt: '' }));
   const stage = {
     ...defaultStage('sft'),
@@ -109,13 +122,7 @@ function sftSteps(model: LanguageModel, work: Work): Job {
   };
   const context = { model, name: 'sft', seed: 1, train, heldOut: [], onSample: () => undefined };
   const steps = sft(context, stage, state);
-  return {
-    run: async () => [await next(steps, 'loss')],
-    dispose: () => {
-      start.dispose();
-      disposeState(state);
-    },
-  };
+  return async () => [await next(steps, 'loss')];
 }
 
 /** Even ids are good: as cheap as a reward can be. */
@@ -147,38 +154,38 @@ async function ppoUpdates(model: LanguageModel, work: Work): Promise<Job> {
     onSample: () => undefined,
   };
   const updates = ppo(context, stage, state);
-  return {
-    run: async () => [(await next(updates, 'objective/entropy')) / completion],
-    dispose: () => {
-      reference.dispose();
-      disposeState(state);
-    },
-  };
+  return async () => [(await next(updates, 'objective/entropy')) / completion];
 }
 
 /** A rollout is the policy's, with its adapter; a single stream is the bare model's. */
 function generation(model: LanguageModel, work: Work): Job {
   const adapter = work.kind === 'rollout' ? adapterFor(model, work) : null;
   const prompts = tokenRows(work).map((ids) => ids.slice(0, work.prompt));
-  return {
-    async run() {
-      const { logprobs } = await generate(model, adapter, prompts, {
-        maxNewTokens: work.completion,
-        minNewTokens: 0,
-        temperature: 1,
-        topK: 0,
-        topP: 1,
-        seed: 1,
-        streams: [...prompts.keys()],
-      });
-      return logprobs.map(mean);
-    },
-    dispose: () => adapter?.dispose(),
+  return async () => {
+    const { logprobs } = await generate(model, adapter, prompts, {
+      maxNewTokens: work.completion,
+      minNewTokens: 0,
+      temperature: 1,
+      topK: 0,
+      topP: 1,
+      seed: 1,
+      streams: [...prompts.keys()],
+    });
+    return logprobs.map(mean);
   };
 }
 
+const bundledFiles = new Map<string, Uint8Array | null>();
+
+/** The first load brings the files to memory, from where all others begin, as everyone's do. */
+async function fromMemory(path: string): Promise<Uint8Array | null> {
+  const bytes = bundledFiles.get(path) ?? (await readBundled(path));
+  bundledFiles.set(path, bytes);
+  return bytes;
+}
+
 async function load(): Promise<number[]> {
-  const model = await loadModel('stories-neo', readBundled);
+  const model = await loadModel('stories-neo', fromMemory);
   const options = {
     maxNewTokens: 1,
     minNewTokens: 0,
@@ -202,18 +209,15 @@ async function settled(): Promise<void> {
   await backend.queue.onSubmittedWorkDone();
 }
 
-function products(size: number): Job {
+function products({ size, product }: Work): Job {
   const [a, b] = [1, 2].map((seed) => tf.tensor2d(normals(size * size, seed), [size, size])) as [
     tf.Tensor2D,
     tf.Tensor2D,
   ];
-  return {
-    async run() {
-      for (let i = 0; i < repeats; i++) matmul(a, b).dispose();
-      await settled();
-      return [];
-    },
-    dispose: () => tf.dispose([a, b]),
+  return async () => {
+    for (let i = 0; i < repeats; i++) matmul(a, b, transposed(product)).dispose();
+    await settled();
+    return [];
   };
 }
 
@@ -222,12 +226,9 @@ function copies(megabytes: number): Job {
   const bytes = megabytes * 2 ** 20;
   if (tf.getBackend() !== 'webgpu') {
     const [from, to] = [new Float32Array(bytes / 4).fill(1), new Float32Array(bytes / 4)];
-    return {
-      run: () => {
-        for (let i = 0; i < repeats; i++) to.set(from);
-        return Promise.resolve([]);
-      },
-      dispose: () => undefined,
+    return () => {
+      for (let i = 0; i < repeats; i++) to.set(from);
+      return Promise.resolve([]);
     };
   }
   const { device, queue } = webgpuBackend();
@@ -236,14 +237,11 @@ function copies(megabytes: number): Job {
     device.createBuffer({ size: bytes, usage }),
     device.createBuffer({ size: bytes, usage }),
   ];
-  return {
-    async run() {
-      const encoder = device.createCommandEncoder();
-      for (let i = 0; i < repeats; i++) encoder.copyBufferToBuffer(from, 0, to, 0, bytes);
-      queue.submit([encoder.finish()]);
-      await queue.onSubmittedWorkDone();
-      return [];
-    },
-    dispose: () => [from, to].forEach((buffer) => buffer.destroy()),
+  return async () => {
+    const encoder = device.createCommandEncoder();
+    for (let i = 0; i < repeats; i++) encoder.copyBufferToBuffer(from, 0, to, 0, bytes);
+    queue.submit([encoder.finish()]);
+    await queue.onSubmittedWorkDone();
+    return [];
   };
 }
