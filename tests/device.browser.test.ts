@@ -1,10 +1,13 @@
 // The device choice on a machine without a GPU, and that both engines compute, clean up and tell their memory.
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { onDeviceProblem, openDevice } from '../src/engine/device';
 import { memoryInUse, trimPool } from '../src/engine/memory';
 import { webgpuBackend } from '../src/engine/private';
 import { tf } from '../src/engine/tf';
+import { loadModel } from '../src/model/load';
 import type { PlaygroundError } from '../src/shared/errors';
+import { directory } from './browser-files';
+import { useLimits } from './kernels';
 
 const problems: PlaygroundError[] = [];
 onDeviceProblem((problem) => problems.push(problem));
@@ -80,7 +83,26 @@ test('the pool of free GPU buffers can be emptied', async () => {
   expect(await square()).toEqual([1, 4, 9]);
 });
 
-test('an error no caller sees is told', async () => {
+describe('on a device that binds little at once', () => {
+  beforeAll(() => openDevice('webgpu'));
+  useLimits({ maxStorageBufferBindingSize: 16_000 });
+
+  test('a model with a larger tensor is refused by name, before it is read', async () => {
+    const before = tf.memory().numTensors;
+    const files = directory('fixtures/gpt-neo-tiny/model');
+    const read = (path: string) => (path.endsWith('safetensors') ? Promise.resolve(null) : files(path));
+    await expect(loadModel('tiny', read)).rejects.toMatchObject({
+      code: 'bad-model',
+      message: expect.stringMatching(
+        /^tiny: "transformer.+" takes .+ MB, .+ at most 0.0 MB at once$/,
+      ) as string,
+    });
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
+test('an error no caller sees is told', async ({ task }) => {
+  task.meta.provokesGpuErrors = true;
   await openDevice('webgpu');
   const { device } = webgpuBackend();
   device.createBuffer({ size: 4, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.MAP_WRITE });

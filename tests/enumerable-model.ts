@@ -3,6 +3,7 @@
 // estimate from samples is computed here exactly, and so is how far exact-gradient ascent comes with the same weights.
 
 import { collate, joined } from '../src/data/batches';
+import { sumOfSquares } from '../src/engine/ops/sum-of-squares';
 import { normals } from '../src/engine/random';
 import { tf } from '../src/engine/tf';
 import { ARCHITECTURES } from '../src/model/architectures';
@@ -127,7 +128,7 @@ export async function transformerTask(V: number, T: number) {
       const entropy = (): tf.Scalar =>
         tf.div(tf.sum(tf.mul(tf.sum(scored(adapter).entropy, 1), tf.tensor1d([...weights]))), T);
       const grads = accumulateGradients(entropy, [...adapter.variables.values()], null);
-      const length = await read(() => tf.sqrt(tf.addN(grads.map((grad) => tf.sum(tf.square(grad))))));
+      const length = await read(() => tf.sqrt(sumOfSquares(grads)));
       tf.dispose(grads);
       return length[0]!;
     },

@@ -1,22 +1,25 @@
 // A task whose optimum is known exactly, for the trainers as they are: a policy that is a table of logits over every
 // prefix of a few tokens, a random reference and a reward for each sequence, all of them enumerated. Only the language
-// model is replaced by the table: a test mocks the four modules that ask it (`vi.mock(path, async () => (await
-// import('../../tests/enumerable')).MODULES.logprobs)` and so on) and reads off how far the trainer came.
+// model is replaced by the table: a test mocks the modules that ask it (`vi.mock(path, async () => (await
+// import('../../tests/enumerable')).MODULES.logprobs)` and so on) and reads off how far the trainer came. Sequences are
+// all of T tokens, or, with an end token, end where it says so.
 
 import { gatherRows } from '../src/engine/ops/gather-rows';
 import { normals, uniform } from '../src/engine/random';
 import { tf } from '../src/engine/tf';
 import { Adapter } from '../src/model/lora';
 import type { CompletionBatch, LanguageModel, TokenBatch } from '../src/model/types';
+import { tilted } from '../src/shared/optimum';
 
-/** What is enumerated at present: `V` tokens, `T` of them a sequence. */
-const shape = { V: 4, T: 3 };
+/** What is enumerated at present: `V` tokens, at most `T` of them a sequence, which one of them ends. */
+const shape = { V: 4, T: 3, eosId: null as number | null };
 
-/** Every sequence, in the order of the alphabet. */
-export function enumerate(V: number, T: number): number[][] {
-  return Array.from({ length: V ** T }, (_, i) =>
-    Array.from({ length: T }, (__, t) => Math.floor(i / V ** (T - 1 - t)) % V),
-  );
+/** Every sequence, in the order of the alphabet; none goes on after its end token. */
+export function enumerate(V: number, T: number, eosId: number | null = null): number[][] {
+  if (T === 0) return [[]];
+  return Array.from({ length: V }, (_, token) =>
+    token === eosId ? [[token]] : enumerate(V, T - 1, eosId).map((rest) => [token, ...rest]),
+  ).flat();
 }
 
 const table = (adapter: Adapter) => adapter.variables.get('table') as unknown as tf.Tensor2D;
@@ -27,17 +30,16 @@ const stateOf = (prefix: readonly number[]) =>
   prefix.reduce((state, token) => shape.V * state + 1 + token, 0);
 const states = (): number => (shape.V ** shape.T - 1) / (shape.V - 1);
 
-/** The states of a batch's completions, a prompt of one token before each, and their places in [B, T]. */
-function statesOf(batch: TokenBatch) {
+/** The state before each token of a batch's completions, a prompt of one token before each, and their places in [B, T]. */
+function statesOf({ ids, completion, length }: CompletionBatch) {
   const found: number[] = [];
   const at: number[] = [];
-  for (let b = 0; b < batch.batch; b++) {
-    for (let t = 0; t < shape.T; t++) {
-      const first = b * batch.length + 1;
-      found.push(stateOf(Array.from(batch.ids.subarray(first, first + t))));
-      at.push(first + t);
-    }
-  }
+  completion.forEach((one, i) => {
+    if (one !== 1) return;
+    const first = i - (i % length) + 1;
+    found.push(stateOf(Array.from(ids.subarray(first, i))));
+    at.push(i);
+  });
   return { states: found, at };
 }
 
@@ -70,7 +72,13 @@ export const MODULES = {
       ); // [N, V]
       const logprobs = tf.sum(tf.mul(all, tf.cast(ids, 'float32')), 1); // [N]
       const entropy = tf.neg(tf.sum(tf.mul(tf.exp(all), all), 1)); // [N]
-      return { logprobs: place(logprobs, at, batch), entropy: place(entropy, at, batch) };
+      return {
+        logprobs: place(logprobs, at, batch),
+        entropy: place(entropy, at, batch),
+        // Figures that are no part of a loss.
+        correct: () => tf.zeros([batch.batch, batch.length]),
+        logits: (_groupOf: readonly number[], groups: number) => tf.zeros([groups]),
+      };
     },
   },
   heads: {
@@ -88,17 +96,17 @@ export const MODULES = {
     },
   },
   generate: {
-    generate: (
+    generate: async (
       _: LanguageModel,
       adapter: Adapter,
       prompts: number[][],
       options: { seed: number; streams: number[] },
     ) => {
-      const { V, T } = shape;
-      const logits = table(adapter).dataSync();
+      const { V, T, eosId } = shape;
+      const logits = await table(adapter).data();
       const tokens = prompts.map((__, i) => {
         const drawn: number[] = [];
-        for (let t = 0; t < T; t++) {
+        for (let t = 0; t < T && (t === 0 || drawn.at(-1) !== eosId); t++) {
           const weights = Array.from(logits.subarray(V * stateOf(drawn), V * stateOf(drawn) + V), Math.exp);
           let left = uniform(options.seed, options.streams[i]!, t) * sum(weights);
           drawn.push(
@@ -110,7 +118,7 @@ export const MODULES = {
         }
         return drawn;
       });
-      return Promise.resolve({ tokens, logprobs: [] });
+      return { tokens, logprobs: [] };
     },
   },
 };
@@ -124,13 +132,17 @@ export function tableAdapter(name: string, random: boolean, rows = states()): Ad
 }
 
 /** The table of an adapter, row-major. */
-export const logitsOf = (adapter: Adapter): ArrayLike<number> => table(adapter).dataSync();
+export const logitsOf = (adapter: Adapter): Promise<ArrayLike<number>> => table(adapter).data();
 
 /** The task of V tokens, T a sequence: prompts, reference and reward as a trainer takes them, and the exact figures. */
-export function enumerableTask(V: number, T: number, rewardOf?: (i: number) => number) {
-  Object.assign(shape, { V, T });
-  const sequences = enumerate(V, T);
-  const random = normals(V ** T, 5, 'reward').map((z) => 0.6 * z);
+export async function enumerableTask(
+  V: number,
+  T: number,
+  { rewardOf, eosId = null }: { rewardOf?: (i: number) => number; eosId?: number | null } = {},
+) {
+  Object.assign(shape, { V, T, eosId });
+  const sequences = enumerate(V, T, eosId);
+  const random = normals(sequences.length, 5, 'reward').map((z) => 0.6 * z);
   const rewards = sequences.map((_, i) => (rewardOf ? rewardOf(i) : random[i]!));
   const place = new Map(sequences.map((tokens, i) => [tokens.join(), i]));
   const reference = tableAdapter('reference', true);
@@ -146,7 +158,7 @@ export function enumerableTask(V: number, T: number, rewardOf?: (i: number) => n
         }),
       ),
     );
-  const refLogprobs = logprobsOf(logitsOf(reference));
+  const refLogprobs = logprobsOf(await logitsOf(reference));
   const refProbabilities = refLogprobs.map(Math.exp);
 
   return {
@@ -154,15 +166,14 @@ export function enumerableTask(V: number, T: number, rewardOf?: (i: number) => n
     rewards,
     reference,
     refProbabilities,
-    probabilities: (adapter: Adapter): number[] => logprobsOf(logitsOf(adapter)).map(Math.exp),
-    /** π*(y) ∝ ref(y)·e^{r(y)/β}: what maximises E[r] − β·KL(π ‖ ref). */
-    tilted: (beta: number): number[] =>
-      normalised(refProbabilities.map((p, i) => p * Math.exp(rewards[i]! / beta))),
+    probabilities: async (adapter: Adapter): Promise<number[]> =>
+      logprobsOf(await logitsOf(adapter)).map(Math.exp),
+    tilted: (beta: number): number[] => tilted(refProbabilities, rewards, beta),
     /** E[r] − β·KL(π ‖ ref). */
     objective: (p: readonly number[], beta: number): number =>
       sum(p.map((value, i) => value * (rewards[i]! - beta * (Math.log(value) - refLogprobs[i]!)))),
     context: (name: string) => ({
-      model: { config: { context: 16, eosId: null, width: 1 } } as unknown as LanguageModel,
+      model: { config: { context: 16, eosId, width: 1 } } as unknown as LanguageModel,
       name,
       seed: 7,
       onSample: () => undefined,

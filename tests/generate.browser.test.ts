@@ -2,10 +2,9 @@
 // cached path's log-probabilities against the training path's.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openDevice } from '../src/engine/device';
-import { sample } from '../src/engine/ops/sample';
 import { uniform } from '../src/engine/random';
 import { tf } from '../src/engine/tf';
+import { computeAs } from '../src/engine/webgpu/adapter';
 import { hiddenStates, logits } from '../src/model/forward';
 import { generate, type SamplingOptions } from '../src/model/generate';
 import { disposeModel, loadModel } from '../src/model/load';
@@ -14,6 +13,7 @@ import type { Adapter } from '../src/model/lora';
 import { readPeft } from '../src/model/peft';
 import type { LanguageModel } from '../src/model/types';
 import { directory } from './browser-files';
+import { errorOf, sampled, useDevice } from './kernels';
 
 const plain: SamplingOptions = {
   maxNewTokens: 1,
@@ -32,14 +32,14 @@ const prompts = [
 
 // Fewer draws on WebGPU, which here is a software adapter.
 describe.each([
-  { backend: 'wasm', rounds: 16, rows: 250, calls: 300 },
-  { backend: 'webgpu', rounds: 2, rows: 500, calls: 40 },
-] as const)('$backend', ({ backend, rounds, rows: width, calls }) => {
+  { device: 'wasm', rounds: 16, rows: 250, calls: 300 },
+  { device: 'webgpu', rounds: 2, rows: 500, calls: 40 },
+] as const)('$device', ({ device, rounds, rows: width, calls }) => {
+  useDevice(device);
   let model: LanguageModel;
   let adapter: Adapter;
 
   beforeAll(async () => {
-    await openDevice(backend);
     model = await loadModel('tiny', directory('fixtures/gpt-neo-tiny/model'));
     adapter = await readPeft(model, directory('fixtures/gpt-neo-tiny/adapter'), 'adapter');
   });
@@ -93,6 +93,34 @@ describe.each([
     expect(through.tokens.some((tokens) => ending(tokens) >= 0 && ending(tokens) < 39)).toBe(true);
   });
 
+  test.runIf(device === 'webgpu')(
+    'tokens read late, as from a GPU, are the same, and none is left',
+    { timeout: 180_000 },
+    async () => {
+      const streams = Array.from({ length: 5 }, (_, i) => i);
+      const options = { ...plain, maxNewTokens: 21, topP: 0.9, streams };
+      const rows = streams.map((i) => [12, 30 + (i % 3)]);
+      const draw = () => generate(model, adapter, rows, options);
+      const at = await draw();
+      const before = tf.memory().numTensors;
+      computeAs({ software: false });
+      try {
+        const late = await draw();
+        expect(late.tokens).toEqual(at.tokens);
+        late.logprobs.forEach((row, i) => expect(errorOf(row, at.logprobs[i]!)).toBeLessThan(1e-4));
+        expect(at.tokens.some(({ length }) => length < 21)).toBe(true);
+        expect(tf.memory().numTensors).toBe(before);
+        const aborted = new AbortController();
+        const stopped = generate(model, adapter, rows, { ...options, signal: aborted.signal });
+        aborted.abort(); // while the first tokens are under way
+        await expect(stopped).rejects.toMatchObject({ name: 'AbortError' });
+        expect(tf.memory().numTensors).toBe(before);
+      } finally {
+        computeAs({ software: true });
+      }
+    },
+  );
+
   /** The model's logits for the token after `prompt`, [V]. */
   async function nextLogits(prompt: readonly number[]): Promise<Float32Array> {
     const batch = {
@@ -118,7 +146,7 @@ describe.each([
     for (let round = 0; round < rounds; round++) {
       const tiled = tf.tidy(() => tf.tile(tf.tensor2d(z, [1, z.length]), [rows, 1])); // [rows, V]
       const draws = Float32Array.from({ length: rows }, (_, row) => uniform(options.seed, round, row));
-      drawn.push(...(await sample(tiled, draws, { ...options, bannedId: -1 })).ids);
+      drawn.push(...(await sampled(tiled, draws, { ...options, bannedId: -1 })).ids);
       tiled.dispose();
     }
     return drawn;

@@ -1,34 +1,35 @@
 // The smaller WGSL kernels against their references, as in kernels-webgpu: elementwise ones, those that write in place,
 // the sampler and its distribution, and the memory of repeated steps.
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
+import { download } from '../src/engine/download';
 import { memoryInUse } from '../src/engine/memory';
 import { adamw } from '../src/engine/ops/adamw';
 import { cacheWrite } from '../src/engine/ops/cached-attention';
 import { dropout } from '../src/engine/ops/dropout';
 import { flatten } from '../src/engine/ops/flatten';
 import { gatherRows, scatterRows } from '../src/engine/ops/gather-rows';
-import { gelu, geluReference } from '../src/engine/ops/gelu';
-import { layerNorm, layerNormReference } from '../src/engine/ops/layer-norm';
+import { gelu } from '../src/engine/ops/gelu';
+import { layerNorm } from '../src/engine/ops/layer-norm';
 import { matmul } from '../src/engine/ops/matmul';
-import { sample, sampleReference } from '../src/engine/ops/sample';
+import { type SampleOptions, sampleReference } from '../src/engine/ops/sample';
 import { sumOfSquares } from '../src/engine/ops/sum-of-squares';
 import { tokenLogprobs } from '../src/engine/ops/token-logprobs';
 import { hash32, normals, uniforms } from '../src/engine/random';
 import { tf } from '../src/engine/tf';
 import {
-  difference,
   extent,
   hold,
   integers,
   property,
   random,
-  useGPU,
+  sampled,
+  useDevice,
   variable,
   withGradients,
-} from './webgpu';
+} from './kernels';
 
-useGPU();
+useDevice('webgpu');
 
 const steady = { learningRate: 0.01, beta1: 0.9, beta2: 0.99, eps: 1e-8 };
 
@@ -158,16 +159,6 @@ test('Dropout drops what the reference drops, with its gradient', async () => {
   }
 });
 
-test('more than 65,535 workgroups', async () => {
-  const x = tf.tidy(() => tf.tile(random([1024, 1], 'x'), [1, 4100])) as tf.Tensor2D; // 65,600 workgroups of 64
-  expect(await difference(() => [gelu(x), geluReference(x)])).toBeLessThan(1e-6);
-  const rows = tf.tidy(() => tf.tile(random([1000, 4], 'rows'), [66, 1])) as tf.Tensor2D; // one a row
-  const [gamma, beta] = [random([4], 'gamma'), random([4], 'beta')];
-  const pair = () => [layerNorm(rows, gamma, beta, 0.1), layerNormReference(rows, gamma, beta, 0.1)];
-  expect(await difference(pair)).toBeLessThan(1e-5);
-  tf.dispose([x, rows, gamma, beta]);
-});
-
 test('SumOfSquares: one number, ragged and many', async () => {
   for (const sizes of [[1], [63, 65], [1025, 1, 300_001]]) {
     await hold(() => [sumOfSquares(sizes.map((size) => random([size], size)))]);
@@ -175,9 +166,9 @@ test('SumOfSquares: one number, ragged and many', async () => {
 });
 
 /** What the sampler draws on webgpu, and what the reference draws from the same numbers. */
-async function draw(logits: Float32Array, V: number, u: Float32Array, options: Parameters<typeof sample>[2]) {
+async function draw(logits: Float32Array, V: number, u: Float32Array, options: SampleOptions) {
   const tensor = tf.tensor2d(logits, [u.length, V]);
-  const got = await sample(tensor, u, options);
+  const got = await sampled(tensor, u, options);
   tensor.dispose();
   return { got, expected: sampleReference(logits, V, u, options) };
 }
@@ -186,7 +177,7 @@ test('Sample draws what the reference draws', async () => {
   const options = fc.record({
     temperature: fc.constantFrom(0, 0.5, 1, 1.7),
     topK: fc.constantFrom(0, 1, 3, 40),
-    topP: fc.constantFrom(1, 0.95, 0.5, 0.1),
+    topP: fc.constantFrom(1, 0.95, 0.5, 0.1, 0),
     bannedId: fc.constantFrom(-1, 0, 5),
   });
   const shapes = fc.record({
@@ -228,7 +219,7 @@ test('Sample holds the distribution: χ² for four prompts, and for the first ro
   const logits = tf.tensor2d(rows, [B, V]);
   for (let n = 0; n < draws; n++) {
     const u = uniforms(B, 0, 1, 'chi', n);
-    const { ids } = await sample(logits, u, { temperature: 1, topK: 0, topP: 1, bannedId: -1 });
+    const { ids } = await sampled(logits, u, { temperature: 1, topK: 0, topP: 1, bannedId: -1 });
     ids.forEach((id, b) => (counts[b % prompts]![id]! += 1));
     counts[prompts]![ids[0]!]! += 1; // where tf.multinomial always draws 0
   }
@@ -239,6 +230,27 @@ test('Sample holds the distribution: χ² for four prompts, and for the first ro
     const chi2 = weights.reduce((sum, w, v) => sum + (seen[v]! - scale * w) ** 2 / (scale * w), 0);
     expect(chi2, `prompt ${p}`).toBeLessThan(25.7); // 5 degrees of freedom, p = 1e-4
   });
+});
+
+test('download: floats and integers, from the host and the device, as they were when asked for', async () => {
+  const cache = variable(tf.zeros([1, 2, 3]));
+  const [floats, ids] = [tf.tensor1d([1.5, -2, 3]), tf.tensor1d([7, -1], 'int32')];
+  const doubled = tf.mul(floats, 2);
+  const maps = vi.spyOn(GPUBuffer.prototype, 'mapAsync');
+  const read = Promise.all([download(floats), download<Int32Array>(ids), download(doubled), download(cache)]);
+  tf.dispose([floats, ids, doubled]);
+  expect(await read).toEqual([
+    Float32Array.of(1.5, -2, 3),
+    Int32Array.of(7, -1),
+    Float32Array.of(3, -4, 6),
+    new Float32Array(6),
+  ]);
+  expect(maps).toHaveBeenCalledOnce();
+  maps.mockRestore();
+  const row = tf.ones<tf.Rank.R2>([1, 3]);
+  cacheWrite(cache, row, 1);
+  expect(await download(cache)).toEqual(Float32Array.of(0, 0, 0, 1, 1, 1));
+  tf.dispose([cache, row]);
 });
 
 test('repeated steps change neither the number of tensors nor the allocated bytes', async () => {

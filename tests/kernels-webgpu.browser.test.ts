@@ -1,18 +1,17 @@
 // The WGSL kernels of matrix products, attention and token log-probabilities against their references of plain tfjs
 // ops, forward and gradient, on random shapes. The same op function is called on both backends: on webgpu it takes
-// the kernel, on tfjs's cpu backend there is none and it takes the reference. Each case runs twice, the second time
-// into buffers full of NaN: the bits must be the same.
+// the kernel, on tfjs's cpu backend there is none and it takes the reference.
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { attention } from '../src/engine/ops/attention';
 import { cachedAttention } from '../src/engine/ops/cached-attention';
 import { matmul } from '../src/engine/ops/matmul';
 import { tokenLogprobs } from '../src/engine/ops/token-logprobs';
 import { uniform } from '../src/engine/random';
 import { hasKernel, runKernel, tf } from '../src/engine/tf';
-import { difference, extent, hold, integers, property, random, useGPU, withGradients } from './webgpu';
+import { errorOf, extent, hold, integers, property, random, useDevice, withGradients } from './kernels';
 
-useGPU();
+useDevice('webgpu');
 
 test('every op has its kernel, so that what follows compares two things', () => {
   const names =
@@ -99,8 +98,9 @@ test('TokenLogprobs: chunks of the vocabulary give the gradient of the whole', a
     const inputs = { hidden, head, ids, entropy: entropy!, lse: lse!, dLogprobs, dEntropy };
     return runKernel<tf.Tensor>('TokenLogprobsGrad', inputs, { temperature: 1, chunk });
   };
-  expect(await difference(() => [slope(64), slope(256)])).toBeLessThan(1e-5);
-  tf.dispose([ids, head, hidden, dLogprobs, dEntropy]);
+  const [parts, whole] = tf.tidy(() => [slope(64), slope(256)] as const);
+  expect(errorOf(await parts.data(), await whole.data())).toBeLessThan(1e-5);
+  tf.dispose([ids, head, hidden, dLogprobs, dEntropy, parts, whole]);
 });
 
 test('TokenLogprobs: large tiles, several stretches of the vocabulary', async () => {
@@ -133,40 +133,61 @@ const attentionShapes = fc.record({
   scale: fc.constantFrom(1, 0.25),
 });
 
-test('Attention with gradients: windows, padding on either side, packed rows', async () => {
-  await property(
-    attentionShapes,
-    ({ B, H, T, D, window, scale }) =>
-      hold(() => {
-        const segments = segmentsOf(B, T);
-        const [k, v] = [random([B * T, H * D], 'k'), random([B * T, H * D], 'v')];
-        const q = tf.mul(random([B * T, H * D], 'q'), 0.5); // so that no probability is 1 but for rounding
-        const inputs = [q, k, v] as tf.Tensor2D[];
-        const options = { batch: B, heads: H, window, scale };
-        return withGradients(
-          (...qkv) => attention(...(qkv as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D]), segments, options),
-          inputs,
-        );
-      }, 1e-4),
-    15,
-  );
-});
+describe.each(['webgpu', 'webgpu as on a GPU'] as const)('%s', (device) => {
+  useDevice(device);
 
-test('CachedAttention: from any slot, prefill and single tokens', async () => {
-  await property(
-    fc.tuple(attentionShapes, fc.integer({ min: 0, max: 12 }), fc.integer({ min: 0, max: 5 })),
-    ([{ B, H, T, D, window, scale }, start, rest]) =>
-      hold(() => {
-        const S = start + T + rest;
-        const segments = tf.tensor2d(
-          Int32Array.from({ length: B * S }, (_, at) => Math.floor(3 * uniform('m', at))),
-          [B, S],
-          'int32',
-        );
-        const q = random([B * T, H * D], 'q') as tf.Tensor2D;
+  test('Attention with gradients: windows, padding on either side, packed rows', async () => {
+    await property(
+      attentionShapes,
+      ({ B, H, T, D, window, scale }) =>
+        hold(() => {
+          const segments = segmentsOf(B, T);
+          const [k, v] = [random([B * T, H * D], 'k'), random([B * T, H * D], 'v')];
+          const q = tf.mul(random([B * T, H * D], 'q'), 0.5); // so that no probability is 1 but for rounding
+          const inputs = [q, k, v] as tf.Tensor2D[];
+          const options = { batch: B, heads: H, window, scale };
+          return withGradients(
+            (...qkv) => attention(...(qkv as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D]), segments, options),
+            inputs,
+          );
+        }, 1e-4),
+      15,
+    );
+  });
+
+  test('CachedAttention: from any slot, prefill and single tokens', async () => {
+    await property(
+      fc.tuple(attentionShapes, fc.integer({ min: 0, max: 12 }), fc.integer({ min: 0, max: 5 })),
+      ([{ B, H, T, D, window, scale }, start, rest]) =>
+        hold(() => {
+          const S = start + T + rest;
+          const segments = tf.tensor2d(
+            Int32Array.from({ length: B * S }, (_, at) => Math.floor(3 * uniform('m', at))),
+            [B, S],
+            'int32',
+          );
+          const q = random([B * T, H * D], 'q') as tf.Tensor2D;
+          const [k, v] = [random([B, S, H * D], 'k'), random([B, S, H * D], 'v')];
+          return [cachedAttention(q, k, v, segments, { batch: B, heads: H, window, scale, start })];
+        }, 5e-5),
+      15,
+    );
+  });
+
+  test.each([
+    [3, 2, 2, 20, 147, 0],
+    [2, 1, 1, 7, 128, 100],
+    [1, 3, 1, 64, 64, 0],
+  ])(
+    'CachedAttention: %i × %i queries of %i heads of %i, after %i keys',
+    async (B, T, H, D, start, window) => {
+      await hold(() => {
+        const S = start + T + 3;
         const [k, v] = [random([B, S, H * D], 'k'), random([B, S, H * D], 'v')];
-        return [cachedAttention(q, k, v, segments, { batch: B, heads: H, window, scale, start })];
-      }, 5e-5),
-    15,
+        const segments = segmentsOf(B, S);
+        const options = { batch: B, heads: H, window, scale: 0.5, start };
+        return [cachedAttention(random([B * T, H * D], 'q') as tf.Tensor2D, k, v, segments, options)];
+      }, 5e-5);
+    },
   );
 });

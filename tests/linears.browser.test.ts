@@ -1,18 +1,14 @@
 // What fused linear layers, forks and placed rows compute on each device, forward and gradient, against the same
-// functions on tfjs's cpu backend, whose gradients ops/linears.test.ts holds to tfjs's own. On webgpu every case runs
-// twice, the second time into buffers full of NaN, and must give the same bits.
+// functions on tfjs's cpu backend, whose gradients ops/linears.test.ts holds to tfjs's own.
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
-import { openDevice } from '../src/engine/device';
+import { describe, test } from 'vitest';
 import { flatten } from '../src/engine/ops/flatten';
 import { forkLayerNorm, forkRmsNorm } from '../src/engine/ops/fork';
 import { linear, linearGelu, type LinearLayer, linears } from '../src/engine/ops/linears';
 import { placeRows } from '../src/engine/ops/place-rows';
 import { permutation } from '../src/engine/random';
 import { tf } from '../src/engine/tf';
-import { extent, hold, property, random, useGPU, withGradients } from './webgpu';
-
-useGPU();
+import { DEVICES, extent, hold, property, random, useDevice, withGradients } from './kernels';
 
 type Tensors = tf.Tensor[];
 
@@ -33,32 +29,9 @@ const drawn = (i: number, inputs: number, outputs: number, rank: number, fan: bo
   ...(rank > 0 ? [random([rank, inputs], 'A', i), random([outputs, rank], 'B', i)] : []),
 ];
 
-/** Each device's `hold`: what it computes to what cpu computes. */
-const devices = {
-  webgpu: hold,
-  wasm: async (run: () => Tensors, tolerance = 2e-5) => {
-    const read = async (backend: string) => {
-      await tf.setBackend(backend);
-      const outputs = tf.tidy(run);
-      const values = await Promise.all(outputs.map((x) => x.data()));
-      tf.dispose(outputs);
-      return values as Float32Array[];
-    };
-    await openDevice('wasm');
-    const [expected, got] = [await read('cpu'), await read('wasm')];
-    expected.forEach((reference, i) => {
-      const scale = reference.reduce((max, x) => Math.max(max, Math.abs(x)), 0.1);
-      expect(got[i]!.length).toBe(reference.length);
-      got[i]!.forEach((x, k) => {
-        if (!(Math.abs(x - reference[k]!) / scale <= tolerance)) expect(x, `${i}, ${k}`).toBe(reference[k]);
-      });
-    });
-  },
-};
-
-describe.each(['webgpu', 'wasm'] as const)('on %s', (device) => {
-  const holds = devices[device];
-  const runs = device === 'webgpu' ? 10 : 6;
+describe.each(DEVICES)('on %s', (device) => {
+  useDevice(device);
+  const runs = device === 'wasm' ? 6 : 10;
 
   test('several layers of one input, more than one dispatch can bind', async () => {
     const shapes = fc.record({
@@ -71,7 +44,7 @@ describe.each(['webgpu', 'wasm'] as const)('on %s', (device) => {
     await property(
       shapes,
       ({ N, inputs, outputs, ranks, fan }) =>
-        holds(() => {
+        hold(() => {
           const given = ranks.flatMap((rank, i) => drawn(i, inputs, outputs + i, rank, fan));
           const both = (xs: Tensors) =>
             tf.concat(linears(xs[0] as tf.Tensor2D, layersOf(xs.slice(1), ranks, fan)), 1);
@@ -87,7 +60,7 @@ describe.each(['webgpu', 'wasm'] as const)('on %s', (device) => {
     [33, 7, 30, 3],
     [300, 16, 264, 4],
   ])('an MLP of %i × %i, %i inside, rank %i: GELU between, past both', async (N, width, inner, rank) => {
-    await holds(() => {
+    await hold(() => {
       const given = [...drawn(0, width, inner, rank, false), ...drawn(1, inner, width, rank, false)];
       const mlp = (xs: Tensors) => {
         const [fc, proj] = layersOf(xs.slice(1), [rank, rank], false) as [LinearLayer, LinearLayer];
@@ -108,7 +81,7 @@ describe.each(['webgpu', 'wasm'] as const)('on %s', (device) => {
       [70, 33],
       [8, 256],
     ] as const) {
-      await holds(() => {
+      await hold(() => {
         const given = [random([N, C], 'x'), random([C], 'g'), random([C], 'b')] as [
           tf.Tensor2D,
           tf.Tensor,
@@ -137,9 +110,9 @@ describe.each(['webgpu', 'wasm'] as const)('on %s', (device) => {
       [100, 64],
     ] as const) {
       const from = permutation(rows, C).map((row, n) => (n % 3 === 1 ? -1 : row));
-      await holds(() => withGradients((x) => placeRows(x as tf.Tensor2D, from), [random([rows, C], 'x')]));
+      await hold(() => withGradients((x) => placeRows(x as tf.Tensor2D, from), [random([rows, C], 'x')]));
     }
-    await holds(() => [flatten([random([3, 5], 'a'), random([1], 'b'), random([2, 2, 7], 'c')])]);
-    await holds(() => [flatten([random([3, 5], 'a')])]);
+    await hold(() => [flatten([random([3, 5], 'a'), random([1], 'b'), random([2, 2, 7], 'c')])]);
+    await hold(() => [flatten([random([3, 5], 'a')])]);
   });
 });

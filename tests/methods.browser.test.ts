@@ -1,42 +1,43 @@
-// The methods on both backends: golden scalars, what the first step must be exactly, and the first steps of every pinned
-// trajectory (src/train/trajectories.test.ts pins all thirty, on wasm), which WebGPU must follow as closely as wasm.
+// The methods on both backends: golden scalars, gradients, what the first step must be exactly, every pinned trajectory
+// (src/train/trajectories.test.ts pins them, on wasm), which WebGPU must follow as closely as wasm, and what is exact
+// where completions can be counted. In short; `FULL=1` at length.
 
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { onDeviceProblem, openDevice } from '../src/engine/device';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openDevice } from '../src/engine/device';
 import { disposeModel, loadModel } from '../src/model/load';
 import type { LanguageModel } from '../src/model/types';
-import type { PlaygroundError } from '../src/shared/errors';
-import { defaultStage } from '../src/shared/validate';
-import { startPolicy } from '../src/train/preference';
-import { rloo } from '../src/train/rloo';
+import type { MetricsRow } from '../src/shared/protocol';
 import { disposeState } from '../src/train/state';
 import { directory } from './browser-files';
-import { transformerTask } from './enumerable-model';
+import { countedTask, LONG, SHORT } from './counted';
+import { FIRST_STEP, missed } from './first-steps';
 import pinned from './fixtures/trajectories.json';
+import { full } from './full';
 import { scalarErrors } from './golden-scalars';
-import { FIRST_STEP, firstRows, tinyMethods } from './tiny-methods';
+import { CHECKS, gradientTask } from './gradient-checks';
+import { firstRows, tinyMethods } from './tiny-methods';
 import { columnsOf, driftOf, type Trajectory } from './trajectory';
 
-const problems: PlaygroundError[] = [];
-onDeviceProblem((problem) => problems.push(problem));
-afterEach(() => {
-  expect(problems.splice(0)).toEqual([]);
-});
+const STEPS = full ? 30 : 3;
+/** How far PPO and RLOO came on each backend, as a share of the way to the optimum. */
+const climbed: Record<string, number> = {};
 
-const STEPS = 3;
-/** How far RLOO came on each backend, as a share of the way to the optimum. */
-const climbed: number[] = [];
-
-describe.each(['wasm', 'webgpu'] as const)('%s', { timeout: 120_000 }, (backend) => {
+describe.each(['wasm', 'webgpu'] as const)('%s', { timeout: full ? 1_800_000 : 120_000 }, (backend) => {
   let model: LanguageModel;
   let tiny: ReturnType<typeof tinyMethods>;
+  let gradients: Awaited<ReturnType<typeof gradientTask>>;
+  let counted: Awaited<ReturnType<typeof countedTask>>;
   beforeAll(async () => {
     await openDevice(backend);
     model = await loadModel('tiny', directory('fixtures/gpt-neo-tiny/model'));
     tiny = tinyMethods(model);
-  });
+    gradients = await gradientTask(directory('fixtures/gpt-neo-odd'));
+    counted = await countedTask(full ? LONG : SHORT);
+  }, 120_000);
   afterAll(() => {
     tiny.start.dispose();
+    gradients.dispose();
+    counted.dispose();
     disposeModel(model);
   });
 
@@ -44,41 +45,68 @@ describe.each(['wasm', 'webgpu'] as const)('%s', { timeout: 120_000 }, (backend)
     expect((await scalarErrors()).filter(({ error }) => !(error <= 1e-6))).toEqual([]);
   });
 
-  test.each(FIRST_STEP)('$name begins exactly where it must', async ({ name, changes, exactly }) => {
-    const [row] = await firstRows(tiny.methods[name]!, 1, changes);
-    expect(row).toMatchObject(exactly);
+  // Wasm has all of them in src/train/gradients.test.ts.
+  test.skipIf(backend === 'wasm').each(CHECKS)('the gradient of %s through %s', async (name, part) => {
+    const { along, across } = await gradients.slopes(name, part, { directions: full ? 2 : 1 });
+    for (const error of [along, ...across]) expect(Math.abs(error)).toBeLessThan(1e-3);
+  });
+
+  test.each(FIRST_STEP)('$name with $changes begins exactly where it must', async (first) => {
+    const [row] = await firstRows(tiny.methods[first.name]!, 1, first.changes, first.prepare);
+    expect(missed(first, row!)).toEqual([]);
   });
 
   test.each(Object.entries(pinned as Record<string, Trajectory>))(
     '%s takes its first steps',
     async (name, all) => {
       const rows = await firstRows(tiny.methods[name]!, STEPS);
-      const drift = driftOf(columnsOf(rows), all);
-      expect(drift).toBeLessThan(1e-3);
+      expect(rows).toHaveLength(STEPS);
+      expect(driftOf(columnsOf(rows), all, { whole: true })).toBeLessThan(1e-3);
     },
   );
 
-  test('RLOO climbs towards the exact optimum, as far as on the other', async () => {
-    const task = await transformerTask(4, 2);
-    const beta = 0.5;
-    const stage = {
-      ...{
-        ...defaultStage('rloo'),
-        per_device_train_batch_size: 64,
-        total_episodes: 8 * 64,
-        num_generations: 8,
-      },
-      ...{ max_completion_length: 2, max_grad_norm: null, learning_rate: 0.03, beta },
+  test.each(['dpo', 'kto', 'ppo', 'grpo'])(
+    '%s accumulates row by row what it computes at once',
+    async (name) => {
+      const alone = { per_device_train_batch_size: 1, gradient_accumulation_steps: 8 };
+      const rows = await firstRows(tiny.methods[name]!, 2, alone);
+      expect(
+        driftOf(columnsOf(rows), (pinned as Record<string, Trajectory>)[name]!, { whole: true }),
+      ).toBeLessThan(1e-3);
+    },
+  );
+
+  test('ppo comes twice to the same numbers and weights, to the bit', async () => {
+    const once = async () => {
+      const { state, steps } = await tiny.methods['ppo in detail']!();
+      const rows: MetricsRow[] = [];
+      while (rows.length < 3) rows.push({ ...((await steps.next()).value as MetricsRow), eps: 0 });
+      const weights = await Promise.all(
+        Object.values(state.adapters).flatMap(({ variables }) =>
+          Array.from(variables.values(), async (variable) => Array.from(await variable.data())),
+        ),
+      );
+      disposeState(state);
+      return { rows, weights };
     };
-    const state = startPolicy(task.reference);
-    for await (const row of rloo(task.context('rloo'), stage, state)) expect(row.stage).toBe('rloo');
-    const reached = await task.objective(state.adapters['policy']!, beta);
-    disposeState(state);
-    const share = (reached - task.start) / (task.best(beta) - task.start);
-    task.dispose();
-    expect(share).toBeGreaterThan(0.5);
-    expect(share).toBeLessThan(1);
-    climbed.push(share);
-    expect(Math.abs(share - climbed[0]!)).toBeLessThan(0.01);
+    const first = await once();
+    expect(first.rows[2]!['objective/kl']).not.toBe(0);
+    expect(await once()).toEqual(first);
   });
+
+  test.each(['ppo', 'rloo'] as const)(
+    '%s climbs towards the exact optimum, as far as on the other',
+    async (name) => {
+      const share = await counted[name]();
+      climbed[name] ??= share;
+      expect(Math.abs(share - climbed[name])).toBeLessThan(0.01);
+    },
+  );
+
+  test('estimates of the KL are what there is', async () => {
+    counted.estimatorsAgree();
+    await counted.estimatesAreTheKl();
+  });
+
+  test('the entropy bonus is the gradient of the mean entropy', () => counted.entropyBonus());
 });

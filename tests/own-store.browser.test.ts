@@ -1,6 +1,7 @@
 // What a person brings along must come back byte for byte, be listed with its size, and go when it is removed.
 import { afterEach, expect, it } from 'vitest';
-import { listOwn, readOwn, removeOwn, writeOwn } from '../src/storage/own-store';
+import { listOwn, openOwn, readOwn, removeOwn, writeOwn } from '../src/storage/own-store';
+import { directoryOf } from '../src/worker/files';
 
 const files = (...entries: [path: string, text: string][]) =>
   new Map(entries.map(([path, text]) => [path, new Blob([text])]));
@@ -31,4 +32,11 @@ it('replaces all that was under a name, and removes it', async () => {
   expect(text(await readOwn('model', 'a', 'x'))).toBe('4');
   await removeOwn('model', 'a');
   expect((await listOwn('model')).map(({ name }) => name)).toEqual(['b']);
+});
+
+it('lends the files of a model in pieces, so that weights need not be in memory whole', async () => {
+  await writeOwn('model', 'tiny', files(['model.safetensors', '12345678']));
+  const blob = await directoryOf('own:tiny').open?.('model.safetensors');
+  expect(await blob?.slice(2, 5).text()).toBe('345');
+  expect(await openOwn('model', 'tiny', 'config.json')).toBeNull();
 });

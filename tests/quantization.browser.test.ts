@@ -1,8 +1,8 @@
 // Packed base weights on both backends: the kernels against what the host unpacks, products and gradients through
 // them, and what four bits cost the bundled model.
 
-import { afterEach, describe, expect, test } from 'vitest';
-import { onDeviceProblem, openDevice } from '../src/engine/device';
+import { describe, expect, test } from 'vitest';
+import { openDevice } from '../src/engine/device';
 import { dequantize, dequantizeReference, type Packing } from '../src/engine/ops/dequantize';
 import { linear } from '../src/engine/ops/linears';
 import { matmul } from '../src/engine/ops/matmul';
@@ -11,14 +11,8 @@ import { tf } from '../src/engine/tf';
 import { divergence } from '../src/evaluate/divergence';
 import { disposeModel, loadModel } from '../src/model/load';
 import { packMatrix } from '../src/model/quantize';
-import type { PlaygroundError } from '../src/shared/errors';
 import { directory } from './browser-files';
-
-const problems: PlaygroundError[] = [];
-onDeviceProblem((problem) => problems.push(problem));
-afterEach(() => {
-  expect(problems.splice(0)).toEqual([]);
-});
+import { DEVICES, errorOf, useDevice } from './kernels';
 
 const packings: Packing[] = ['float16', 'int8', 'nf4'];
 const shapes: [number, number][] = [
@@ -29,63 +23,53 @@ const shapes: [number, number][] = [
   [300, 129],
 ];
 
-/** max|Δ| / max|expected|. */
-function error(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
-  const largest = Math.max(...Array.from(expected, Math.abs));
-  return Math.max(...Array.from(expected, (value, i) => Math.abs(value - actual[i]!))) / largest;
-}
+describe.each(DEVICES)('%s', (device) => {
+  useDevice(device);
 
-describe.each(['wasm', 'webgpu'] as const)('%s', (backend) => {
   test.each(packings)('%s is unpacked as on the host', async (packing) => {
-    await openDevice(backend);
+    const backend = tf.getBackend();
     for (const shape of shapes) {
       const values = normals(shape[0] * shape[1], 7, shape[0]);
       values[0] = 3e-6; // a subnormal half
       const matrix = packMatrix(values, shape, packing);
       const kernel = dequantize(matrix);
       const whole = await kernel.data();
-      const words = tf.tensor1d((await matrix.packed.data()) as Int32Array, 'int32');
-      const scales = tf.tensor1d((await matrix.scales.data()) as Float32Array);
+      const words = (await matrix.packed.data()) as Int32Array;
+      const scales = (await matrix.scales.data()) as Float32Array;
       await tf.setBackend('cpu');
-      const reference = dequantizeReference({
-        ...matrix,
-        packed: tf.tensor1d((await words.data()) as Int32Array, 'int32'),
-        scales: tf.tensor1d((await scales.data()) as Float32Array),
-      });
-      const expected = await reference.data();
+      const packed = { ...matrix, packed: tf.tensor1d(words, 'int32'), scales: tf.tensor1d(scales) };
+      const expected = await dequantizeReference(packed).data();
       await tf.setBackend(backend);
-      expect(whole.length).toBe(expected.length);
-      expect(error(whole, expected)).toBeLessThanOrEqual(packing === 'int8' ? 2e-7 : 0);
+      expect(errorOf(whole, expected)).toBeLessThanOrEqual(packing === 'int8' ? 2e-7 : 0);
     }
   });
 
-  test.each(packings)(
-    'products and gradients through %s keep nothing but the packed matrix',
-    async (packing) => {
-      await openDevice(backend);
-      // What is made of fours is read as it lies, what is not is unpacked first.
-      for (const [outputs, inputs] of [
-        [132, 96],
-        [130, 96],
-        [64, 30],
-      ] as const) {
-        const matrix = packMatrix(normals(inputs * outputs, 1), [outputs, inputs], packing);
-        const x = tf.tensor2d(normals(40 * inputs, 2), [40, inputs]);
-        const dy = tf.tensor2d(normals(40 * outputs, 3), [40, outputs]);
-        const bias = tf.tensor1d(normals(outputs, 4));
-        const layer = { weight: matrix, bias, fanInFanOut: false };
-        const before = tf.memory().numTensors;
-        const y = linear(x, layer);
-        expect(tf.memory().numTensors).toBe(before + 1);
-        const dx = tf.grad((a) => linear(a as tf.Tensor2D, layer))(x, dy);
-        expect(tf.memory().numTensors).toBe(before + 2);
-        const whole = dequantize(matrix);
-        const expected = matmul(x, whole, { transposeB: true, add: bias });
-        expect(error(await y.data(), await expected.data())).toBeLessThanOrEqual(1e-6);
-        expect(error(await dx.data(), await matmul(dy, whole).data())).toBeLessThanOrEqual(1e-6);
-      }
-    },
-  );
+  // What is made of fours is read as it lies, what is not is unpacked first; one row and few; K in slices either way.
+  test.each([
+    [40, 132, 96],
+    [40, 130, 96],
+    [40, 64, 30],
+    [1, 132, 96],
+    [1, 64, 1024],
+    [3, 512, 260],
+  ])('%i rows through packed matrices of %i × %i, and their gradients', async (rows, outputs, inputs) => {
+    for (const packing of packings) {
+      const matrix = packMatrix(normals(inputs * outputs, 1), [outputs, inputs], packing);
+      const x = tf.tensor2d(normals(rows * inputs, 2), [rows, inputs]);
+      const dy = tf.tensor2d(normals(rows * outputs, 3), [rows, outputs]);
+      const bias = tf.tensor1d(normals(outputs, 4));
+      const layer = { weight: matrix, bias, fanInFanOut: false };
+      const before = tf.memory().numTensors;
+      const y = linear(x, layer);
+      expect(tf.memory().numTensors).toBe(before + 1);
+      const dx = tf.grad((a) => linear(a as tf.Tensor2D, layer))(x, dy);
+      expect(tf.memory().numTensors).toBe(before + 2);
+      const whole = dequantize(matrix);
+      const expected = matmul(x, whole, { transposeB: true, add: bias });
+      expect(errorOf(await y.data(), await expected.data()), packing).toBeLessThanOrEqual(1e-6);
+      expect(errorOf(await dx.data(), await matmul(dy, whole).data()), packing).toBeLessThanOrEqual(1e-6);
+    }
+  });
 });
 
 test('what each packing costs the bundled model', { timeout: 120_000 }, async () => {

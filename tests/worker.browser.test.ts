@@ -75,6 +75,7 @@ const experiment: Experiment = {
       eval_steps: 3,
       early_stopping_patience: null,
       group_by_length: false,
+      curriculum_steps: 0,
       metric_for_best_model: 'eval_loss',
     },
     {
@@ -109,9 +110,9 @@ beforeAll(async () => {
 it('opens a device, loads a model, tells memory, and answers for the bare model', async () => {
   const worker = open();
   worker.send({ type: 'open', backend: 'wasm' });
-  worker.send({ type: 'loadModel', model: MODEL });
+  worker.send({ type: 'loadModel', request: 3, model: MODEL });
   expect((await worker.until('device')).device.backend).toBe('wasm');
-  expect((await worker.until('model')).model).toMatchObject({ vocabulary: 97, context: 64 });
+  expect(await worker.until('model')).toMatchObject({ request: 3, model: { vocabulary: 97, context: 64 } });
   await worker.until('memory', ({ memory }) => memory.tensors > 0 && memory.bytes > 0);
   const options = { maxNewTokens: 5, minNewTokens: 0, temperature: 0, topK: 0, topP: 1, seed: 0 };
   worker.send({ type: 'generate', request: 4, runId: null, adapter: null, prompts: ['ab', 'c'], options });

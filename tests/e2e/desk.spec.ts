@@ -36,22 +36,26 @@ test.describe('with a scripted worker', () => {
       { type: 'change', change: { stage: 'sft', key: 'learning_rate', value: 0.001 } },
     ]);
     await page.keyboard.press('-');
-    expect(await commands(page, 'pace')).toEqual([{ type: 'pace', seconds: 0.5 }]);
+    expect((await commands(page, 'pace')).at(-1)).toEqual({ type: 'pace', seconds: 0.5 });
   });
 
-  test('a lost device: a new worker goes on with the run by itself', async ({ page }) => {
-    const witness = watch(page);
-    await fakeWorker(page, { pace: 4, loseDeviceIn: 'reward' });
-    await page.goto('./?backend=wasm');
-    await button(page, 'Run the three stages').click();
-    await expect(button(page, 'Run again')).toBeVisible({ timeout: 60_000 });
-    const starts = (await commands(page, 'start')) as unknown as { runId: string; resume: boolean }[];
-    expect(starts.map(({ resume }) => resume)).toEqual([false, true]);
-    expect(starts[1]?.runId).toBe(starts[0]?.runId);
-    expect(await commands(page, 'open')).toHaveLength(2);
-    await expect(page.getByRole('alert').first()).toBeEmpty();
-    expect(witness.complaints).toEqual([]);
-  });
+  for (const failsFirst of [false, true]) {
+    test(`a lost device, ${failsFirst ? 'after' : 'before'} its run is told to have failed: a new worker goes on by itself`, async ({
+      page,
+    }) => {
+      const witness = watch(page);
+      await fakeWorker(page, { pace: 4, loseDeviceIn: 'reward', failsFirst });
+      await page.goto('./?backend=wasm');
+      await button(page, 'Run the three stages').click();
+      await expect(button(page, 'Run again')).toBeVisible({ timeout: 60_000 });
+      const starts = (await commands(page, 'start')) as unknown as { runId: string; resume: boolean }[];
+      expect(starts.map(({ resume }) => resume)).toEqual([false, true]);
+      expect(starts[1]?.runId).toBe(starts[0]?.runId);
+      expect(await commands(page, 'open')).toHaveLength(2);
+      await expect(page.getByRole('alert').first()).toBeEmpty();
+      expect(witness.complaints).toEqual([]);
+    });
+  }
 
   test('an error offers what helps: training that fell apart goes on more gently', async ({ page }) => {
     await fakeWorker(page, { failIn: 'reward', pace: 2 });
@@ -86,7 +90,11 @@ test.describe('with a scripted worker', () => {
     const loads = async () =>
       ((await commands(page, 'loadModel')) as unknown as { model: string }[]).map(({ model }) => model);
     expect(await loads()).toEqual(['bundled:stories-neo']);
-    await page.getByRole('alert').getByRole('button', { name: 'Fetch it from huggingface.co' }).click();
+    await page
+      .getByRole('alert')
+      .first()
+      .getByRole('button', { name: 'Fetch it from huggingface.co' })
+      .click();
     await expect.poll(loads).toEqual(['bundled:stories-neo', 'hf:openai-community/gpt2']);
     expect(witness).toEqual({ complaints: [], foreign: [] });
   });
@@ -156,6 +164,20 @@ test.describe('with the real engine', () => {
     await expect(tab(page, 'Model')).toContainText('56 thousand', { timeout: 60_000 });
     await expect(field(page, 'Model')).toHaveValue('own:model');
     await button(page, 'Remove model').click();
+    await expect(page.getByRole('alert').first()).toContainText('“model” stays: the experiment before you');
+    await button(page, 'Stories Neo').click();
+    await button(page, 'Remove model').click();
     await expect(button(page, 'Remove model')).toHaveCount(0);
+    await expect(field(page, 'Model')).toHaveValue('bundled:stories-neo');
+
+    await page.getByLabel(/^A folder of your own/).setInputFiles('public/experiments/kind-endings/sft_model');
+    await expect(page.getByText('on top of the model: the SFT stage is left out')).toBeVisible();
+    await expect(tab(page, 'SFT')).toHaveCount(0);
+    await button(page, 'Remove sft_model').click();
+    await expect(page.getByRole('alert').first()).toContainText('“sft_model” stays');
+    await page.getByRole('button', { name: 'sft_model', exact: true }).click();
+    await expect(tab(page, 'SFT')).toHaveCount(1);
+    await button(page, 'Remove sft_model').click();
+    await expect(button(page, 'Remove sft_model')).toHaveCount(0);
   });
 });

@@ -4,8 +4,9 @@
 import { readFileSync } from 'node:fs';
 import { expect, test, type Page } from '@playwright/test';
 import type { Experiment } from '../../src/shared/experiment';
-import { fakeWorker } from './fixtures/fake-worker';
-import { button, tab } from './fixtures/parts';
+import { commands, fakeWorker } from './fixtures/fake-worker';
+import { button, finishedRun, tab } from './fixtures/parts';
+import { putFiles } from './fixtures/store';
 import { expectAccessible, watch } from './fixtures/witness';
 
 /** Text of a file of the newest run, as the page keeps it; null if there is none. */
@@ -93,14 +94,53 @@ test.describe('with a scripted worker', () => {
     await tab(page, 'Judge').click();
     await expect(page.getByText('10 judged, 1 tie')).toBeVisible();
 
+    // What was edited since counts for the run to come.
+    await tab(page, 'PPO').click();
+    const price = page.getByRole('textbox', { name: 'KL coefficient', exact: true });
+    await price.fill('0.3');
+    await price.press('Tab');
+    await tab(page, 'Judge').click();
     await button(page, 'Retrain the reward').click();
     await expect(tab(page, 'SFT')).toHaveCount(0);
     await expect(button(page, 'Run again')).toBeVisible({ timeout: 60_000 });
+    const [{ experiment }] = (await commands(page, 'start')).slice(-1) as unknown as [
+      { experiment: Experiment },
+    ];
+    expect(experiment.stages.find(({ kind }) => kind === 'ppo')).toMatchObject({ kl_coef: 0.3 });
     const learnt = rowsOf(await fileOfNewestRun(page, 'preferences.jsonl'));
     expect(learnt).toHaveLength(10);
     await button(page, 'Runs').first().click();
     await expect(page.getByRole('row', { name: /Kind endings judged/ })).toContainText('with 10 judgements');
     expect(witness).toEqual({ complaints: [], foreign: [] });
+  });
+
+  test('a run made from judgements is refused in the words of a plain one, and nothing of it stays', async ({
+    page,
+  }) => {
+    await finishedRun(page, { tooLarge: 'kind-endings-judged' });
+    await tab(page, 'Judge').click();
+    await expect(page.locator('.answer')).toHaveCount(2);
+    await page.keyboard.press('1');
+    await expect(page.getByText('1 judged.')).toBeVisible();
+    const notice = page.getByRole('alert').first();
+    const setWarmUp = async (steps: string) => {
+      await tab(page, 'Reward').click();
+      await page.getByText(/^\d+ more$/).click();
+      await page.getByRole('textbox', { name: 'Warm-up', exact: true }).fill(steps);
+      await page.keyboard.press('Tab');
+      await tab(page, 'Judge').click();
+    };
+    await setWarmUp('9999');
+    await button(page, 'Retrain the reward').click();
+    await expect(notice).toContainText('Reward: a warm-up of 9999 steps does not fit');
+    await button(page, 'Close the message').click();
+
+    await setWarmUp('1');
+    await button(page, 'Retrain the reward').click();
+    await expect(notice).toContainText('Stage ppo would need 9.0 GB');
+    expect(await commands(page, 'start')).toHaveLength(1);
+    await button(page, 'Runs').first().click();
+    await expect(page.getByRole('textbox', { name: /^Name of the run/ })).toHaveCount(1);
   });
 
   test('runs are named, opened, deleted and brought back', async ({ page }) => {
@@ -143,7 +183,7 @@ test.describe('with a scripted worker', () => {
     page,
     context,
   }) => {
-    await fakeWorker(page, { pace: 100 });
+    await fakeWorker(page, { pace: 1000 });
     await page.goto('./?live');
     await button(page, 'Run the three stages').click();
     await expect(button(page, 'Pause')).toBeVisible();
@@ -151,31 +191,22 @@ test.describe('with a scripted worker', () => {
     const second = await context.newPage();
     await fakeWorker(second);
     await second.goto('./?live');
-    await expect(second.getByText('Another tab is at work on this run; you are watching it')).toBeVisible();
+    const watching = second.getByText('Another tab is at work on this run; you are watching it');
+    await expect(watching).toBeVisible({ timeout: 30_000 });
     await expect(button(second, 'Continue the run')).toHaveCount(0);
     await expectAccessible(second);
 
-    // The scripted worker writes no files; this is what the real one would add.
-    await page.evaluate(
-      () =>
-        new Promise<void>((resolve) => {
-          const opening = indexedDB.open('rlhf-playground-runs');
-          opening.onsuccess = () => {
-            const files = opening.result.transaction('files', 'readwrite').objectStore('files');
-            const all = files.getAllKeys();
-            all.onsuccess = () => {
-              const [run] = all.result[0] as [string, string];
-              const rows = [1, 2, 3].map((step) => `{"stage":"sft","step":${step},"loss":${3 - step / 2}}\n`);
-              files.put(new TextEncoder().encode(rows.join('')), [run, 'metrics.jsonl']);
-              files.transaction.oncomplete = () => {
-                opening.result.close();
-                resolve();
-              };
-            };
-          };
-        }),
-    );
+    await writeSteps(page, 3);
     await expect(tab(second, 'SFT')).toContainText('2.50 → 1.50', { timeout: 10_000 });
+    await expect(tab(second, 'SFT')).toHaveAccessibleName(/^running/);
+
+    // Looking back, one stays there while the run goes on.
+    const timeline = second.getByRole('slider', { name: 'Timeline' });
+    await timeline.press('Home');
+    await expect(timeline).toHaveAttribute('aria-valuetext', /^SFT, step 1 of/);
+    await writeSteps(page, 4);
+    await expect(timeline).toHaveAttribute('aria-valuemax', '3', { timeout: 10_000 });
+    await expect(timeline).toHaveAttribute('aria-valuetext', /^SFT, step 1 of/);
 
     await button(second, 'Runs').first().click();
     await expect(second.getByRole('dialog').getByText('at work in another tab')).toBeVisible();
@@ -187,6 +218,15 @@ test.describe('with a scripted worker', () => {
     await expect(second.getByText('you are watching it')).toHaveCount(0);
   });
 });
+
+/** The scripted worker writes no files; this is what the real one would have written by a step of SFT. */
+function writeSteps(page: Page, steps: number): Promise<void> {
+  const rows = Array.from(
+    { length: steps },
+    (_, i) => `{"stage":"sft","step":${i + 1},"loss":${3 - (i + 1) / 2}}\n`,
+  );
+  return putFiles(page, { 'metrics.jsonl': rows.join('') });
+}
 
 /** A finished run of the default experiment as an earlier visit would have left it: the adapters that ship with the
  *  page, sixteen pairs, and stages short enough for what is to be run from it. */
@@ -253,7 +293,8 @@ test.describe('with the real engine', () => {
     await page.goto('./?backend=wasm');
     await expect(tab(page, 'Model')).toContainText('5.9 million', { timeout: 60_000 });
     await seedRun(page);
-    await page.reload();
+    await page.goto('about:blank'); // loaded again, the page would show what it showed: nothing
+    await page.goto('./?backend=wasm');
     await tab(page, 'Judge').click();
     await expect(page.locator('.answer')).toHaveCount(2, { timeout: 60_000 });
     for (let judged = 1; judged <= 3; judged++) {

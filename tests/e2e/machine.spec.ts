@@ -1,5 +1,5 @@
-// What the machine gives, and what the page makes of it: memory told of before a run and refused where it cannot
-// suffice, and the same memory after ten runs in one tab as after two.
+// What the machine gives, and what the page makes of it: memory told of before a run, and the same
+// memory after ten runs in one tab as after two.
 
 import { expect, test, type Page } from '@playwright/test';
 import type { MemoryReport } from '../../src/shared/protocol';
@@ -8,13 +8,25 @@ import { expectAccessible, watch } from './fixtures/witness';
 
 test.use({ actionTimeout: 30_000 });
 
-test('a run that cannot fit is refused before it begins, with the settings that would', async ({ page }) => {
+// No settings make the bundled model more than it is given, since long batches are written and learnt from in parts:
+// refusals are held where the model is larger (src/experiment/budget.test.ts, tests/out-of-memory.browser.test.ts).
+test('what a run takes is told before it begins, stage by stage, and follows its settings', async ({
+  page,
+}) => {
   const witness = watch(page);
   await page.goto('./?backend=wasm');
   const budget = page.getByRole('region', { name: 'Memory a run takes' });
   await expect(budget.getByRole('row')).toHaveCount(6, { timeout: 60_000 });
-  await expect(budget.getByRole('row', { name: /^SFT/ })).toContainText(/MB.*23\.7\sMB.*MB.*MB.*–/);
+  await expect(budget.getByRole('row', { name: /^SFT/ })).toContainText(/MB.*23\.7\sMB.*MB.*MB.*MB/);
+  await expectAccessible(page);
   await tab(page, 'PPO').click();
+  const settings = page.getByRole('region', { name: 'Settings' });
+  const taken = async (): Promise<number> => {
+    const text = await settings.getByText(/^This stage takes/).textContent();
+    return Number(/takes (\d+)\sMB/.exec(text ?? '')?.[1]);
+  };
+  await expect.poll(taken).toBeGreaterThan(100);
+  const before = await taken();
   for (const [name, value] of [
     ['Episodes', '4096'],
     ['Batch size', '1024'],
@@ -23,18 +35,8 @@ test('a run that cannot fit is refused before it begins, with the settings that 
     await field(page, name).fill(value);
     await page.keyboard.press('Tab');
   }
-  const settings = page.getByRole('region', { name: 'Settings' });
-  await expect(settings).toContainText(/This stage takes [5-9]\.\d\sGB of memory/);
-  await button(page, 'Run the three stages').click();
-  const alert = page.getByRole('alert').first();
-  await expect(alert).toContainText(/Stage ppo would need \d\.\d GB.*at most 4\.3 GB/);
-  await expect(alert).toContainText('ppo: per_device_train_batch_size 512');
-  await tab(page, 'Model').click();
-  await expectAccessible(page);
-  await alert.getByRole('button', { name: 'Use the settings that fit' }).click();
-  await tab(page, 'PPO').click();
-  await expect(field(page, 'Batch size')).toHaveValue('512');
-  await expect(settings).toContainText(/This stage takes [1-4]\.\d\sGB of memory/);
+  await expect.poll(taken).toBeGreaterThan(1.5 * before);
+  expect(await taken()).toBeLessThan(1000);
   expect(witness).toEqual({ complaints: [], foreign: [] });
 });
 

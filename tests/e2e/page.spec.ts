@@ -2,7 +2,7 @@
 // for what a run seldom shows.
 
 import { expect, test } from '@playwright/test';
-import { fakeWorker } from './fixtures/fake-worker';
+import { commands, fakeWorker } from './fixtures/fake-worker';
 import { button, tab } from './fixtures/parts';
 import { openShort, SHORT } from './fixtures/short-run';
 import { expectAccessible, watch } from './fixtures/witness';
@@ -41,13 +41,13 @@ test.describe('with a scripted worker', () => {
     await fakeWorker(page, { failIn: 'reward', pace: 2 });
     await page.goto('./?live');
     await button(page, 'Run the three stages').click();
-    await expect(page.getByRole('alert')).toContainText('not a number at step', { timeout: 30_000 });
-    await expect(page.getByRole('alert')).toContainText('Lower the learning rate');
+    await expect(page.getByRole('alert').first()).toContainText('not a number at step', { timeout: 30_000 });
+    await expect(page.getByRole('alert').first()).toContainText('Lower the learning rate');
     await expect(button(page, 'Continue the run')).toBeVisible();
     await expect(tab(page, 'Reward').getByRole('img', { name: 'failed' })).toBeVisible();
     await expectAccessible(page);
     await button(page, 'Close the message').click();
-    await expect(page.getByRole('alert')).toBeEmpty();
+    await expect(page.getByRole('alert').first()).toBeEmpty();
   });
 
   test('a setting says what it may be, marks what was changed, and goes back', async ({ page }) => {
@@ -60,6 +60,9 @@ test.describe('with a scripted worker', () => {
     await rate.press('Tab');
     await expect(page.getByText('Learning rate may be a number above 0 and at most 1.')).toBeVisible();
     await expect(rate).toHaveAttribute('aria-invalid', 'true');
+    await button(page, 'Run the three stages').click();
+    await expect(page.getByRole('alert').first()).toContainText('Learning rate may be a number above 0');
+    expect(await commands(page, 'start'), 'nothing runs with a value that was meant to go').toEqual([]);
     await rate.fill('0.01');
     await rate.press('Tab');
     await expect(rate).toHaveAttribute('aria-invalid', 'false');
@@ -67,6 +70,8 @@ test.describe('with a scripted worker', () => {
     await button(page, /^Learning rate: back to the default/).click();
     await expect(rate).toHaveValue(shipped);
     await expect(tab(page, 'SFT').getByTitle('Changed settings')).toHaveCount(0);
+    await button(page, 'Run the three stages').click();
+    await expect.poll(async () => (await commands(page, 'start')).length).toBe(1);
   });
 
   test('settings that contradict each other are told of before a run begins', async ({ page }) => {
@@ -77,7 +82,7 @@ test.describe('with a scripted worker', () => {
     await page.keyboard.press('Tab');
     await tab(page, 'Model').click();
     await button(page, 'Run the three stages').click();
-    await expect(page.getByRole('alert')).toContainText(/SFT: a warm-up of \d+ steps does not fit/);
+    await expect(page.getByRole('alert').first()).toContainText(/SFT: a warm-up of \d+ steps does not fit/);
     await expect(tab(page, 'SFT')).toHaveAttribute('aria-selected', 'true');
     await expect(button(page, 'Run the three stages')).toBeVisible();
   });
@@ -109,8 +114,11 @@ test.describe('with a scripted worker', () => {
     await expect(kl).toHaveAttribute('aria-valuenow', '1');
     await page.keyboard.press('ArrowRight');
     await expect(kl).toHaveAttribute('aria-valuetext', /^Step 2: nats \d/);
+    const charts = page.locator('figure').getByRole('slider');
+    expect(await charts.count()).toBeGreaterThan(3);
+    for (const chart of await charts.all()) await expect(chart).toHaveAttribute('aria-valuenow', '2');
     await page.keyboard.press('Escape');
-    await expect(kl).not.toHaveAttribute('aria-valuenow', '2');
+    for (const chart of await charts.all()) await expect(chart).not.toHaveAttribute('aria-valuenow', '2');
   });
 
   test('the theme follows the system until it is chosen, and the choice is kept', async ({ page }) => {

@@ -30,6 +30,10 @@ test('tokens: one tab stop for a text, arrow keys lead from number to number, an
   const update = page.getByRole('region', { name: /^The update at/ });
   await expect(update).toContainText('token 2 of');
   await expect(update.locator('math')).not.toHaveCount(0);
+  await after.getByRole('option').nth(3).click();
+  await expect(update).toContainText('token 4 of');
+  await page.keyboard.press('ArrowRight');
+  await expect(update).toContainText('token 5 of');
   await page.keyboard.press('End');
   await expect(chosen).toHaveAccessibleName(/^end of text/);
   await expect(update).toContainText('since it is the last, the score');
@@ -122,7 +126,7 @@ test('a learning rate that has come to its end is not told as 0.00', async ({ pa
 });
 
 test('formulas carry the numbers of the step; a warning leads to the setting it names', async ({ page }) => {
-  await finishedRun(page);
+  await finishedRun(page, { kl: 12 });
   await tab(page, 'SFT').click();
   const formulas = page.getByRole('region', { name: 'The loss in mathematics' });
   await expect(formulas).toContainText('src/train/sft.ts');

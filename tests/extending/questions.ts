@@ -1,16 +1,14 @@
-// How often a completion asks something, and its row of the metrics table.
+// How often a completion asks something.
 
-import type { Metric } from '../../src/shared/metrics';
+import type { Measure } from '../../src/shared/measures';
 
-export const questions = (completion: string): number => Number(completion.includes('?'));
-
-export const QUESTIONS: Metric = {
+export const QUESTIONS: Measure = {
   name: 'questions',
   label: 'Asks something',
   unit: 'share',
-  stages: ['evaluate'],
   tells: 'Share of completions that hold a question mark.',
   bad: 'Rising in a stage that should answer: questions pay.',
   try: ['reward', 'kl_coef'],
   trl: 'ours',
+  of: ({ completion }) => Number(completion.includes('?')),
 };

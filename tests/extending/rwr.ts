@@ -3,9 +3,9 @@
 import { microBatches } from '../../src/data/micro-batches';
 import { tf } from '../../src/engine/tf';
 import { completionLogprobs } from '../../src/model/logprobs';
-import type { StageOf } from '../../src/shared/experiment';
 import type { MetricsRow } from '../../src/shared/protocol';
-import { accumulateGradients } from '../../src/train/optimizer';
+import type { Fields } from '../../src/shared/settings';
+import { gradientsOver } from '../../src/train/optimizer';
 import {
   assessEpisodes,
   sampleEpisodes,
@@ -14,9 +14,7 @@ import {
 } from '../../src/train/rollouts';
 import { learningRateAt } from '../../src/train/schedule';
 import { metricsRow, ScalarSums, sum, type TrainState } from '../../src/train/state';
-
-/** With its rows in the tables this is StageOf<'rwr'>. */
-type RwrStage = Omit<StageOf<'reinforce'>, 'kind' | 'baseline'>;
+import type { RWR } from './rwr-row';
 
 /** −Σ weight · log π of whole completions. `logprobs` [B, T], 0 at padding; `weights` [B] */
 const rwrLoss = (logprobs: tf.Tensor2D, weights: tf.Tensor1D): tf.Scalar =>
@@ -24,14 +22,15 @@ const rwrLoss = (logprobs: tf.Tensor2D, weights: tf.Tensor1D): tf.Scalar =>
 
 export async function* rwr(
   context: SamplingContext,
-  stage: RwrStage,
+  stage: Fields<typeof RWR.settings>,
   state: TrainState,
 ): AsyncGenerator<MetricsRow> {
   const { model, name } = context;
   const policy = state.adapters['policy']!;
-  const count = stage.per_device_train_batch_size * stage.gradient_accumulation_steps;
+  const { per_device_train_batch_size: most, gradient_accumulation_steps, beta } = stage;
+  const count = most * gradient_accumulation_steps;
   const totalUpdates = Math.ceil(stage.total_episodes / count);
-  const { max_completion_length: newTokens, temperature, beta } = stage;
+  const { max_completion_length: newTokens, temperature } = stage;
   while (state.step < totalUpdates) {
     // 1. Completions of the policy, with log-probabilities and scores.
     const options = { count, group: 1, newTokens, temperature };
@@ -43,24 +42,23 @@ export async function* rwr(
 
     // 2. One update, in micro-batches whose losses add up to the batch's.
     const sums = new ScalarSums();
-    let grads: tf.Tensor[] | null = null;
-    for (const { rows, batch } of microBatches(assessed.sequences, model.config.context)) {
-      const batchLoss = (): tf.Scalar => {
-        const { logprobs } = completionLogprobs(model, policy, batch, { temperature }); // [B, T]
-        const loss = rwrLoss(logprobs, tf.tensor1d(rows.map((row) => weights[row]!)));
-        sums.add(loss);
-        return loss;
-      };
-      grads = accumulateGradients(batchLoss, [...policy.variables.values()], grads);
-    }
+    const { sequences } = assessed;
+    const batches = microBatches(sequences, model.config.context, sequences.keys(), most);
+    const grads = gradientsOver(batches, [...policy.variables.values()], ({ rows, batch }) => {
+      const { logprobs } = completionLogprobs(model, policy, batch, { temperature }); // [B, T]
+      const loss = rwrLoss(logprobs, tf.tensor1d(rows.map((row) => weights[row]!)));
+      sums.add(loss);
+      return loss;
+    });
     const learningRate = learningRateAt(state.step, totalUpdates, stage);
-    const [loss] = await sums.read();
-    const gradNorm = await state.optimizers['policy']!.update(grads ?? [], learningRate, stage);
+    const update = state.optimizers['policy']!.update(grads, learningRate, stage);
+    const [gradNorm, [loss]] = await Promise.all([update, sums.read()]);
 
     // 3. The row of metrics; a number that is none ends the run here.
     state.step++;
     yield metricsRow(name, state.step, {
       ...sampleFigures(assessed, beta),
+      effective_samples: 1 / sum(weights.map((weight) => weight * weight)),
       loss: loss!,
       grad_norm: gradNorm,
       learning_rate: learningRate,
