@@ -1,7 +1,6 @@
 // What was measured to be fastest is kept in this browser by the adapter's name, and in the checkpoints of a run.
 import { afterEach, expect, test, vi } from 'vitest';
 import { DEFAULT_CHOICE, type KernelChoice, kernelChoice, useKernels } from '../src/engine/webgpu/tiles';
-import { tuneKernels } from '../src/engine/webgpu/tune';
 import { loadCheckpoint, type Origin, saveCheckpoint } from '../src/experiment/checkpoint';
 import type { DeviceReport } from '../src/shared/protocol';
 import { defaultStage } from '../src/shared/validate';
@@ -10,8 +9,7 @@ import { chooseKernels } from '../src/worker/tuning';
 import { MemoryStore } from './memory-store';
 
 const measured: KernelChoice = { small: '4x8', medium: '8x8 staged', large: '16x8' };
-vi.mock('../src/engine/webgpu/tune', () => ({ tuneKernels: vi.fn() }));
-const tune = vi.mocked(tuneKernels).mockResolvedValue(measured);
+const tune = vi.fn(() => Promise.resolve(measured));
 
 const on = (adapter: string): DeviceReport => ({ backend: 'webgpu', adapter, reason: '', threads: 1 });
 
@@ -22,27 +20,27 @@ afterEach(() => {
 
 test('each adapter is measured once', async () => {
   for (const adapter of ['one', 'another']) {
-    await chooseKernels(on(adapter));
+    await chooseKernels(on(adapter), tune);
     expect(kernelChoice()).toEqual(measured);
     expect(await readTuning(adapter)).toEqual(measured);
   }
   expect(tune).toHaveBeenCalledTimes(2);
   const remembered = { ...measured, large: '8x4' };
   await writeTuning('one', remembered);
-  await chooseKernels(on('one'));
+  await chooseKernels(on('one'), tune);
   expect(kernelChoice()).toEqual(remembered);
   expect(tune).toHaveBeenCalledTimes(2);
 });
 
 test('what another version remembered is measured again where this one does not know it', async () => {
   await writeTuning('old', { ...measured, small: '3x3' });
-  await chooseKernels(on('old'));
+  await chooseKernels(on('old'), tune);
   expect(tune).toHaveBeenCalledOnce();
   expect(await readTuning('old')).toEqual(measured);
 });
 
 test('the processor has nothing to choose', async () => {
-  await chooseKernels({ ...on('CPU'), backend: 'wasm' });
+  await chooseKernels({ ...on('CPU'), backend: 'wasm' }, tune);
   expect(tune).not.toHaveBeenCalled();
   expect(await readTuning('CPU')).toBeNull();
 });
