@@ -3,6 +3,7 @@
 // same tests of the engine under Node with Dawn, which computes on this machine's own GPU, if it has one.
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, mergeConfig } from 'vitest/config';
+import { tableForModel } from './tests/table-plugin.ts';
 import { launchOptions } from './tools/chromium.ts';
 import { softwareVulkan } from './tools/host/node-host.ts';
 import vite from './vite.config.ts';
@@ -15,6 +16,7 @@ const gpuTests =
 export default mergeConfig(
   vite,
   defineConfig({
+    plugins: [tableForModel],
     test: {
       projects: [
         {

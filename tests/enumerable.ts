@@ -1,8 +1,7 @@
 // A task whose optimum is known exactly, for the trainers as they are: a policy that is a table of logits over every
 // prefix of a few tokens, a random reference and a reward for each sequence, all of them enumerated. Only the language
-// model is replaced by the table: a test mocks the modules that ask it (`vi.mock(path, async () => (await
-// import('../../tests/enumerable')).MODULES.logprobs)` and so on) and reads off how far the trainer came. Sequences are
-// all of T tokens, or, with an end token, end where it says so.
+// model is replaced by the table, in the modules that ask it (tests/table-plugin.ts, or `vi.mock`), and a test reads off
+// how far the trainer came. Sequences are all of T tokens, or, with an end token, end where it says so.
 
 import { gatherRows } from '../src/engine/ops/gather-rows';
 import { normals, uniform } from '../src/engine/random';
