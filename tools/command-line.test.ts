@@ -336,7 +336,7 @@ describe('run', { timeout: 300_000 }, () => {
     const ppo = { ...experiment.stages[3], reward: { kind: 'tokens', weights } };
     write('here/wild.json', JSON.stringify({ ...experiment, stages: [ppo] }));
     const { stderr } = await exits(1, ['run', 'here/wild.json', '--out', 'wild', ...node]);
-    expect(stderr).toContain('error: Stage ppo, step 1: objective/rlhf_reward is Infinity.');
+    expect(stderr).toContain('error: Stage ppo, update 1: objective/rlhf_reward is Infinity.');
     expect(existsSync(join(folder, 'wild/checkpoint/state.json'))).toBe(true);
   });
 

@@ -114,7 +114,7 @@ describe('advice', () => {
     for (const { try: way, message } of notices) {
       expect(settingsNamed(way).filter((key) => !canBeSet(key, `${kind}-2`))).toEqual([]);
       expect(way).toMatch(/^[A-Z].*\.$/);
-      expect(message).not.toMatch(/NaN(?! at step)|undefined/);
+      expect(message).not.toMatch(/NaN(?! at (step|update))|undefined/);
     }
     // It is told wherever all that shows it is logged.
     const logged = Object.keys(columns).every((name) => metricOf(kind, name));

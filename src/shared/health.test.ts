@@ -43,7 +43,7 @@ describe('what goes wrong is named', () => {
     const row: MetricsRow = { stage: 'ppo', step: 7, 'loss/value_avg': NaN, 'objective/kl': 99 };
     const notices = checkHealth([...healthy(6), row]);
     expect(metrics(notices)).toEqual(['error loss/value_avg']);
-    expect(notices[0]?.message).toContain('loss/value_avg is NaN at step 7');
+    expect(notices[0]?.message).toContain('loss/value_avg is NaN at update 7');
     expect(metrics(checkHealth([{ stage: 'sft', step: 1, loss: Infinity }]))).toEqual(['error loss']);
     expect(metrics(checkHealth([{ stage: 'sft', step: 1, loss: 'NaN' }]))).toEqual(['error loss']);
   });

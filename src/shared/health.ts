@@ -3,7 +3,7 @@
 
 import { advise } from './advice';
 import { METHOD_CHECKS } from './health-methods';
-import { methodNamed } from './methods';
+import { methodNamed, stepName } from './methods';
 import { metricOf } from './metrics';
 import type { MetricsRow } from './protocol';
 
@@ -59,7 +59,7 @@ function notFinite(last: MetricsRow): Notice | null {
   return {
     level: 'error',
     metric: found[0],
-    message: `${found[0]} is ${found[1]} at step ${last.step}: the computation has broken down, and the weights with it.`,
+    message: `${found[0]} is ${found[1]} at ${stepName(last.stage)} ${last.step}: the computation has broken down, and the weights with it.`,
     try: `Go back to the last checkpoint. ${advise(last.stage, 'lower learning_rate', 'set max_grad_norm')}`,
   };
 }

@@ -29,6 +29,14 @@ export function methodNamed(stage: string): Method | undefined {
   return STAGE_KINDS.some((known) => known === kind) ? methodOf(kind as StageKind) : undefined;
 }
 
+/** What a step of a stage is called: methods that learn from samples of their own count updates, those that learn from
+ *  rows steps, and stages that learn nothing the batches they write. */
+export function stepName(stage: string): 'update' | 'step' | 'batch' {
+  const { settings = {} } = methodNamed(stage) ?? {};
+  if ('total_episodes' in settings) return 'update';
+  return 'max_steps' in settings ? 'step' : 'batch';
+}
+
 /** The kinds of stages that leave such an adapter. */
 export const leaving = (what: NonNullable<Method['leaves']>): StageKind[] =>
   STAGE_KINDS.filter((kind) => methodOf(kind).leaves === what);

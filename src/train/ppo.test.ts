@@ -217,7 +217,7 @@ describe('ppo', { timeout: 60_000 }, () => {
     );
     expect(failure).toBeInstanceOf(PlaygroundError);
     expect((failure as PlaygroundError).code).toBe('not-finite');
-    expect((failure as PlaygroundError).message).toContain('ppo, step 1: objective/rlhf_reward is NaN');
+    expect((failure as PlaygroundError).message).toContain('ppo, update 1: objective/rlhf_reward is NaN');
     expect(tf.memory().numTensors).toBe(before);
   });
 });

@@ -6,6 +6,7 @@ import { tf } from '../engine/tf';
 import type { Adapter } from '../model/lora';
 import type { LanguageModel } from '../model/types';
 import { PlaygroundError } from '../shared/errors';
+import { stepName } from '../shared/methods';
 import type { MetricsRow, SampleRow, TokenColumns } from '../shared/protocol';
 import type { AdamW } from './optimizer';
 
@@ -106,7 +107,7 @@ export function metricsRow(stage: string, step: number, metrics: Record<string, 
     if (Number.isFinite(value)) continue;
     throw new PlaygroundError(
       'not-finite',
-      `Stage ${stage}, step ${step}: ${name} is ${value}.`,
+      `Stage ${stage}, ${stepName(stage)} ${step}: ${name} is ${value}.`,
       'The last checkpoint is kept: lower learning_rate, set max_grad_norm, or look for odd rows in the data.',
     );
   }

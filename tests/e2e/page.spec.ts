@@ -113,7 +113,7 @@ test.describe('with a scripted worker', () => {
     await page.keyboard.press('Home');
     await expect(kl).toHaveAttribute('aria-valuenow', '1');
     await page.keyboard.press('ArrowRight');
-    await expect(kl).toHaveAttribute('aria-valuetext', /^Step 2: nats \d/);
+    await expect(kl).toHaveAttribute('aria-valuetext', /^Update 2: nats \d/);
     const charts = page.locator('figure').getByRole('slider');
     expect(await charts.count()).toBeGreaterThan(3);
     for (const chart of await charts.all()) await expect(chart).toHaveAttribute('aria-valuenow', '2');

@@ -58,6 +58,7 @@ describe('moments', () => {
   it('have names', () => {
     expect(moments.map(({ checkpoint }) => momentLabel(checkpoint))).toEqual(['Base', 'SFT, step 25', 'PPO']);
     expect(momentLabel('ppo@5')).toBe('PPO, update 5');
+    expect(momentLabel('rloo-2@5')).toBe('RLOO, update 5');
   });
 });
 

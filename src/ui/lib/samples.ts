@@ -1,9 +1,8 @@
 // What the model wrote, arranged for comparison: one entry per prompt and seed, holding what every checkpoint of the
 // run (base, sft@25, ppo, …) made of it. Only equal prompt and equal seed are ever set side by side.
 
-import { methodNamed } from '../../shared/methods';
+import { methodNamed, stepName } from '../../shared/methods';
 import type { SampleRow } from '../../shared/protocol';
-import { stepName } from './stations';
 import { isSpecial } from './tokens';
 
 export type Moment = Omit<SampleRow, 'prompt' | 'seed'>;
@@ -111,7 +110,7 @@ export function factsOf({ happy, finished, reward, kl, tokens, checkpoint }: Mom
 export function momentLabel(checkpoint: string): string {
   const [stage = '', step] = checkpoint.split('@');
   const name = stage === 'base' ? 'Base' : (methodNamed(stage)?.label ?? stage);
-  return step === undefined ? name : `${name}, ${stepName(stage.replace(/-\d+$/, ''))} ${step}`;
+  return step === undefined ? name : `${name}, ${stepName(stage)} ${step}`;
 }
 
 /**

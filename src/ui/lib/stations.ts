@@ -2,15 +2,9 @@
 // what it does in a sentence.
 
 import { stageNames, type Stage } from '../../shared/experiment';
-import { METHODS, methodNamed, methodOf, type StageKind } from '../../shared/methods';
+import { METHODS, methodOf, type StageKind } from '../../shared/methods';
 
 export type StationKind = 'model' | 'data' | StageKind;
-
-/** What a step of a stage is called: methods that learn from samples of their own count updates. */
-export function stepName(kind: string): 'update' | 'batch' | 'step' {
-  if (kind === 'pairs') return 'batch';
-  return 'total_episodes' in (methodNamed(kind)?.settings ?? {}) ? 'update' : 'step';
-}
 
 export interface Station {
   /** Name of the stage (`sft`, `sft-2`), or `model`, `data`. */

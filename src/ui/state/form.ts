@@ -6,6 +6,7 @@ import { liveSettings } from '../../shared/changes';
 import { contradictions, type Problem } from '../../shared/contradictions';
 import type { PlainError } from '../../shared/errors';
 import { type Experiment, stageNames } from '../../shared/experiment';
+import { stepName } from '../../shared/methods';
 import type { Setting, SettingValue } from '../../shared/setting';
 import { readSetting, sameValue, settingsAt, startingFrom, writeSetting, type Place } from '../lib/draft';
 import { type Station, stationsOf } from '../lib/stations';
@@ -37,7 +38,7 @@ export class Form {
   }
 
   /** When a value takes hold that the run at work does not have; '' where it has it, or none is at work. */
-  waits(place: Place, setting: Setting): '' | 'next step' | 'next run' {
+  waits(place: Place, setting: Setting): string {
     const { draft, stations, session } = this.playground;
     const { busy, experiment } = session;
     if (!busy || !experiment) return '';
@@ -46,7 +47,8 @@ export class Form {
     if (same && sameValue(this.value(place, setting), readSetting(experiment, place, setting))) return '';
     const name = stations[(place as number) + 2]?.name ?? '';
     const live = stage && liveSettings(stage).some(({ key }) => key === setting.key);
-    return same && live && session.stage(name)?.state !== 'finished' ? 'next step' : 'next run';
+    const still = same && live && session.stage(name)?.state !== 'finished';
+    return still ? `next ${stepName(name)}` : 'next run';
   }
 
   change(place: Place, setting: Setting, value: SettingValue | undefined): void {
