@@ -116,6 +116,25 @@ it.each([
   expect(metricsOf(await run({ ...experiment, data: on }))[0]![figure]).not.toBe(0);
 });
 
+it('a stage wins over the adapter given in its place, as the warning says', async () => {
+  data['sft.jsonl'] = jsonl(words.map((word) => ({ prompt: `${word}:`, completion: word.toUpperCase() })));
+  const only = (kind: StageKind, more: object = {}): Experiment => {
+    const { data: shared, ...rest } = experimentOf(kind);
+    return { ...rest, data: { ...shared, sft: 'sft.jsonl', ...more }, stages: [shortStage(kind)] };
+  };
+  const adapterOf = (store: MemoryStore, stage: string) =>
+    store.files.get(`adapters/${stage}/adapter_model.safetensors`);
+  const begun = await run(only('sft'));
+  for (const [path, bytes] of begun.files) given.set(path, bytes);
+  const on = await run(only('sft', { sft_model_path: 'adapters/sft' }));
+  expect(metricsOf(on)[0]!['loss'], 'SFT goes on from it').toBeLessThan(Number(metricsOf(begun)[0]!['loss']));
+  expect(adapterOf(on, 'sft')).not.toEqual(adapterOf(begun, 'sft'));
+  const anew = await run(only('reward', { reward_model_path: 'adapters/sft' }));
+  expect(adapterOf(anew, 'reward'), 'rewards are learnt anew').toEqual(
+    adapterOf(await run(only('reward')), 'reward'),
+  );
+});
+
 it('KTO learns from labelled completions as they are', { timeout: 60_000 }, async () => {
   const labelled = metricsOf(await run(experimentOf('kto', 'labels.jsonl')));
   const paired = metricsOf(await run(experimentOf('kto')));

@@ -23,7 +23,7 @@ const told = (...found: ReturnType<typeof problems>): string[] =>
   found.map(({ level, path }) => `${level} ${path.replace('stages[0].', '')}`);
 
 test.each(STAGE_KINDS.filter((kind) => kind !== 'pairs'))('a default %s stage has none', (kind) => {
-  expect(problems(kind)).toEqual([]);
+  expect(problems(kind, {}, kind === 'sft' ? { sft: 's' } : data)).toEqual([]);
 });
 
 test.each<[StageKind, object, string]>([
@@ -70,8 +70,8 @@ test.each([
   [{ lora: {}, stages: [defaultStage('pretrain')] }, 'error stages[0]'],
 ])('all weights with %j: %s', (changes, expected) => {
   const lora = { use_peft: false };
-  const stages = [defaultStage('sft')];
-  const experiment = { format: 1, name: 'x', model: 'm', seed: 1, lora, data, stages, ...changes };
+  const [given, stages] = [{ text: 't', sft: 's' }, [defaultStage('sft')]];
+  const experiment = { format: 1, name: 'x', model: 'm', seed: 1, lora, data: given, stages, ...changes };
   expect(told(...contradictions(experiment as Parameters<typeof contradictions>[0]))).toEqual([expected]);
 });
 
@@ -88,6 +88,25 @@ test('a reference that is missing is told of, once, and where it is asked for on
   expect(problems('dpo', {}, given)[0]!.message).toContain('it goes on from data.policy_model_path');
   expect(problems('dpo', {}, given)[0]!.fix).toContain('data.sft_model_path');
   expect(problems('dpo', {}, { ...given, sft_model_path: sft })).toEqual([]);
+});
+
+test('an adapter beside the stage that it stands in for: the stage wins, and the warning says so once', () => {
+  const given = { ...data, reward_model_path: 'b' };
+  const [sft, ...more] = problems('sft', {}, given);
+  expect(told(sft!, ...more)).toEqual(['warning stages[0]']);
+  expect(sft!.message).toContain(
+    'data.sft_model_path is given for it as well, and this stage wins: it goes on',
+  );
+  const [reward] = problems('reward', {}, given);
+  expect(reward!.message).toContain('data.reward_model_path is given');
+  expect(reward!.message).toContain('trains a reward model anew');
+  expect(problems('sft', {}, { sft: 's', reward_model_path: 'b' })).toEqual([]);
+
+  const stages = (['dpo', 'sft', 'sft'] as const).map((kind) => defaultStage(kind));
+  const several = { format: 1, name: 'x', model: 'm', seed: 1, lora: {}, data, stages };
+  const found = contradictions(several as unknown as Parameters<typeof contradictions>[0]);
+  expect(told(...found)).toEqual(['warning stages[1]']);
+  expect(found[0]!.message).toContain('goes on training the policy of the stage before it');
 });
 
 test('a horizon just above a fifth of the batch keeps the price of KL a price', () => {

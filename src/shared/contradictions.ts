@@ -99,6 +99,7 @@ function stageProblems(
     // A row's functions take the settings of its own kind, which is what a stage of that kind is.
     ...(methodOf(stage.kind).problems?.(stage as never, report) ?? []),
     unheld(stage, earlier, data, report),
+    givenAndTrained(stage, earlier, data, report),
     'reward' in stage && stage.reward.kind === 'model' && !rewardModel
       ? report(
           'error',
@@ -126,6 +127,30 @@ function unheld(
       ? 'no policy was trained before it, so that it begins as the bare model and is held to that.'
       : 'it goes on from data.policy_model_path, no reference is named, and so it is held to the bare model.',
     'Put an SFT stage before it or give data.sft_model_path, unless the bare model is meant.',
+  );
+}
+
+/** A stage beside the adapter that would stand in for it. The stage wins: whoever comes later takes the last stage of its
+ *  kind, and the adapter only where there is none (lastBefore in experiment/workshop.ts). */
+function givenAndTrained(
+  { kind }: Stage,
+  earlier: readonly Stage[],
+  data: Experiment['data'],
+  report: Reporter,
+): Problem | null {
+  if (kind !== 'sft' && kind !== 'reward') return null;
+  const key = `${kind}_model_path` as const;
+  if (data[key] === undefined || earlier.some((stage) => stage.kind === kind)) return null;
+  const first = !earlier.some((stage) => methodOf(stage.kind).leaves === 'policy');
+  const begins =
+    kind === 'reward'
+      ? 'trains a reward model anew from the policy before it'
+      : `goes on training ${first ? 'that adapter' : 'the policy of the stage before it'}`;
+  return report(
+    'warning',
+    '',
+    `data.${key} is given for it as well, and this stage wins: it ${begins}, and every stage after it takes what it leaves.`,
+    `Remove this stage to use the adapter as it is, or "${key}" from "data" to silence the warning.`,
   );
 }
 
