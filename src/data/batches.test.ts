@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { batchIndices, bucketLength, collate, type Sequence } from './batches';
+import { batchIndices, bucketLength, collate, type Sequence, stepRows } from './batches';
 
 describe('bucketLength', () => {
   test.each([
@@ -116,5 +116,39 @@ describe('batchIndices', () => {
     );
     expect(longest).not.toEqual([...longest].sort((a, b) => a - b));
     expect([...longest].sort((a, b) => a - b)).toEqual(Array.from({ length: 16 }, (_, i) => 16 * i + 15));
+  });
+});
+
+describe('a curriculum', () => {
+  const seeded = { seed: 3, name: 'sft' };
+  const settings = { group_by_length: false, curriculum_steps: 20 };
+  const lengths = Array.from({ length: 100 }, (_, row) => 1 + ((row * 37) % 100));
+  const longestOf = (step: number): number =>
+    Math.max(...stepRows(lengths, 8, step, seeded, settings).map((row) => lengths[row]!));
+
+  test('begins with the shortest tenth, and longer rows come in step by step', () => {
+    expect(longestOf(0)).toBeLessThanOrEqual(10);
+    for (let step = 0; step < 20; step++)
+      expect(longestOf(step)).toBeLessThanOrEqual(Math.ceil(100 * (0.1 + (0.9 * step) / 20)));
+    expect(longestOf(18)).toBeGreaterThan(60);
+  });
+
+  test('draws no row twice into a batch, and the same batch at any time', () => {
+    for (let step = 0; step < 20; step++) {
+      const rows = stepRows(lengths, 8, step, seeded, settings);
+      expect(new Set(rows).size).toBe(8);
+      expect(stepRows(lengths, 8, step, seeded, settings)).toEqual(rows);
+    }
+    expect(stepRows(lengths, 8, 1, seeded, settings)).not.toEqual(stepRows(lengths, 8, 2, seeded, settings));
+  });
+
+  test('gives way to all rows, and to batches that are larger than the data', () => {
+    const all = batchIndices(100, 8, 20, 3, 'sft');
+    expect(stepRows(lengths, 8, 20, seeded, settings)).toEqual(all);
+    expect(stepRows(lengths, 8, 0, seeded, { ...settings, curriculum_steps: 0 })).toEqual(
+      batchIndices(100, 8, 0, 3, 'sft'),
+    );
+    const few = stepRows([5, 1, 3], 7, 0, seeded, settings);
+    expect([...new Set(few)].sort()).toEqual([0, 1, 2]);
   });
 });
