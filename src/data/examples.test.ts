@@ -166,6 +166,12 @@ describe('preferences', () => {
     ]);
   });
 
+  test('keep the margin that their row names', () => {
+    const row = { prompt: 'A', chosen: 'B', rejected: 'C' };
+    const { examples } = encodePreferences(pairs({ ...row, margin: 0.3 }, row), 'a.jsonl', model);
+    expect(examples.map(({ margin }) => margin)).toEqual([0.3, undefined]);
+  });
+
   test('beyond the context are left out and told by line; none left is an error', () => {
     const long = { prompt: 'A', chosen: 'B', rejected: 'C'.repeat(10) };
     const both = encodePreferences(

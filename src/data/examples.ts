@@ -30,6 +30,7 @@ export interface PreferenceExample {
   prompt: string;
   chosen: CompletionExample;
   rejected: CompletionExample;
+  margin?: number;
 }
 
 /** Prompts to be completed by up to `newTokens`. Throws `bad-data`, or `too-long` if one would leave the context. */
@@ -108,7 +109,12 @@ export function encodePreferences(
       ids: [...shared, ...completionIds(part, field, true, at)],
       promptLength: shared.length,
     });
-    const pair = { prompt, chosen: side(row.chosen, 'chosen'), rejected: side(row.rejected, 'rejected') };
+    const pair = {
+      prompt,
+      chosen: side(row.chosen, 'chosen'),
+      rejected: side(row.rejected, 'rejected'),
+      ...(row.margin !== undefined && { margin: row.margin }),
+    };
     if (Math.max(pair.chosen.ids.length, pair.rejected.ids.length) <= context) return [pair];
     dropped.push(row.line);
     return [];

@@ -91,6 +91,19 @@ describe('preferences', () => {
     expect(read({ chosen, rejected })).toMatchObject([{ prompt, chosen: c, rejected: r }]);
   });
 
+  test('with a margin, which is a number, or a number’s text in a CSV', () => {
+    const row = { prompt: 'Q:', chosen: ' yes', rejected: ' no' };
+    expect(read({ ...row, margin: 0.5 })).toMatchObject([{ margin: 0.5 }]);
+    expect(read({ chosen: 'a b', rejected: 'a c', margin: -1 })).toMatchObject([{ margin: -1 }]);
+    expect(read(row)[0]).not.toHaveProperty('margin');
+    const csv = 'prompt,chosen,rejected,margin\nQ:, yes, no,2\n';
+    expect(parseRows(csv, 'a.csv', 'preference')).toMatchObject([{ margin: 2 }]);
+    for (const margin of ['much', '', null])
+      expect(faultOf(JSON.stringify({ ...row, margin }), 'preference')[0]).toBe(
+        `a.jsonl, line 1: "margin" is ${JSON.stringify(margin)}.`,
+      );
+  });
+
   test('without one, in ids', () => {
     expect(read({ chosen_ids: [1, 2, 3], rejected_ids: [1, 2, 4, 5] })).toMatchObject([
       { prompt: [1, 2], chosen: [3], rejected: [4, 5] },

@@ -1,7 +1,7 @@
-// Rows of data files, in TRL's columns: `prompt`, `completion`, `chosen`, `rejected`, `label`, or `text` alone; for the
-// texts also `…_ids` in their place, token ids that are used as they are. JSONL, or by the end of the name: .csv, and .txt
-// for plain text whose documents are parted by empty lines. A row that is not what was asked for is refused by line and
-// field; nothing is skipped in silence.
+// Rows of data files, in TRL's columns: `prompt`, `completion`, `chosen`, `rejected`, `margin`, `label`, or `text` alone;
+// for the texts also `…_ids` in their place, token ids that are used as they are. JSONL, or by the end of the name: .csv,
+// and .txt for plain text whose documents are parted by empty lines. A row that is not what was asked for is refused by
+// line and field; nothing is skipped in silence.
 
 import { PlaygroundError } from '../shared/errors';
 import { parseJson } from '../shared/json';
@@ -27,6 +27,8 @@ export interface CompletionRow extends PromptRow {
 export interface PreferenceRow extends PromptRow {
   chosen: Part;
   rejected: Part;
+  /** By how much the chosen side is to lead in score, where the row says so. */
+  margin?: number;
 }
 
 export interface LabelledRow extends CompletionRow {
@@ -90,10 +92,12 @@ export function readRow<T extends keyof RowTypes>(row: RawRow, source: string, t
 const READERS: { [T in keyof RowTypes]: (row: FieldReader) => RowTypes[T] } = {
   'prompt-only': (row) => row.base(),
   'prompt-completion': (row) => ({ ...row.base(), completion: row.completion('completion') }),
-  preference: (row) =>
-    row.has('prompt')
+  preference: (row) => ({
+    ...(row.has('prompt')
       ? { ...row.base(), chosen: row.completion('chosen'), rejected: row.completion('rejected') }
-      : row.implicitPreference(),
+      : row.implicitPreference()),
+    ...row.margin(),
+  }),
   'unpaired-preference': (row) => ({
     ...row.base(),
     completion: row.completion('completion'),
@@ -176,6 +180,16 @@ class FieldReader {
       value === undefined ? 'is missing' : `is ${show(value)}`,
       'It may be true or false.',
     );
+  }
+
+  /** Nothing where the row has none. */
+  margin(): { margin?: number } {
+    const value = this.row.fields['margin'];
+    if (value === undefined) return {};
+    // A CSV holds texts only.
+    const margin = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+    if (typeof margin === 'number' && Number.isFinite(margin)) return { margin };
+    return this.fail('margin', `is ${show(value)}`, 'It may be a number; without one, take the column out.');
   }
 
   /** Two whole texts that begin alike: the prompt is what they share, up to the last space before they part. */

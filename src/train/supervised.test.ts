@@ -2,6 +2,7 @@
 // bit, and leave no tensor behind.
 import { beforeAll, describe, expect, it } from 'vitest';
 import { nodeDirectory } from '../../tests/node-files';
+import { batchIndices } from '../data/batches';
 import { openDevice } from '../engine/device';
 import { hash32 } from '../engine/random';
 import { tf } from '../engine/tf';
@@ -12,6 +13,7 @@ import { rawScores } from '../reward/learned';
 import type { RewardStage, SftStage } from '../shared/experiment';
 import { PlaygroundError } from '../shared/errors';
 import type { MetricsRow, SampleRow } from '../shared/protocol';
+import { longerSides } from './preference';
 import { normalise, pairMetrics, references, reward, startReward } from './reward';
 import { startPolicy } from './rows';
 import { sft } from './sft';
@@ -192,6 +194,19 @@ describe('reward', { timeout: 60_000 }, () => {
     expect(Math.abs(Math.log(deviation(others)))).toBeLessThan(0.5);
     disposeState(state);
     expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it('asks the chosen completion to lead by the margin of its row', async () => {
+    const train = context().train.map((pair, i) => ({ ...pair, margin: i % 2 }));
+    const state = startReward(context(), start);
+    const one = { ...rewardStage, max_steps: 1, per_device_train_batch_size: 1 };
+    const [row] = await timeline(reward({ ...context(), train, heldOut: [] }, one, state));
+    disposeState(state);
+    const lead = row!['margin'] as number;
+    const losses = [0, 1].map((margin) => Math.log1p(Math.exp(margin - lead)));
+    const [drawn] = batchIndices(train.length, 1, 0, 3, 'reward', longerSides(train));
+    expect(row!['loss']).toBeCloseTo(losses[train[drawn!]!.margin]!, 5);
+    expect(losses[1]! - losses[0]!).toBeGreaterThan(0.1);
   });
 
   it('reads a row the same whatever stands beside it', async () => {
