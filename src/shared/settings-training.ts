@@ -103,7 +103,7 @@ export const TRAINING_SETTINGS = {
   },
   early_stopping_patience: {
     label: 'Patience',
-    doc: 'Looks at the held-out rows without improvement before the stage stops early.',
+    doc: 'Looks at the held-out rows without improvement before the stage stops early; off where none are held out.',
     type: 'integer',
     range: { min: 1, max: 1000 },
     advanced: true,

@@ -72,6 +72,17 @@ describe('a good file', () => {
     expect(experiment.stages[3]).toMatchObject({ adam_beta1: 0.9, adam_beta2: 0.999, adam_epsilon: 1e-8 });
   });
 
+  test('may hold no rows out, which leaves nothing to watch', () => {
+    const text = withStages('{"kind": "sft", "eval_fraction": 0}');
+    const { experiment, warnings } = parseExperiment(text, 'a.json');
+    expect(warnings).toEqual([]);
+    expect(experiment.stages[0]).toEqual({
+      ...defaultStage('sft'),
+      eval_fraction: 0,
+      early_stopping_patience: null,
+    });
+  });
+
   test('is unchanged by being read again', () => {
     const { experiment } = parseExperiment(EXAMPLE, 'a.json');
     expect(parseExperiment(JSON.stringify(experiment), 'a.json').experiment).toEqual(experiment);
@@ -299,7 +310,13 @@ describe('settings that cannot go together are refused with the fix named', () =
       /warm-up of 10 steps/,
       /Lower warmup_steps/,
     ],
-    ['patience', withStages('{"kind": "sft", "eval_fraction": 0}'), 2, /holds none out/, /to null/],
+    [
+      'patience',
+      withStages('{"kind": "sft", "eval_fraction": 0,\n"early_stopping_patience": 3}'),
+      3,
+      /holds none out/,
+      /to null/,
+    ],
   ];
   test.each(cases)('%s', (_, text, line, message, fix) => {
     const fault = faultOf(text);

@@ -155,7 +155,11 @@ class Reader {
     const kind = STAGE_KINDS.find((known) => kindNode.kind === 'scalar' && kindNode.value === known);
     if (kind === undefined) this.refuse(kindNode, `${path}.kind`, `one of ${kinds}`, STAGE_KINDS);
     this.knownKeys(object, path, ['kind', ...keysOf(kind)]);
-    return { kind, ...this.settings(object, path, kind) } as unknown as Stage;
+    const fields = this.settings(object, path, kind);
+    // Without rows held out there is nothing to watch: a patience that only the default asks for is none.
+    const patience = 'early_stopping_patience';
+    if (fields['eval_fraction'] === 0 && !object.entries.has(patience)) fields[patience] = null;
+    return { kind, ...fields } as unknown as Stage;
   }
 
   /** The settings of `scope` in an object, defaults filled in. Keys of other scopes are the caller's. */
