@@ -7,11 +7,9 @@ import { tf } from '../engine/tf';
 import { PlaygroundError } from '../shared/errors';
 import type { Quantization } from '../shared/experiment';
 import { fingerprint, fingerprintOfNumbers } from '../shared/fingerprint';
-import { ARCHITECTURES } from './architectures';
-import { configReader } from './architectures/config';
-import { endsOf } from './end';
-import { isObject, parseObject, show } from './json';
+import { isObject } from './json';
 import { packMatrix } from './quantize';
+import { parseModelJson, readConfig } from './read-config';
 import { floats, parseSafetensors, type Safetensors, streamSafetensors } from './safetensors';
 import { createTokenizer } from './tokenizer';
 import type { Architecture, LanguageModel, LoadProgress, ModelConfig, ReadFile, Tokenizer } from './types';
@@ -33,7 +31,10 @@ export async function loadModel(
     if (bytes) files.set(path, bytes);
     return bytes;
   };
-  const { architecture, config } = await readConfig(source, noting);
+  const { architecture, config } = readConfig(
+    await readWhole(source, noting, 'config.json'),
+    `${source}/config.json`,
+  );
   const tokenizer = await readTokenizer(source, noting, config);
   const shapes = architecture.parameters(config);
   const weights = new Map<string, tf.Tensor>();
@@ -105,34 +106,6 @@ function refuseTooLarge(
   }
 }
 
-async function readConfig(
-  source: string,
-  read: ReadFile,
-): Promise<{ architecture: Architecture; config: ModelConfig }> {
-  const file = `${source}/config.json`;
-  const json = parseJson(await readWhole(source, read, 'config.json'), file);
-  const architecture = ARCHITECTURES.get(String(json['model_type']));
-  if (!architecture) {
-    throw new PlaygroundError(
-      'bad-model',
-      `${file}: "model_type" is ${show(json, 'model_type')}`,
-      `Use a model of one of these types: ${[...ARCHITECTURES.keys()].join(', ')}.`,
-    );
-  }
-  const parsed = architecture.parseConfig(json, file);
-  const otherEosIds = configReader(json, file).eosIds().slice(1);
-  const config = otherEosIds.length > 0 ? { ...parsed, otherEosIds } : parsed;
-  const beyond = endsOf(config).find((id) => id >= config.vocabulary);
-  if (beyond !== undefined) {
-    throw new PlaygroundError(
-      'bad-model',
-      `${file}: "eos_token_id" is ${beyond}, but "vocab_size" is ${config.vocabulary}`,
-      'Use the config.json that belongs to the weights.',
-    );
-  }
-  return { architecture, config };
-}
-
 async function readTokenizer(source: string, read: ReadFile, config: ModelConfig): Promise<Tokenizer | null> {
   const [definition, settings] = [await read('tokenizer.json'), await read('tokenizer_config.json')];
   if (!definition) return null;
@@ -154,7 +127,7 @@ async function shardNames(source: string, read: ReadFile): Promise<string[]> {
   const bytes = await read(index);
   if (!bytes) return ['model.safetensors'];
   const file = `${source}/${index}`;
-  const map = parseJson(bytes, file)['weight_map'];
+  const map = parseModelJson(bytes, file)['weight_map'];
   const shards = isObject(map) ? [...new Set(Object.values(map))] : [];
   if (shards.length === 0) throw badWeights(`${file} has no "weight_map"`);
   return shards.map((shard) => {
@@ -200,16 +173,6 @@ async function readWhole(source: string, read: ReadFile, path: string): Promise<
     'not-found',
     `${source} has no ${path}`,
     'A model directory needs config.json and model.safetensors (or its shards and their index).',
-  );
-}
-
-function parseJson(bytes: Uint8Array, file: string): Record<string, unknown> {
-  const json = parseObject(bytes);
-  if (json) return json;
-  throw new PlaygroundError(
-    'bad-model',
-    `${file} is not a JSON object`,
-    'Get the file again: it is damaged.',
   );
 }
 

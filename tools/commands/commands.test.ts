@@ -57,6 +57,67 @@ test.each([
   expect(told).toThrow(`${file}, line 1: `);
 });
 
+test.each([
+  [
+    { lora: { target_modules: ['q_proj', 'c_porj'] } },
+    'lora.target_modules[1] is "c_porj", and bundled:stories-neo has no linear layer of that name.',
+    'It may be one of: q_proj, k_proj, v_proj, out_proj, c_fc, c_proj. Did you mean "c_proj"?',
+  ],
+  [
+    { lora: { target_modules: ['attn'] } },
+    'lora.target_modules[0] is "attn", and',
+    'It may be one of: q_proj, k_proj, v_proj, out_proj, c_fc, c_proj.',
+  ],
+  [
+    {
+      data: { text: 'rows.jsonl' },
+      lora: { use_peft: false },
+      stages: [{ kind: 'pretrain', max_length: 8000 }],
+    },
+    'stages[0].max_length is 8000, and the context of bundled:stories-neo is 512 tokens.',
+    'Lower it to 512 or less.',
+  ],
+  [
+    { data: { prompts: 'rows.jsonl' }, stages: [{ kind: 'pairs' }, { kind: 'pairs', max_new_tokens: 512 }] },
+    'stages[1].max_new_tokens is 512, and the context of bundled:stories-neo is 512 tokens, prompt included.',
+    'Lower it to 511 or less.',
+  ],
+])('what of %j does not fit the model is told by line and field', (changes, message, fix) => {
+  expect(() => lendExperiment(experiment(changes), file)).toThrow(
+    expect.objectContaining({
+      code: 'bad-experiment',
+      message: expect.stringContaining(`${file}, line 1: ${message}`) as string,
+      fix,
+    }),
+  );
+});
+
+test.each([
+  { lora: { target_modules: ['attention.q_proj', 'transformer.h.0.mlp.c_fc'] } },
+  // Nothing is made anew from these names.
+  { lora: { target_modules: ['none'], use_peft: false } },
+  {
+    lora: { target_modules: ['none'] },
+    data: { sft: 'rows.jsonl', sft_model_path: 'builtin:kind-endings/sft_model' },
+  },
+  {
+    lora: { target_modules: ['none'] },
+    data: { eval_prompts: 'rows.jsonl' },
+    stages: [{ kind: 'evaluate' }],
+  },
+])('%j fits', (changes) => {
+  expect(() => lendExperiment(experiment(changes), file)).not.toThrow();
+});
+
+test('a damaged config.json is told by its file', () => {
+  mkdirSync(join(folder, 'damaged'));
+  writeFileSync(join(folder, 'damaged/config.json'), '{"model_type":');
+  writeFileSync(join(folder, 'damaged/model.safetensors'), '');
+  expect(() => lendExperiment(experiment({ model: 'damaged' }), file)).toThrow(
+    `${join(folder, 'damaged/config.json')} is not a JSON object`,
+  );
+});
+
 test('--kill-at takes a stage of the experiment and a step', () => {
   const given = experiment({});
   expect(parseKillAt('sft-2:5', given)).toEqual({ stage: 'sft-2', step: 5 });

@@ -135,7 +135,10 @@ async function runOnce(
   given: Experiment,
   input: Place & { experiment: string; directory: string },
 ): Promise<{ figures: Figures; device: DeviceReport; parameters: number } | null> {
-  const { experiment, base, mounts } = await fetchExperiment(lendExperiment(given, input.experiment));
+  const { experiment, base, mounts } = await fetchExperiment(
+    lendExperiment(given, input.experiment),
+    input.experiment,
+  );
   mounts['out'] = { directory: resolve(input.directory), writable: true };
   const rows: MetricsRow[] = [];
   const opened: DeviceReport[] = [];

@@ -5,10 +5,19 @@ import { dirname, join, resolve } from 'node:path';
 import { PlaygroundError } from '../../src/shared/errors.ts';
 import type { DataSettings, Experiment } from '../../src/shared/experiment.ts';
 import { lineOfField, parseExperiment } from '../../src/shared/validate.ts';
-import { isFile, lendAdapterAt, lendDirectory, lendModel, MODEL_FILES, readInput } from '../files.ts';
+import {
+  isFile,
+  lendAdapterAt,
+  lendDirectory,
+  lendModel,
+  MODEL_FILES,
+  placeOf,
+  readInput,
+} from '../files.ts';
 import { fetchModel } from '../hub-cache.ts';
 import { root } from '../once.mjs';
 import { lendFile, type Mount } from '../server.ts';
+import { checkFit } from './fit-model.ts';
 
 /** The experiment of a file, checked; warnings go to stderr. */
 export function readExperiment(path: string): Experiment {
@@ -24,13 +33,15 @@ interface LentExperiment {
   mounts: Record<string, Mount>;
 }
 
-/** The same with a model of the hub fetched. */
-export async function fetchExperiment(lent: LentExperiment): Promise<LentExperiment> {
+/** The same with a model of the hub fetched, of which only then is known whether the experiment of `file` fits it. */
+export async function fetchExperiment(lent: LentExperiment, file: string): Promise<LentExperiment> {
   const { model, ...rest } = await fetchModel({ ...lent, model: lent.experiment.model });
+  const directory = placeOf({ model, mounts: rest.mounts });
+  if (model !== lent.experiment.model && directory !== null) checkFit(lent.experiment, file, directory);
   return { ...rest, experiment: { ...lent.experiment, model } };
 }
 
-/** Throws where a model or data that the experiment names is not there. */
+/** Throws where a model or data that the experiment names is not there, or does not fit. */
 export function lendExperiment(experiment: Experiment, file: string): LentExperiment {
   const folder = dirname(resolve(file));
   /** Says of a fault in which line and field of the file it is. */
@@ -60,6 +71,8 @@ export function lendExperiment(experiment: Experiment, file: string): LentExperi
     return lent.path;
   };
   const { model, base, mounts } = told('model', experiment.model, () => lendModel(experiment.model, folder));
+  const directory = placeOf({ model, mounts });
+  if (directory !== null) checkFit(experiment, file, directory);
   const data = Object.entries(experiment.data as Record<string, string>).map(([part, place]) => [
     part,
     told(`data.${part}`, place, () => lend(part, place)),

@@ -66,7 +66,7 @@ export async function run(input: RunInput): Promise<boolean> {
   const lent = lendExperiment(read, input.experiment);
   prepareOut(input.out, input.resume);
   const seed = input.seed ?? (input.resume ? seedOf(input.out) : null) ?? read.seed;
-  const { experiment: fetched, base, mounts } = await fetchExperiment(lent);
+  const { experiment: fetched, base, mounts } = await fetchExperiment(lent, input.experiment);
   const experiment = { ...fetched, seed };
   mounts['out'] = { directory: resolve(input.out), writable: true };
   const state = await withSession(
