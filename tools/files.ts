@@ -91,10 +91,14 @@ export function prepareFile(path: string): void {
 
 /** The same of a directory to fill, which is made. */
 export function prepareDirectory(path: string): void {
-  if (isFile(path)) {
-    throw new PlaygroundError('bad-arguments', `--out is ${path}, which is a file.`, 'Name a directory.');
-  }
+  refuseFile(path);
   tryWriting(path, path);
+}
+
+/** Refuses a file where a directory is to be. */
+export function refuseFile(path: string): void {
+  if (!isFile(path)) return;
+  throw new PlaygroundError('bad-arguments', `--out is ${path}, which is a file.`, 'Name a directory.');
 }
 
 /** Only writing tells whether one may: permissions, read-only disks and full ones are all the same to it. */
@@ -171,6 +175,12 @@ export function lendModel(name: string, relativeTo = '.'): LentModel {
     base: isAbsolute(name) ? basename(name) : name,
     mounts: { model: lendDirectory(directory, MODEL_FILES) },
   };
+}
+
+/** The directory that such a model is in, null while it is on the hub. */
+export function placeOf({ model, mounts }: Pick<LentModel, 'model' | 'mounts'>): string | null {
+  if (model.startsWith('bundled:')) return join(root, 'models', model.slice('bundled:'.length));
+  return mounts['model']?.directory ?? null;
 }
 
 export const lendAdapterAt = (directory: string): Mount => lendDirectory(directory, ADAPTER_FILES);

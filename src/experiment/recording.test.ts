@@ -119,6 +119,14 @@ describe('a packed run', () => {
     expect(samples.slice(2).map(({ seed }) => seed)).toEqual(Array.from({ length: 24 }, (_, i) => 2 * i));
   });
 
+  it('leaves out the models of a run that trained all weights', async () => {
+    const store = finishedRun(watched, METRICS);
+    store.files.set('adapters/sft/model.safetensors', new Uint8Array(9));
+    const whole = { ...experiment, lora: { ...experiment.lora, use_peft: false } };
+    const { run, adapters } = readRecording(await packRun(store, whole, model), 'x');
+    expect([run.metrics.length, adapters.size]).toEqual([2, 0]);
+  });
+
   it('may be unfinished, and is refused before its first step', async () => {
     const store = finishedRun(watched, METRICS);
     store.files.delete('report.json');

@@ -36,7 +36,9 @@ export async function packRun(
   const samples = await rows<SampleRow>(store, 'samples.jsonl');
   const report = await readText(store, 'report.json');
   const adapters: Recording['adapters'] = new Map();
-  for (const path of await store.list('adapters/')) {
+  // Where all weights were trained whole models stand there: too large to be sent.
+  const kept = experiment.lora.use_peft === false ? [] : await store.list('adapters/');
+  for (const path of kept) {
     const bytes = await store.read(path);
     if (!bytes) continue;
     adapters.set(path.slice('adapters/'.length), path.endsWith('.safetensors') ? halved(bytes, path) : bytes);

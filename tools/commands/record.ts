@@ -4,12 +4,13 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { packRun } from '../../src/experiment/recording.ts';
 import { parseState, STATE } from '../../src/experiment/stored-state.ts';
+import { parseObject } from '../../src/model/json.ts';
 import { parseSafetensors } from '../../src/model/safetensors.ts';
 import { PlaygroundError } from '../../src/shared/errors.ts';
 import type { Experiment } from '../../src/shared/experiment.ts';
 import type { ModelReport, Report } from '../../src/shared/protocol.ts';
 import { parseExperiment } from '../../src/shared/validate.ts';
-import { prepareDirectory, writeOutput } from '../files.ts';
+import { refuseFile, writeOutput } from '../files.ts';
 import { root } from '../once.mjs';
 import { readExperiment } from './experiment.ts';
 import { run, type RunInput } from './run.ts';
@@ -27,11 +28,19 @@ const MOST_BYTES = 1_500_000;
 /** Writes OUT/NAME.recording; false if the run did not finish. */
 export async function record({ from, out, ...input }: RecordInput): Promise<boolean> {
   const experiment = readExperiment(input.experiment);
-  prepareDirectory(out);
-  const directory = from ?? join(out, `${experiment.name}.run`);
+  if (from !== null && (input.seed !== null || input.resume)) {
+    throw new PlaygroundError(
+      'bad-arguments',
+      'record: --from packs a run that is there; --seed and --resume are for a run to be done.',
+      'Leave them out, or leave out --from.',
+    );
+  }
+  refuseFile(out);
+  const name = fileName(experiment.name);
+  const directory = from ?? join(out, `${name}.run`);
   if (from === null && !(await run({ ...input, out: directory, killAt: null }))) return false;
   const bytes = await pack(experiment, directory);
-  const path = join(out, `${experiment.name}.recording`);
+  const path = join(out, `${name}.recording`);
   writeOutput(path, bytes);
   console.log(`${path}: ${bytes.length.toLocaleString('en')} bytes`);
   if (bytes.length > MOST_BYTES)
@@ -40,6 +49,9 @@ export async function record({ from, out, ...input }: RecordInput): Promise<bool
     );
   return true;
 }
+
+/** A name that any text may be, as that of one file that any system takes. */
+const fileName = (name: string): string => name.replace(/[/\\:*?"<>|\p{Cc}]/gu, '-').replace(/^\.+/, '-');
 
 /** The recording of the run in a directory. Throws if it is none, is unfinished, or is one of another experiment. */
 async function pack(experiment: Experiment, directory: string): Promise<Uint8Array> {
@@ -52,7 +64,7 @@ async function pack(experiment: Experiment, directory: string): Promise<Uint8Arr
       'Name the directory that `run … --out DIR` filled.',
     );
   };
-  const { seed } = JSON.parse(file('report.json')) as Report;
+  const seed = seedOf(file('report.json'), `${directory}/report.json`);
   const { experiment: ran } = parseState(file(STATE), `${directory}/${STATE}`, null);
   const parsed = parseExperiment(JSON.stringify(ran), `${directory}/${STATE}`).experiment;
   const own = { ...experiment, seed };
@@ -76,6 +88,14 @@ async function pack(experiment: Experiment, directory: string): Promise<Uint8Arr
     },
   };
   return packRun(store, own, bundledModel(own.model));
+}
+
+/** The seed that a report names. */
+function seedOf(text: string, path: string): number {
+  const { seed } = (parseObject(text) ?? {}) as Partial<Report>;
+  if (typeof seed === 'number') return seed;
+  const fix = 'Go on with the run (`run … --resume`), which writes it anew.';
+  throw new PlaygroundError('bad-recording', `${path} is damaged: it names no seed.`, fix);
 }
 
 /** A bundled model in figures, null for another. */
