@@ -27,6 +27,17 @@ type Case = { name: string; loss: number } & (
   | { method: 'reinforce'; settings: StageOf<'reinforce'> }
 );
 
+/** The methods that there may be cases of. */
+export const METHODS_CHECKED: readonly Case['method'][] = [
+  'dpo',
+  'kto',
+  'orpo',
+  'simpo',
+  'grpo',
+  'rloo',
+  'reinforce',
+];
+
 /** methods.json. */
 export interface MethodCases {
   batch: { input_ids: Rows; attention_mask: Rows; completion_mask: Rows };

@@ -11,25 +11,23 @@ import type { ReadFile } from '../model/types';
 import { PlaygroundError } from '../shared/errors';
 import type { GoldenRow } from '../shared/protocol';
 import { checkFull, CHECKS } from './golden-cases';
-import { checkMethods, type MethodCases } from './golden-methods';
+import { checkCases, checkMethodCases, checkTextCases } from './golden-layout';
+import { checkMethods, METHODS_CHECKED, type MethodCases } from './golden-methods';
 import { checkTexts, type GoldenText } from './golden-texts';
 import type { Cases, Golden } from './golden-tools';
 
 /** Every case of the directory; an error of Infinity marks a tensor that we lack or that is not finite. */
 export async function runGolden(read: ReadFile): Promise<GoldenRow[]> {
   const texts = await read('golden.json');
-  if (texts) return runTexts(read, JSON.parse(new TextDecoder().decode(texts)) as GoldenText[]);
-  const json = parseObject(await need(read, 'cases.json')) as Cases | null;
-  if (!json?.batch) {
-    throw new PlaygroundError('bad-data', 'cases.json holds no "batch"', 'Name a golden directory.');
-  }
+  if (texts) return runTexts(read, texts);
+  const json = parseObject(await need(read, 'cases.json')) ?? {};
   const file = parseSafetensors(await need(read, 'cases.safetensors'), 'cases.safetensors');
   const rows: GoldenRow[] = [];
   const adapters = new Map<string, Adapter>();
   const model = await loadModel('model', (path) => read(`model/${path}`));
   const golden: Golden = {
     model,
-    cases: json,
+    cases: json as unknown as Cases,
     ...tensorsOf(file),
     adapter: async (name) => {
       const adapter = adapters.get(name) ?? (await readPeft(model, (path) => read(`${name}/${path}`), name));
@@ -40,21 +38,25 @@ export async function runGolden(read: ReadFile): Promise<GoldenRow[]> {
       rows.push({ case: kase, tensor, error: relativeError(actual, expected) }),
   };
   try {
+    checkCases(json, model.config);
     for (const check of CHECKS) await check(golden);
     const methods = await read('methods.json');
     if (methods) {
       const more = parseSafetensors(await need(read, 'methods.safetensors'), 'methods.safetensors');
-      const cases = JSON.parse(new TextDecoder().decode(methods)) as MethodCases;
-      await checkMethods({ ...golden, ...tensorsOf(more) }, cases);
+      const cases = parseObject(methods);
+      checkMethodCases(cases, METHODS_CHECKED, model.config);
+      await checkMethods({ ...golden, ...tensorsOf(more) }, cases as unknown as MethodCases);
     }
     const full = await read('full.json');
     if (full) {
+      const cases = { ...parseObject(full), batch: json['batch'] };
+      checkCases(cases, model.config);
       const whole = Adapter.create(model, WHOLE, 0);
       adapters.set('all weights', whole);
       await checkFull({
         ...golden,
         ...tensorsOf(parseSafetensors(await need(read, 'full.safetensors'), 'full.safetensors')),
-        cases: { batch: json.batch, ...parseObject(full) },
+        cases: cases as unknown as Cases,
         adapter: () => Promise.resolve(whole),
       });
     }
@@ -74,11 +76,13 @@ function tensorsOf(file: Safetensors): Pick<Golden, 'reference' | 'namesUnder'> 
   };
 }
 
-async function runTexts(read: ReadFile, texts: readonly GoldenText[]): Promise<GoldenRow[]> {
+async function runTexts(read: ReadFile, bytes: Uint8Array): Promise<GoldenRow[]> {
   const rows: GoldenRow[] = [];
   const model = await loadModel('model', read);
   try {
-    await checkTexts(model, texts, (kase, tensor, actual, expected) =>
+    const texts = parseJson(bytes);
+    checkTextCases(texts, model.config);
+    await checkTexts(model, texts as GoldenText[], (kase, tensor, actual, expected) =>
       rows.push({ case: kase, tensor, error: relativeError(actual, expected) }),
     );
   } finally {
@@ -99,6 +103,15 @@ function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): 
     largest = Math.max(largest, Math.abs(expected[i] ?? 0));
   }
   return difference === 0 ? 0 : difference / largest;
+}
+
+/** Undefined where it is no JSON. */
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return undefined;
+  }
 }
 
 async function need(read: ReadFile, path: string): Promise<Uint8Array> {
