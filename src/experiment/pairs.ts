@@ -39,18 +39,7 @@ export async function* pairs(
   { count, temperature, max_new_tokens, labeller }: PairsStage,
   state: TrainState,
 ): AsyncGenerator<MetricsRow> {
-  const label = labelFunction(labeller.name);
-  if (!label || !model.tokenizer) {
-    throw new PlaygroundError(
-      'bad-experiment',
-      label
-        ? `${model.name} has no tokenizer, and labellers read text.`
-        : `There is no labeller "${labeller.name}".`,
-      label
-        ? 'Give a file of pairs as data.preferences.'
-        : `Labellers: ${Object.keys(labellers).join(', ')}.`,
-    );
-  }
+  const label = labellerOf(labeller.name, model);
   while (state.scalars['pairs']! < count) {
     const step = state.step;
     const queries = batchIndices(prompts.length, PROMPTS, step, seed, name).map((row) => prompts[row]!);
@@ -144,6 +133,21 @@ export async function freshPairs(
 
 function labelFunction(name: string): LabelFunction | undefined {
   return Object.hasOwn(labellers, name) ? labellers[name] : undefined;
+}
+
+/** The labeller of that name. Throws `bad-experiment` where there is none, or the model gives it nothing to read. */
+export function labellerOf(name: string, { name: modelName, tokenizer }: LanguageModel): LabelFunction {
+  const label = labelFunction(name);
+  if (label && tokenizer) return label;
+  throw new PlaygroundError(
+    'bad-experiment',
+    label
+      ? `${modelName} has no tokenizer, and labellers read text.`
+      : `There is no labeller "${name}".`,
+    label
+      ? 'Give a file of pairs as data.preferences.'
+      : `Labellers: ${Object.keys(labellers).join(', ')}.`,
+  );
 }
 
 /** Two completions of each query; `stream` numbers the draws of query i's first (0) and second (1) answer. */

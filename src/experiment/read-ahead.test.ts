@@ -12,6 +12,7 @@ const data: Record<string, string> = {
   'sft.jsonl': jsonl(['a', 'b', 'c', 'd'].map((prompt) => ({ prompt, completion: 'abc' }))),
   'long.jsonl': jsonl(['a', 'b'.repeat(20), 'c'].map((prompt) => ({ prompt, completion: 'x'.repeat(60) }))),
   'bad.jsonl': '{"prompt": "a"}\n{"promt": "b"}\n',
+  'ids.jsonl': jsonl([1, 2, 3, 4].map((id) => ({ prompt_ids: [id], completion_ids: [id, 0] }))),
   'prompts.jsonl': jsonl([{ prompt: 'a' }, { prompt: 'b'.repeat(30) }]),
   'pairs.jsonl': jsonl(
     ['a', 'b', 'c'].map((prompt, i) => ({ prompt, chosen: 'x'.repeat(2 + 40 * i), rejected: 'y' })),
@@ -81,6 +82,18 @@ describe('before the first stage', () => {
     });
     expect([...store.files.keys()]).toEqual([]);
   });
+});
+
+it.each<[string, Stage, string]>([
+  ['rules', { ...ppo, reward: { kind: 'rule', name: 'kind-ending' } }, 'has no tokenizer, and rules read text'],
+  ['token rewards', ppo, 'has no tokenizer, so its tokens have no text'],
+  ['labellers', defaultStage('pairs'), 'has no tokenizer, and labellers read text'],
+])('refuses %s of a model that knows ids alone, before the first stage', async (_, stage, message) => {
+  const store = new MemoryStore();
+  const { experiment, model, ...rest } = of([sft, stage], { sft: 'ids.jsonl', prompts: 'ids.jsonl' });
+  const bare = { ...rest, experiment, model: { ...model, tokenizer: null }, store };
+  await expect(tinyRun(bare)).rejects.toThrow(message);
+  expect([...store.files.keys()]).toEqual([]);
 });
 
 it('tells which rows a stage cannot use as they are, and goes on', { timeout: 60_000 }, async () => {

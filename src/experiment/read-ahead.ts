@@ -1,16 +1,19 @@
-// Everything that a run will read is read before its first stage: a row at fault, or a completion that would leave the
-// context, is told at once and not after an hour of other stages. What the stages make themselves is always in order.
+// Everything that a run will read is read before its first stage: a row at fault, a completion that would leave the
+// context, or a rule with no text to read is told at once and not after an hour of other stages. What the stages make
+// themselves is always in order.
 
 import { fitRows } from '../data/inspect';
 import { readSource } from '../data/sources';
+import { rewardFunction } from '../reward';
 import { newTokens } from '../shared/budget';
 import { PlaygroundError } from '../shared/errors';
 import { DATA_PARTS, type DataPart } from '../shared/look';
 import { stageNames } from '../shared/experiment';
 import { methodOf } from '../shared/methods';
+import { labellerOf } from './pairs';
 import type { Workshop } from './workshop';
 
-/** For the stages from `first` on. Throws `bad-data`, `too-long` or `not-found`. */
+/** For the stages from `first` on. Throws `bad-data`, `bad-experiment`, `too-long` or `not-found`. */
 export async function readAhead(
   { experiment, model, readData }: Pick<Workshop, 'experiment' | 'model' | 'readData'>,
   first: number,
@@ -31,6 +34,9 @@ export async function readAhead(
     }
     // A file of preferences takes the place of the pairs this stage would make.
     if (stage.kind === 'pairs' && data.preferences !== undefined) continue;
+    if ('labeller' in stage) labellerOf(stage.labeller.name, model);
+    // A reward that cannot be had; the reward model is trained on the way.
+    if ('reward' in stage && stage.reward.kind !== 'model') rewardFunction(stage.reward, model, null);
     for (const { what } of methodOf(stage.kind).needs) {
       const part = what === 'pairs' ? 'preferences' : what;
       if (isPart(part)) wanted.set(part, Math.max(wanted.get(part) ?? 0, newTokens(stage)));
