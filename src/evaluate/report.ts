@@ -20,7 +20,7 @@ const isShare = (figure: string): boolean =>
 
 /** What the figures of an optimum are, said beside them. */
 const ABOUT_OPTIMUM =
-  'The optimum is the mean reward of the best policy at this price of KL, prompt by prompt, estimated from 16 or more samples of the reference a prompt; it is a little low where the reference hardly ever scores, and cannot lie above `optimum_at_most`, which takes all prompts for one.';
+  'The optimum is the mean reward of the best policy at this price of KL, prompt by prompt, estimated from 16 or more samples of the reference a prompt; it is a little low where the reference hardly ever scores, and cannot lie above `optimum_at_most`, which takes all prompts for one. The KL of the best of n completions of the reference follows from each prompt’s share of good ones, which is known as well as that share.';
 
 export function reportMarkdown({
   name,

@@ -8,7 +8,7 @@ import { byPrompt } from '../evaluate/measures';
 import { newTokens } from '../shared/budget';
 import { type EvaluateStage, type Experiment, type Stage, stageNames } from '../shared/experiment';
 import { leaving, methodOf } from '../shared/methods';
-import { tiltedReward, tiltedShare } from '../shared/optimum';
+import { bestOfNKl, tiltedReward, tiltedShare } from '../shared/optimum';
 import type { Report } from '../shared/protocol';
 import { lastBefore } from './workshop';
 
@@ -65,7 +65,8 @@ export function knownOptimum(
 
 /** What the stage reached and what the best policy would have, with intervals over prompts; nothing where scores are
  *  not 1 and 0. With no penalty for not ending the best is also known from above: of all prompts taken together, which
- *  lets a policy buy its share where that is cheap. */
+ *  lets a policy buy its share where that is cheap. Beside it how far the best of n completions lies from the reference,
+ *  which shares of good ones tell exactly. */
 export function optimumFindings(
   { stage, reference, price, unfinished }: KnownOptimum,
   samples: readonly EvaluatedSample[],
@@ -89,6 +90,7 @@ export function optimumFindings(
     ),
   );
   const together = bootstrapMean(drawn.map(mean), seed);
+  const n = grouped(reference)[0]!.length;
   const bound = (share: number): number => tiltedShare(share, price);
   return {
     [stage]: {
@@ -100,6 +102,12 @@ export function optimumFindings(
           low: bound(together.low),
           high: bound(together.high),
         },
+      }),
+      ...(n > 1 && {
+        [`best_of_${n}_kl`]: bootstrapMean(
+          drawn.map((rows) => bestOfNKl(mean(rows), n)),
+          seed,
+        ),
       }),
     },
   };

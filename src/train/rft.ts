@@ -1,5 +1,5 @@
 // Rejection-sampling fine-tuning: of n completions of each prompt the one that scores best is imitated, as if it were a
-// demonstration. From the reference it distils best-of-n, whose distribution is known (evaluate/best-of-n.ts); from the
+// demonstration. From the reference it distils best-of-n, whose distribution is known (shared/optimum.ts); from the
 // policy itself (RAFT, Dong et al. 2023) it goes on from there. A yield is one update: a batch of groups sampled,
 // scored, and their best learnt from once.
 
