@@ -67,6 +67,85 @@ describe('defaults', () => {
   });
 });
 
+/** TRL's defaults (1.10-dev) by its configs, what they inherit from the transformers' TrainingArguments, and PEFT's as its
+ *  ModelConfig has them; as far as there is such a setting here. */
+const TRAINER = {
+  per_device_train_batch_size: 8,
+  gradient_accumulation_steps: 1,
+  lr_scheduler_type: 'linear',
+  warmup_steps: 0,
+  adam_beta1: 0.9,
+  adam_beta2: 0.999,
+  adam_epsilon: 1e-8,
+  weight_decay: 0,
+  max_grad_norm: 1,
+  save_steps: 500,
+};
+const ROWS = { ...TRAINER, max_steps: -1, eval_steps: null };
+const PAIRS = { ...ROWS, learning_rate: 1e-6, beta: 0.1 };
+const SAMPLES = { ...TRAINER, learning_rate: 1e-6, max_completion_length: 512, num_iterations: 1, epsilon: 0.2 };
+const TRL: Partial<Record<Scope, Record<string, unknown>>> = {
+  experiment: { seed: 42 },
+  lora: { use_peft: false, r: 16, lora_alpha: 32, lora_dropout: 0.05, use_rslora: false, use_dora: false },
+  sft: { ...ROWS, learning_rate: 2e-5 },
+  pretrain: { ...ROWS, learning_rate: 2e-5, max_length: 1024 },
+  reward: { ...ROWS, learning_rate: 1e-4, center_rewards_coefficient: null },
+  ppo: {
+    ...TRAINER,
+    learning_rate: 3e-6,
+    // Its loop of its own clips no gradient.
+    max_grad_norm: null,
+    total_episodes: null,
+    temperature: 0.7,
+    response_length: 53,
+    num_ppo_epochs: 4,
+    num_mini_batches: 1,
+    kl_coef: 0.05,
+    kl_estimator: 'k1',
+    cliprange: 0.2,
+    cliprange_value: 0.2,
+    vf_coef: 0.1,
+    gamma: 1,
+    lam: 0.95,
+    whiten_rewards: false,
+    missing_eos_penalty: null,
+  },
+  dpo: { ...PAIRS, loss_type: 'sigmoid', label_smoothing: 0 },
+  kto: { ...PAIRS, desirable_weight: 1, undesirable_weight: 1 },
+  orpo: PAIRS,
+  simpo: { ...PAIRS, simpo_gamma: 0.5, cpo_alpha: 1, label_smoothing: 0 },
+  grpo: {
+    ...SAMPLES,
+    temperature: 1,
+    num_generations: 8,
+    beta: 0,
+    epsilon_high: null,
+    loss_type: 'dapo',
+    scale_rewards: 'group',
+    importance_sampling_level: 'token',
+  },
+  rloo: { ...SAMPLES, temperature: 1, num_generations: 2, beta: 0.05, normalize_advantages: false },
+  online_dpo: {
+    ...TRAINER,
+    learning_rate: 5e-7,
+    beta: 0.1,
+    temperature: 0.9,
+    max_new_tokens: 64,
+    loss_type: 'sigmoid',
+    missing_eos_penalty: null,
+  },
+};
+
+test.each(Object.entries(TRL) as [Scope, object][])('of %s TRL’s defaults are shown', (scope, expected) => {
+  const shown = settingsOf(scope).filter(({ key }) => key in expected);
+  expect(Object.fromEntries(shown.map(({ key, trl }) => [key, trl]))).toEqual(expected);
+});
+
+test('no other method shows a default of TRL’s', () => {
+  const shown = STAGE_KINDS.filter((kind) => settingsOf(kind).some(({ trl }) => trl !== undefined));
+  expect(shown.filter((kind) => !(kind in TRL))).toEqual([]);
+});
+
 describe('ranges', () => {
   const setting = (scope: Scope, key: string): Setting => settingsOf(scope).find((s) => s.key === key)!;
 
