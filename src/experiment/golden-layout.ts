@@ -43,7 +43,10 @@ class Layout {
         !Array.isArray(row) || row.length !== length || length === 0 || !row.every((id) => whole(id, below)),
     );
     if (wrong >= 0)
-      this.fail(`${path}[${wrong}]`, `is not ${length} whole numbers from 0 to ${below - 1}, as a row is to be`);
+      this.fail(
+        `${path}[${wrong}]`,
+        `is not ${length} whole numbers from 0 to ${below - 1}, as a row is to be`,
+      );
     if (shape && !shape([rows.length, length]))
       this.fail(path, `has ${rows.length} rows of ${length}, which the batch has not`);
     return [rows.length, length];

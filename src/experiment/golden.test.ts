@@ -53,7 +53,11 @@ describe('golden', () => {
     ['cases.json', '[]', 'cases.json: batch is missing.'],
     ['cases.json', '{"batch": 3}', 'cases.json: batch is not an object.'],
     ['cases.json', { batch: { input_ids: [[1], [1, 2]] } }, 'batch.input_ids[1] is not 1 whole numbers'],
-    ['cases.json', { batch: { input_ids: [[1, 97]] } }, 'batch.input_ids[0] is not 2 whole numbers from 0 to 96'],
+    [
+      'cases.json',
+      { batch: { input_ids: [[1, 97]] } },
+      'batch.input_ids[0] is not 2 whole numbers from 0 to 96',
+    ],
     ['cases.json', { batch: { ...batch, attention_mask: [[1, 1]] } }, 'attention_mask has 1 rows of 2'],
     ['cases.json', { batch, sft: { loss: 1 } }, 'sft.completion_mask is not a list of rows.'],
     ['cases.json', { batch, sft: { completion_mask: [[0, 1]] } }, 'sft.completion_mask has 1 rows of 2'],
@@ -65,7 +69,11 @@ describe('golden', () => {
     ['cases.json', { batch, reward: {} }, 'reward.rejected_row is no row'],
     ['cases.json', { batch, ppo_policy: {} }, 'ppo_policy.response_mask is not a list of rows.'],
     ['cases.json', { batch, greedy: { prompt: [] } }, 'greedy.prompt is not a list of at least 1 token ids'],
-    ['cases.json', { batch, greedy: { prompt: [1, 2], output: [1] } }, 'greedy.output is not a list of at least 2'],
+    [
+      'cases.json',
+      { batch, greedy: { prompt: [1, 2], output: [1] } },
+      'greedy.output is not a list of at least 2',
+    ],
     ['methods.json', '{', 'methods.json: batch is missing.'],
     [
       'methods.json',

@@ -141,12 +141,8 @@ export function labellerOf(name: string, { name: modelName, tokenizer }: Languag
   if (label && tokenizer) return label;
   throw new PlaygroundError(
     'bad-experiment',
-    label
-      ? `${modelName} has no tokenizer, and labellers read text.`
-      : `There is no labeller "${name}".`,
-    label
-      ? 'Give a file of pairs as data.preferences.'
-      : `Labellers: ${Object.keys(labellers).join(', ')}.`,
+    label ? `${modelName} has no tokenizer, and labellers read text.` : `There is no labeller "${name}".`,
+    label ? 'Give a file of pairs as data.preferences.' : `Labellers: ${Object.keys(labellers).join(', ')}.`,
   );
 }
 

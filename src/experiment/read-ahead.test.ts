@@ -85,7 +85,11 @@ describe('before the first stage', () => {
 });
 
 it.each<[string, Stage, string]>([
-  ['rules', { ...ppo, reward: { kind: 'rule', name: 'kind-ending' } }, 'has no tokenizer, and rules read text'],
+  [
+    'rules',
+    { ...ppo, reward: { kind: 'rule', name: 'kind-ending' } },
+    'has no tokenizer, and rules read text',
+  ],
   ['token rewards', ppo, 'has no tokenizer, so its tokens have no text'],
   ['labellers', defaultStage('pairs'), 'has no tokenizer, and labellers read text'],
 ])('refuses %s of a model that knows ids alone, before the first stage', async (_, stage, message) => {

@@ -83,7 +83,13 @@ const TRAINER = {
 };
 const ROWS = { ...TRAINER, max_steps: -1, eval_steps: null };
 const PAIRS = { ...ROWS, learning_rate: 1e-6, beta: 0.1 };
-const SAMPLES = { ...TRAINER, learning_rate: 1e-6, max_completion_length: 512, num_iterations: 1, epsilon: 0.2 };
+const SAMPLES = {
+  ...TRAINER,
+  learning_rate: 1e-6,
+  max_completion_length: 512,
+  num_iterations: 1,
+  epsilon: 0.2,
+};
 const TRL: Partial<Record<Scope, Record<string, unknown>>> = {
   experiment: { seed: 42 },
   lora: { use_peft: false, r: 16, lora_alpha: 32, lora_dropout: 0.05, use_rslora: false, use_dora: false },
