@@ -4,7 +4,6 @@ import { expect, test } from '@playwright/test';
 import { commands, fakeWorker } from './fixtures/fake-worker';
 import { button, field, finishedRun, STATIONS, tab, tabTo } from './fixtures/parts';
 import { tourByTab } from './fixtures/tour';
-import { expectAccessible } from './fixtures/witness';
 
 test.use({ actionTimeout: 30_000 });
 
@@ -12,6 +11,14 @@ test('keyboard only: help, a changed setting, undo, a run with pause and step, t
   page,
 }) => {
   await fakeWorker(page, { pace: 4 });
+  await page.addInitScript(() => {
+    const said: { text: string; at: number }[] = [];
+    Object.assign(globalThis, { said });
+    new MutationObserver(() => {
+      const text = document.querySelector('#app > [role=status]')?.textContent ?? '';
+      if (text !== (said[said.length - 1]?.text ?? '')) said.push({ text, at: performance.now() });
+    }).observe(document, { subtree: true, childList: true, characterData: true });
+  });
   await page.goto('./?backend=wasm');
   await expect(tab(page, 'Model')).toContainText('5.9 million');
   const reason = page.getByRole('tabpanel').getByText('so the processor does the work');
@@ -67,6 +74,14 @@ test('keyboard only: help, a changed setting, undo, a run with pause and step, t
   await page.evaluate(() => (document.activeElement as HTMLElement).blur());
   await keyboard.press('Space');
   await expect(button(page, 'Run again')).toBeVisible({ timeout: 60_000 });
+
+  // Whoever listens has heard of it, and never twice within ten seconds.
+  await expect(page.locator('#app > [role=status]')).toHaveText('The run is finished.', { timeout: 15_000 });
+  const said = await page.evaluate(
+    () => (globalThis as unknown as { said: { text: string; at: number }[] }).said,
+  );
+  expect(said[0]?.text).toMatch(/^SFT (running|paused), step \d+ of 120/);
+  for (const [i, { at }] of said.entries()) if (i > 0) expect(at - said[i - 1]!.at).toBeGreaterThan(9_900);
 });
 
 test('keys of a single character can be switched off', async ({ page }) => {
@@ -75,7 +90,6 @@ test('keys of a single character can be switched off', async ({ page }) => {
   await expect(tab(page, 'Model')).toContainText('5.9 million');
   await page.keyboard.press('?');
   await page.getByRole('checkbox', { name: /single character/ }).uncheck();
-  await expectAccessible(page);
   await page.keyboard.press('Escape');
   await page.keyboard.press('r');
   await page.keyboard.press('?');
