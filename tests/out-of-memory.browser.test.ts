@@ -1,5 +1,6 @@
 // A graphics device that has no memory left: what it gives is known before a run, which is refused in words where that is
-// too little; and a run that meets the end of it under way ends for that reason, with the checkpoint before.
+// too little; and a run that meets the end of it under way ends for that reason, with the checkpoint before. A run whose
+// device is lost ends likewise, and goes on from there on another to the same end.
 
 import { beforeAll, expect, test } from 'vitest';
 import { openDevice } from '../src/engine/device';
@@ -9,6 +10,8 @@ import { roomFor } from '../src/engine/webgpu/room';
 import { kernelChoice } from '../src/engine/webgpu/tiles';
 import type { Event } from '../src/shared/protocol';
 import { parseExperiment } from '../src/shared/validate';
+import { idbRunStore } from '../src/storage/idb-store';
+import { readText } from '../src/storage/run-store';
 import { writeTuning } from '../src/storage/tuning-store';
 import { Host } from '../src/worker/host';
 import { jsonl } from './tiny-run';
@@ -44,7 +47,7 @@ const given = {
 const { experiment } = parseExperiment(JSON.stringify(given), 'x.json');
 
 /** Starts the run; all that is told until it has ended. */
-function run(runId: string, onEvent: (event: Event) => void = () => {}): Promise<Event[]> {
+function run(runId: string, onEvent: (event: Event) => void = () => {}, resume = false): Promise<Event[]> {
   return new Promise((resolve) => {
     const events: Event[] = [];
     const host = new Host((event) => {
@@ -54,7 +57,7 @@ function run(runId: string, onEvent: (event: Event) => void = () => {}): Promise
       if (event.type === 'run' && event.state !== 'running') setTimeout(() => resolve(events));
     });
     host.handle({ type: 'open', backend: 'webgpu' });
-    host.handle({ type: 'start', runId, experiment, resume: false });
+    host.handle({ type: 'start', runId, experiment, resume });
   });
 }
 
@@ -99,4 +102,32 @@ test('a run whose device has no memory left under way fails for that reason', as
   expect(errorsOf(events)).toEqual([expect.objectContaining({ code: 'out-of-memory' })]);
   expect(events.findLast(({ type }) => type === 'run')).toMatchObject({ state: 'failed' });
   expect(events.filter(({ type }) => type === 'metrics').length).toBeLessThan(4);
+});
+
+test('a run whose device is lost under way says so and what to do, and resumes to the same bytes', async () => {
+  const outcome = async (runId: string) => {
+    const store = idbRunStore(runId);
+    const timeless = (line: string) => ({ ...(JSON.parse(line) as object), seconds: 0, eps: 0 });
+    const metrics = (await readText(store, 'metrics.jsonl'))?.trim().split('\n').map(timeless);
+    return { metrics, adapter: await store.read('adapters/sft/adapter_model.safetensors') };
+  };
+  await run('whole');
+  const events = await run('lost', (event) => {
+    if (event.type === 'metrics' && event.row.step === 2) webgpuBackend().device.destroy();
+  });
+  expect(errorsOf(events)).toEqual([
+    expect.objectContaining({
+      code: 'device-lost',
+      message: expect.stringMatching(/^The graphics device was lost: /) as string,
+      fix: expect.stringContaining('Resume the run from its last checkpoint') as string,
+    }),
+  ]);
+  expect(events.findLast(({ type }) => type === 'run')).toMatchObject({ state: 'failed' });
+  const left = await outcome('lost');
+  expect(left.metrics!.length).toBeLessThan(4);
+
+  expect(errorsOf(await run('lost', undefined, true))).toEqual([]);
+  const whole = await outcome('whole');
+  expect(whole.metrics).toHaveLength(4);
+  expect(await outcome('lost')).toEqual(whole);
 });

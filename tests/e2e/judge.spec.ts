@@ -6,39 +6,8 @@ import { expect, test, type Page } from '@playwright/test';
 import type { Experiment } from '../../src/shared/experiment';
 import { commands, fakeWorker } from './fixtures/fake-worker';
 import { button, finishedRun, tab } from './fixtures/parts';
-import { putFiles } from './fixtures/store';
+import { fileOfNewestRun, putFiles, rowsOf } from './fixtures/store';
 import { expectAccessible, watch } from './fixtures/witness';
-
-/** Text of a file of the newest run, as the page keeps it; null if there is none. */
-const fileOfNewestRun = (page: Page, path: string) =>
-  page.evaluate(
-    (wanted) =>
-      new Promise<string | null>((resolve, reject) => {
-        const opening = indexedDB.open('rlhf-playground-runs');
-        opening.onerror = () => reject(new Error('no database'));
-        opening.onsuccess = () => {
-          const files = opening.result.transaction('files').objectStore('files');
-          const all = files.getAllKeys();
-          all.onsuccess = () => {
-            const [run] = (all.result as [string, string][]).findLast(
-              ([, file]) => file === 'experiment.json',
-            )!;
-            const got = files.get([run, wanted]);
-            got.onsuccess = () => {
-              opening.result.close();
-              resolve(got.result ? new TextDecoder().decode(got.result as Uint8Array) : null);
-            };
-          };
-        };
-      }),
-    path,
-  );
-
-const rowsOf = (text: string | null) =>
-  (text ?? '')
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as Record<string, unknown>);
 
 test.use({ actionTimeout: 30_000 });
 

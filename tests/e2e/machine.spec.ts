@@ -1,9 +1,10 @@
-// What the machine gives, and what the page makes of it: memory told of before a run, and the same
-// memory after ten runs in one tab as after two.
+// What the machine gives, and what the page makes of it: memory told of before a run, the same memory after ten runs in one
+// tab as after two, and the end of what computes.
 
 import { expect, test, type Page } from '@playwright/test';
 import type { MemoryReport } from '../../src/shared/protocol';
-import { button, field, tab } from './fixtures/parts';
+import { button, field, tab, timeline } from './fixtures/parts';
+import { fileOfNewestRun, rowsOf } from './fixtures/store';
 import { expectAccessible, watch } from './fixtures/witness';
 
 test.use({ actionTimeout: 30_000 });
@@ -53,18 +54,8 @@ async function heapOf(page: Page): Promise<number> {
   return usedSize;
 }
 
-test('ten runs in one tab leave as many tensors and bytes as two', async ({ page }) => {
-  await page.addInitScript(() => {
-    const { Worker } = globalThis;
-    globalThis.Worker = class extends Worker {
-      constructor(...from: ConstructorParameters<typeof Worker>) {
-        super(...from);
-        this.addEventListener('message', ({ data }: MessageEvent<{ type: string; memory: unknown }>) => {
-          if (data.type === 'memory') Object.assign(globalThis, { memory: data.memory });
-        });
-      }
-    };
-  });
+/** Opens the page on a run of seconds; `changes` makes it longer. */
+async function openTiny(page: Page, changes: Record<string, number> = {}): Promise<void> {
   // A dozen rows are enough, and soon read.
   await page.route(/kind-endings\/(sft|prompts)\.jsonl/, async (route) => {
     const response = await route.fetch();
@@ -83,10 +74,26 @@ test('ten runs in one tab leave as many tensors and bytes as two', async ({ page
     'ppo.per_device_train_batch_size': 2,
     'ppo.response_length': 4,
     'ppo.warmup_steps': 0,
+    ...changes,
   };
   const words = Object.entries(tiny).map(([key, value]) => `${key}=${value}`);
   await page.goto(`./?backend=wasm#v=1&stages=sft,ppo&${words.join('&')}`);
   await expect(tab(page, 'Model')).toContainText('5.9 million', { timeout: 60_000 });
+}
+
+test('ten runs in one tab leave as many tensors and bytes as two', async ({ page }) => {
+  await page.addInitScript(() => {
+    const { Worker } = globalThis;
+    globalThis.Worker = class extends Worker {
+      constructor(...from: ConstructorParameters<typeof Worker>) {
+        super(...from);
+        this.addEventListener('message', ({ data }: MessageEvent<{ type: string; memory: unknown }>) => {
+          if (data.type === 'memory') Object.assign(globalThis, { memory: data.memory });
+        });
+      }
+    };
+  });
+  await openTiny(page);
   const after: (MemoryReport & { heap: number })[] = [];
   for (let run = 1; run <= 10; run++) {
     await button(page, run === 1 ? /^Run the/ : 'Run again').click();
@@ -103,4 +110,37 @@ test('ten runs in one tab leave as many tensors and bytes as two', async ({ page
   expect(last?.allocatedBytes).toBe(second?.allocatedBytes);
   // Less than a kilobyte of text for each row of the list of runs.
   expect((last?.heap ?? Infinity) - (second?.heap ?? 0)).toBeLessThan(1e6);
+});
+
+test('a worker that dies under way: the page says so and what to do, and the run ends as one that was left alone', async ({
+  page,
+}) => {
+  await openTiny(page, { 'ppo.total_episodes': 10, 'ppo.save_steps': 2 });
+  const rows = async () =>
+    rowsOf(await fileOfNewestRun(page, 'metrics.jsonl')).map((row) => ({ ...row, seconds: 0, eps: 0 }));
+  await button(page, /^Run the/).click();
+  await expect(button(page, 'Run again')).toBeVisible({ timeout: 60_000 });
+  const whole = await rows();
+  expect(whole).toHaveLength(1 + 5);
+
+  // Long enough at rest to be met between its third update and its fourth.
+  for (let i = 0; i < 2; i++) await page.keyboard.press('-');
+  await button(page, 'Run again').click();
+  await expect(timeline(page)).toHaveAttribute('aria-valuetext', /^PPO, update 3 of 5/, { timeout: 60_000 });
+  const [worker] = page.workers().filter((each) => /worker-worker/.test(each.url()));
+  await worker!.evaluate(() => {
+    setTimeout(() => {
+      throw new Error('killed for the test');
+    });
+  });
+  const notice = page.getByRole('alert').first();
+  await expect(notice).toContainText('What computes has ended: ');
+  await expect(notice).toContainText('Go on from the last checkpoint; what was kept is not lost.');
+  await expect.poll(() => page.workers().includes(worker!)).toBe(false);
+  expect(await rows()).not.toEqual(whole);
+
+  for (let i = 0; i < 2; i++) await page.keyboard.press('+');
+  await notice.getByRole('button', { name: 'Continue from the last checkpoint' }).click();
+  await expect(button(page, 'Run again')).toBeVisible({ timeout: 60_000 });
+  expect(await rows()).toEqual(whole);
 });
