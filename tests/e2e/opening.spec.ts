@@ -3,6 +3,8 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test, type Page } from '@playwright/test';
+import type { Experiment } from '../../src/shared/experiment';
+import { parseExperiment } from '../../src/shared/validate';
 import { fakeWorker } from './fixtures/fake-worker';
 import { button, recordedBadge, tab } from './fixtures/parts';
 import { watch } from './fixtures/witness';
@@ -12,14 +14,17 @@ test.use({ actionTimeout: 30_000 });
 const notice = (page: Page) => page.getByRole('alert').first();
 const price = (page: Page) => page.getByRole('textbox', { name: 'KL coefficient', exact: true });
 
-/** The experiment being edited, as "Save the settings" writes it. */
-async function savedSettings(page: Page): Promise<{ stages: { kind: string }[] }> {
+/** The experiment being edited, as "Save the settings" writes it and `validate` reads it: nothing else is in the file. */
+async function savedSettings(page: Page): Promise<Experiment> {
   await button(page, 'Share').click();
   const saving = page.waitForEvent('download');
   await button(page, 'Save the settings').click();
   const file = await (await saving).path();
   await page.keyboard.press('Escape');
-  return JSON.parse(readFileSync(file, 'utf8')) as { stages: { kind: string }[] };
+  const text = readFileSync(file, 'utf8');
+  const { experiment } = parseExperiment(text, 'The saved file');
+  expect(JSON.parse(text)).toEqual(experiment);
+  return experiment;
 }
 
 interface Fixture {

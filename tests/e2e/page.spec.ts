@@ -1,10 +1,13 @@
 // The page as a person uses it, in a real browser: with the real worker through a killed tab, and with a scripted worker
 // for what a run seldom shows.
 
+import { readFileSync } from 'node:fs';
 import { expect, test } from '@playwright/test';
+import { readRecording } from '../../src/shared/recording';
 import { commands, fakeWorker } from './fixtures/fake-worker';
-import { button, tab } from './fixtures/parts';
+import { button, dropFile, recordedBadge, tab, timeline } from './fixtures/parts';
 import { openShort, SHORT } from './fixtures/short-run';
+import { fileOfNewestRun, filesOfNewestRun, rowsOf } from './fixtures/store';
 import { expectAccessible, watch } from './fixtures/witness';
 
 test.use({ actionTimeout: 30_000 });
@@ -28,15 +31,78 @@ test.describe('with the real engine', () => {
     await expect(button(again, 'Run again')).toBeVisible({ timeout: 300_000 });
     await expect(tab(again, 'SFT')).toContainText(sft ?? '');
     await expect(again.getByRole('contentinfo')).toContainText('after PPO');
-    expect(witness).toEqual({ complaints: [], foreign: [] });
-
     await again.reload();
     await expect(again.getByRole('contentinfo')).toContainText('after PPO', { timeout: 30_000 });
     await expect(button(again, 'Run again')).toBeVisible();
+
+    // Passed on as one file: removed here and dropped on the page, it shows the same and has what the file has.
+    const shown = async (): Promise<string[]> => [
+      ...(await again.locator('[role=tab] .number').allTextContents()),
+      await again.getByRole('contentinfo').innerText(),
+      await again.getByRole('table').filter({ hasText: 'base model' }).innerText(),
+    ];
+    await tab(again, 'Compare').click();
+    await expect(tab(again, 'Model')).toContainText('5.9 million', { timeout: 60_000 });
+    const before = await shown();
+    const metrics = rowsOf(await fileOfNewestRun(again, 'metrics.jsonl'));
+    const live = await filesOfNewestRun(again, 'adapters/');
+    await button(again, 'Share').click();
+    const saving = again.waitForEvent('download');
+    await button(again, 'Save the run as a file').click();
+    const file = await saving;
+    const bytes = readFileSync(await file.path());
+    await again.keyboard.press('Escape');
+    await button(again, 'Runs').first().click();
+    await button(again, /^Delete /).click();
+    await expect(again.getByRole('dialog').getByRole('textbox')).toHaveCount(0);
+    await again.keyboard.press('Escape');
+    await expect(again.getByRole('contentinfo')).not.toContainText('after PPO');
+
+    await dropFile(again, file.suggestedFilename(), bytes);
+    await expect(recordedBadge(again)).toBeVisible();
+    await timeline(again).press('End');
+    await tab(again, 'Compare').click();
+    await expect.poll(shown).toEqual(before);
+    const place = ({ stage, step }: Record<string, unknown>) => `${String(stage)} ${String(step)}`;
+    const { run, adapters } = readRecording(bytes, file.suggestedFilename());
+    expect(run.metrics.map(place)).toEqual(metrics.map(place));
+    const kept = await filesOfNewestRun(again, 'adapters/');
+    expect([...kept.keys()]).toEqual([...live.keys()]);
+    for (const [path, some] of adapters) expect(kept.get(`adapters/${path}`)?.equals(some), path).toBe(true);
+    expect(witness).toEqual({ complaints: [], foreign: [] });
   });
 });
 
 test.describe('with a scripted worker', () => {
+  test('in a tab that nobody looks at a run goes on to its end, which is there when one looks', async ({
+    page,
+  }) => {
+    // A browser draws no frames there.
+    await page.addInitScript(() => {
+      const { requestAnimationFrame: draw } = globalThis;
+      const asked: FrameRequestCallback[] = [];
+      let hidden = false;
+      globalThis.requestAnimationFrame = (then) => (hidden ? asked.push(then) : draw(then));
+      const look = (now: boolean) => {
+        hidden = !now;
+        for (const then of now ? asked.splice(0) : []) draw(then);
+      };
+      Object.assign(globalThis, { look });
+    });
+    const look = (now: boolean) =>
+      page.evaluate((looks) => (globalThis as unknown as { look: (now: boolean) => void }).look(looks), now);
+    await fakeWorker(page, { pace: 1 });
+    await page.goto('./?live');
+    await button(page, 'Run the three stages').click();
+    await look(false);
+    await expect(button(page, 'Run again')).toBeVisible({ timeout: 60_000 });
+    await expect(page.getByRole('contentinfo')).toContainText('after PPO');
+    await tab(page, 'SFT').click();
+    await look(true);
+    await expect(page.getByRole('slider', { name: /^Loss/ })).toHaveAttribute('aria-valuetext', /^Step 120:/);
+    await expect(page.locator('figure canvas').first()).toBeVisible();
+  });
+
   test('a failed run says what happened, what to do, and can be continued', async ({ page }) => {
     await fakeWorker(page, { failIn: 'reward', pace: 2 });
     await page.goto('./?live');
