@@ -102,10 +102,10 @@ test('an adapter beside the stage that it stands in for: the stage wins, and the
   const [sft, ...more] = problems('sft', {}, given);
   expect(told(sft!, ...more)).toEqual(['warning stages[0]']);
   expect(sft!.message).toContain(
-    'data.sft_model_path is given for it as well, and this stage wins: it goes on',
+    'this stage wins over data.sft_model_path, which is given as well: it goes on',
   );
   const [reward] = problems('reward', {}, given);
-  expect(reward!.message).toContain('data.reward_model_path is given');
+  expect(reward!.message).toContain('wins over data.reward_model_path');
   expect(reward!.message).toContain('trains a reward model anew');
   expect(problems('sft', {}, { sft: 's', reward_model_path: 'b' })).toEqual([]);
 

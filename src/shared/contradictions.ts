@@ -149,7 +149,7 @@ function givenAndTrained(
   return report(
     'warning',
     '',
-    `data.${key} is given for it as well, and this stage wins: it ${begins}, and every stage after it takes what it leaves.`,
+    `this stage wins over data.${key}, which is given as well: it ${begins}, and every stage after it takes what it leaves.`,
     `Remove this stage to use the adapter as it is, or "${key}" from "data" to silence the warning.`,
   );
 }
