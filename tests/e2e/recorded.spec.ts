@@ -218,7 +218,7 @@ test('the default recording, played to its end, leads to the same without a pric
   await expect(next).toHaveCount(0);
   await timeline(page).press('End');
   await next.click();
-  await expect(button(page, 'Experiment: Kind endings no kl')).toBeVisible();
+  await expect(button(page, 'Experiment: Without a price on KL')).toBeVisible();
   await expect(button(page, 'Pause the replay')).toBeVisible();
   await expect(next).toHaveCount(0);
 });

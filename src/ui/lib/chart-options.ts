@@ -7,8 +7,22 @@ import type { Line } from './chart-lines';
 import { colourOf } from './colours';
 import { formatNumber, formatPercent } from './format';
 
-/** Pixels, and how much larger what is written and drawn is for a room to read. */
-export const CHART_SIZE = { usual: { height: 136, scale: 1 }, present: { height: 320, scale: 1.6 } };
+interface ChartSize {
+  height: number;
+  /** How much larger than usual what is written and drawn is. */
+  scale: number;
+}
+
+/** How much larger than usual the page's letters are on this screen. */
+export function letterScale(): number {
+  return parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+}
+
+/** Pixels of a chart: more where it is for a room to read, and on a screen where all letters are larger. */
+export function chartSize(presented: boolean): ChartSize {
+  const grown = letterScale();
+  return { height: (presented ? 320 : 136) * grown, scale: (presented ? 1.6 : 1) * grown };
+}
 
 /** uPlot names its scales in a const enum, which is not there for a module that is compiled alone. */
 const LOGARITHMIC = Object.fromEntries([['distr', 3]]) as uPlot.Scale;
@@ -25,7 +39,9 @@ export interface ChartSource {
   log: boolean;
   healthy: Metric['healthy'];
   theme: () => string;
-  size: { height: number; scale: number };
+  size: ChartSize;
+  /** What a step of the stage is called. */
+  unit: string;
   totalSteps: () => number;
   /** Step that the timeline shows, null at the present. */
   moment: () => number | null;
@@ -33,7 +49,7 @@ export interface ChartSource {
 }
 
 export function chartOptions(width: number, source: ChartSource): uPlot.Options {
-  const { stage, lines, share, log, theme } = source;
+  const { stage, lines, share, log, theme, unit } = source;
   const { height, scale } = source.size;
   const axis = {
     stroke: () => colourOf('ink-soft', theme()),
@@ -61,9 +77,13 @@ export function chartOptions(width: number, source: ChartSource): uPlot.Options 
       {
         ...axis,
         grid: { show: false },
-        space: 64,
+        space: 64 * scale,
         incrs: STEPS,
-        values: (chart, ticks) => ticks.map((tick) => (measured(chart) ? formatNumber(tick) : '')),
+        // The first says what is counted.
+        values: (chart, ticks) =>
+          ticks.map((tick, i) =>
+            measured(chart) ? `${i === 0 ? `${unit} ` : ''}${formatNumber(tick)}` : '',
+          ),
       },
       {
         ...axis,

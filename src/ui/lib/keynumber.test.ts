@@ -19,12 +19,11 @@ function told(fill: (book: MetricsBook) => void): Told {
   return { model: null, report: null, stage: () => null, columns: (name) => book.of(name) };
 }
 
-const number = (from: Told, name: string) =>
-  keyNumber(
-    from,
-    stations.find((station) => station.name === name)!,
-    experiment,
-  );
+function number(from: Told, name: string): string | null {
+  const station = stations.find((each) => each.name === name)!;
+  const told = keyNumber(from, station, experiment);
+  return told && `${told.figure} ${told.of}`;
+}
 
 describe('stations', () => {
   it('follow the experiment, a second of a kind by number', () => {
@@ -49,9 +48,9 @@ describe('keyNumber', () => {
       book.append({ stage: 'sft', step: 3, loss: 1, eval_loss: 1.5 });
       book.append({ stage: 'ppo', step: 1, 'objective/scores': -0.25 });
     });
-    expect(number(columns, 'sft')).toBe('2.50 → 1.50');
-    expect(number(columns, 'ppo')).toBe('\u22120.25');
-    expect(number(columns, 'sft-2')).toBe('');
+    expect(number(columns, 'sft')).toBe('2.50 → 1.50 loss');
+    expect(number(columns, 'ppo')).toBe('\u22120.25 score');
+    expect(number(columns, 'sft-2')).toBeNull();
     expect(number(columns, 'data')).toBe('2 sets');
   });
 });

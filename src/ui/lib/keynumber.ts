@@ -2,11 +2,12 @@
 
 import type { Experiment } from '../../shared/experiment';
 import { methodNamed, methodOf, type StageKind } from '../../shared/methods';
+import { metricOf } from '../../shared/metrics';
 import type { ModelReport, Report } from '../../shared/protocol';
 import { formatCount, formatFixed, formatPercent } from './format';
 import type { StageProgress } from './progress';
 import { pointsToDraw, type MetricColumns } from './series';
-import type { Station } from './stations';
+import { stepName, type Station } from './stations';
 import { headline, showHeadline } from './verdict';
 
 /** What of a session the numbers are taken from. */
@@ -17,37 +18,51 @@ export interface Told {
   columns(name: string): MetricColumns;
 }
 
-/** "5.9 million", "2.31 → 1.74", "81 %", "12 of 30": empty while there is none. */
-export function keyNumber(told: Told, { name, kind }: Station, experiment: Experiment): string {
-  const columns = told.columns(name);
+export interface KeyNumber {
+  figure: string;
+  /** What it is a number of. */
+  of: string;
+}
+
+/** "5.9 million parameters", "2.31 → 1.74 loss", "81 % accuracy", "12 of 30 updates": null while there is none. */
+export function keyNumber(told: Told, { name, kind }: Station, experiment: Experiment): KeyNumber | null {
   const stage = told.stage(name);
-  const counted = stage && stage.step > 0 ? `${stage.step} of ${stage.totalSteps}` : '';
+  const counted =
+    stage && stage.step > 0 ? { figure: `${stage.step} of ${stage.totalSteps}`, of: plural(kind) } : null;
   switch (kind) {
     case 'model':
-      return told.model ? formatCount(told.model.parameters) : '';
+      return told.model && { figure: formatCount(told.model.parameters), of: 'parameters' };
     case 'data': {
       const sets = Object.values(experiment.data).length;
-      return `${sets} ${sets === 1 ? 'set' : 'sets'}`;
+      return { figure: String(sets), of: sets === 1 ? 'set' : 'sets' };
     }
     case 'evaluate': {
       const result = headline(told.report);
       const last = result?.values.at(-1);
-      return last ? showHeadline(result!, last.interval.value) : counted;
+      if (!result || !last) return counted;
+      return { figure: showHeadline(result, last.interval.value), of: result.label.toLowerCase() };
     }
     default:
-      return headlineOf(columns, kind) || counted;
+      return headlineOf(told.columns(name), kind) ?? counted;
   }
 }
 
-function headlineOf(columns: MetricColumns, kind: StageKind): string {
-  const figure = methodOf(kind).headline;
-  if (!figure) return '';
-  const { metric, heldOut, shows } = figure;
+function plural(kind: StageKind): string {
+  const step = stepName(kind);
+  return step === 'batch' ? 'batches' : `${step}s`;
+}
+
+function headlineOf(columns: MetricColumns, kind: StageKind): KeyNumber | null {
+  const told = methodOf(kind).headline;
+  if (!told) return null;
+  const { metric, heldOut, shows } = told;
   const key = heldOut !== undefined && columns.has(heldOut) ? heldOut : metric;
   const last = columns.last(key);
-  if (last === null) return '';
-  if (shows === 'share') return formatPercent(last);
-  return shows === 'count' ? `${formatCount(last)} ${key}` : change(columns, key);
+  if (last === null) return null;
+  const figure = { share: formatPercent, count: formatCount, change: () => change(columns, key) }[shows](
+    last,
+  );
+  return { figure, of: metricOf(kind, metric)?.label.toLowerCase() ?? '' };
 }
 
 function change(columns: MetricColumns, key: string): string {

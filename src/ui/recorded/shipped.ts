@@ -1,5 +1,7 @@
 // The recorded experiments that come with the page, for the shelf to show. What is not in public/recorded/ is not shown.
 
+import { titleOf } from '../lib/format';
+
 /** Names of the files in public/recorded/, put here by vite.config.ts. */
 declare const __RECORDED__: readonly string[];
 
@@ -36,6 +38,10 @@ const ALL: readonly Shipped[] = [
 export const DEFAULT_EXPERIMENT = 'kind-endings';
 
 export const SHIPPED_RECORDINGS = ALL.filter(({ name }) => __RECORDED__.includes(`${name}.recording`));
+
+/** What an experiment is called: by the shelf, else by its own name. */
+export const experimentTitle = (experiment: string): string =>
+  ALL.find(({ name }) => name === experiment)?.title ?? titleOf(experiment);
 
 /** What a recording that has been played to its end leads to. */
 export function nextAfter(experiment: string): Shipped['next'] | null {

@@ -48,6 +48,11 @@ export class Desk {
     return OWN.exec(this.source ?? '')?.groups?.['name'] ?? null;
   }
 
+  /** Whether the rows are on their way. */
+  get reading(): boolean {
+    return this.source !== null && this.looked === NONE && this.error === null;
+  }
+
   get editable(): boolean {
     return this.ownName !== null && this.looked.total <= MOST_ROWS;
   }
