@@ -23,10 +23,12 @@ export function formatNumber(value: number): string {
   return signed(String(Number(value.toPrecision(3))));
 }
 
-/** Like formatNumber, with a fixed count of decimals so that a changing figure does not jump about. */
+/** Like formatNumber, with a fixed count of decimals so that a changing figure does not jump about. One that would round
+ *  to nothing keeps its first digit. */
 export function formatFixed(value: number, decimals = 2): string {
-  if (!Number.isFinite(value) || (value !== 0 && Math.abs(value) < 0.5 * 10 ** -decimals))
-    return formatNumber(value);
+  if (!Number.isFinite(value)) return formatNumber(value);
+  if (value !== 0 && Math.abs(value) < 0.5 * 10 ** -decimals)
+    return formatNumber(Number(value.toPrecision(1)));
   return Math.abs(value) >= 1000 ? formatNumber(value) : signed(value.toFixed(decimals));
 }
 
@@ -86,3 +88,7 @@ export function titleOf(name: string): string {
   const words = name.replaceAll(/[-_]+/g, ' ').trim();
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
+
+/** A label in the middle of a sentence: "Learning rate" → "learning rate", "KL coefficient" as it is. */
+export const uncapital = (label: string): string =>
+  /^\p{Lu}\p{Lu}/u.test(label) ? label : label.charAt(0).toLowerCase() + label.slice(1);

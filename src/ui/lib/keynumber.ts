@@ -4,7 +4,7 @@ import type { Experiment } from '../../shared/experiment';
 import { methodNamed, methodOf, type StageKind } from '../../shared/methods';
 import { metricOf } from '../../shared/metrics';
 import type { ModelReport, Report } from '../../shared/protocol';
-import { formatCount, formatFixed, formatPercent } from './format';
+import { formatCount, formatFixed, formatPercent, uncapital } from './format';
 import type { StageProgress } from './progress';
 import { pointsToDraw, type MetricColumns } from './series';
 import { stepName, type Station } from './stations';
@@ -28,7 +28,7 @@ export interface KeyNumber {
 export function keyNumber(told: Told, { name, kind }: Station, experiment: Experiment): KeyNumber | null {
   const stage = told.stage(name);
   const counted =
-    stage && stage.step > 0 ? { figure: `${stage.step} of ${stage.totalSteps}`, of: plural(kind) } : null;
+    stage && stage.step > 0 ? { figure: `${stage.step} of ${stage.totalSteps}`, of: steps(kind) } : null;
   switch (kind) {
     case 'model':
       return told.model && { figure: formatCount(told.model.parameters), of: 'parameters' };
@@ -40,14 +40,14 @@ export function keyNumber(told: Told, { name, kind }: Station, experiment: Exper
       const result = headline(told.report);
       const last = result?.values.at(-1);
       if (!result || !last) return counted;
-      return { figure: showHeadline(result, last.interval.value), of: result.label.toLowerCase() };
+      return { figure: showHeadline(result, last.interval.value), of: uncapital(result.label) };
     }
     default:
       return headlineOf(told.columns(name), kind) ?? counted;
   }
 }
 
-function plural(kind: StageKind): string {
+function steps(kind: string): string {
   const step = stepName(kind);
   return step === 'batch' ? 'batches' : `${step}s`;
 }
@@ -62,7 +62,7 @@ function headlineOf(columns: MetricColumns, kind: StageKind): KeyNumber | null {
   const figure = { share: formatPercent, count: formatCount, change: () => change(columns, key) }[shows](
     last,
   );
-  return { figure, of: metricOf(kind, metric)?.label.toLowerCase() ?? '' };
+  return { figure, of: uncapital(metricOf(kind, metric)?.label ?? '') };
 }
 
 function change(columns: MetricColumns, key: string): string {
