@@ -22,39 +22,38 @@ export function readingOf(rows: readonly MetricsRow[]): string {
 
 /** A policy that learns from its own samples: what it gained, and how far it went for it. */
 function reached(rows: readonly MetricsRow[]): string {
-  const kl = values(rows, 'objective/kl').at(-1);
+  const [, kl] = ends(rows, 'objective/kl');
   if (kl === undefined) return '';
   const distance = `KL is ${formatFixed(kl, 1)}\u202fnats: the model `;
   const moved = kl < UNMOVED ? 'still writes as it did before' : 'has moved, and still talks like itself';
-  return `${course('The reward', values(rows, 'objective/scores'))}${distance}${moved}.`;
+  const [from, to] = ends(rows, 'objective/scores');
+  const gained =
+    rows.length < 2 || from === undefined || to === undefined
+      ? ''
+      : `The reward went from ${formatFixed(from)} to ${formatFixed(to)}. `;
+  return `${gained}${distance}${moved}.`;
 }
 
 /** A reward model: better than a coin or not. */
 function ordered(rows: readonly MetricsRow[]): string {
-  const heldOut = values(rows, 'eval_accuracy').at(-1);
-  const share = heldOut ?? values(rows, 'accuracy').at(-1);
+  const [, heldOut] = ends(rows, 'eval_accuracy');
+  const share = heldOut ?? ends(rows, 'accuracy')[1];
   if (share === undefined) return '';
   return `It puts ${formatPercent(share)} of the pairs${heldOut === undefined ? '' : ' it never saw'} in the right order; a coin would 50\u202f%.`;
 }
 
 /** A model that imitates: how well it foresees the next token. */
 function learnt(rows: readonly MetricsRow[]): string {
-  const heldOut = values(rows, 'eval_loss');
-  const losses = heldOut.length > 0 ? heldOut : values(rows, 'loss');
-  const [first, last] = [losses[0], losses.at(-1)];
+  const heldOut = rows.some((row) => typeof row['eval_loss'] === 'number');
+  const [first, last] = ends(rows, heldOut ? 'eval_loss' : 'loss');
   if (first === undefined || last === undefined) return '';
-  const where = heldOut.length > 0 ? ' of rows it never saw' : '';
-  const before = losses.length > 1 ? `, ${formatFixed(first)} at first` : '';
+  const where = heldOut ? ' of rows it never saw' : '';
+  const before = first === last ? '' : `, ${formatFixed(first)} at first`;
   return `The next token${where} surprises it by ${formatFixed(last)}\u202fnats${before}.`;
 }
 
-/** "The reward went from −0.33 to 1.06. " */
-function course(what: string, of: readonly number[]): string {
-  const [first, last] = [of[0], of.at(-1)];
-  if (first === undefined || last === undefined || of.length < 2) return '';
-  return `${what} went from ${formatFixed(first)} to ${formatFixed(last)}. `;
-}
-
-function values(rows: readonly MetricsRow[], key: string): number[] {
-  return rows.map((row) => row[key]).filter((value) => typeof value === 'number');
+/** The first and the last value of a metric. */
+function ends(rows: readonly MetricsRow[], key: string): [number | undefined, number | undefined] {
+  const values = rows.map((row) => row[key]).filter((value) => typeof value === 'number');
+  return [values[0], values[values.length - 1]];
 }
