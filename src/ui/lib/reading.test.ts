@@ -15,15 +15,15 @@ it('tells what a policy gained and how far it went for it', () => {
 it('sets a reward model beside a coin, by rows it never saw where there are some', () => {
   const row = { stage: 'reward', step: 1, loss: 0.5, accuracy: 0.9 };
   expect(readingOf([row])).toMatch(/^It puts 90\s% of the pairs in the right order/);
-  expect(readingOf([{ ...row, eval_accuracy: 0.82 }])).toMatch(/^It puts 82\s% of the pairs it never saw/);
+  expect(readingOf([{ ...row, eval_accuracy: 0.82 }])).toMatch(/^It puts 82\s% of held-out pairs/);
 });
 
 it('tells how well a model foresees the next token', () => {
   const rows = [3, 2, 1].map((loss, i) => ({ stage: 'sft', step: i + 1, loss }));
   expect(readingOf(rows.slice(0, 1))).toBe('The next token surprises it by 3.00\u202fnats.');
-  expect(readingOf(rows)).toBe('The next token surprises it by 1.00\u202fnats, 3.00 at first.');
+  expect(readingOf(rows)).toBe('The next token surprises it by 1.00\u202fnats, at first 3.00.');
   const held = rows.map((row, i) => (i === 0 ? { ...row, eval_loss: 2.5 } : row));
-  expect(readingOf(held)).toBe('The next token of rows it never saw surprises it by 2.50\u202fnats.');
+  expect(readingOf(held)).toBe('The next held-out token surprises it by 2.50\u202fnats.');
 });
 
 it('says nothing where nothing can be put so', () => {

@@ -39,7 +39,7 @@ function ordered(rows: readonly MetricsRow[]): string {
   const [, heldOut] = ends(rows, 'eval_accuracy');
   const share = heldOut ?? ends(rows, 'accuracy')[1];
   if (share === undefined) return '';
-  return `It puts ${formatPercent(share)} of the pairs${heldOut === undefined ? '' : ' it never saw'} in the right order; a coin would 50\u202f%.`;
+  return `It puts ${formatPercent(share)} of ${heldOut === undefined ? 'the' : 'held-out'} pairs in the right order; a coin would 50\u202f%.`;
 }
 
 /** A model that imitates: how well it foresees the next token. */
@@ -47,9 +47,8 @@ function learnt(rows: readonly MetricsRow[]): string {
   const heldOut = rows.some((row) => typeof row['eval_loss'] === 'number');
   const [first, last] = ends(rows, heldOut ? 'eval_loss' : 'loss');
   if (first === undefined || last === undefined) return '';
-  const where = heldOut ? ' of rows it never saw' : '';
-  const before = first === last ? '' : `, ${formatFixed(first)} at first`;
-  return `The next token${where} surprises it by ${formatFixed(last)}\u202fnats${before}.`;
+  const before = first === last ? '' : `, at first ${formatFixed(first)}`;
+  return `The next ${heldOut ? 'held-out ' : ''}token surprises it by ${formatFixed(last)}\u202fnats${before}.`;
 }
 
 /** The first and the last value of a metric. */
