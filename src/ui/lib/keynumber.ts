@@ -1,13 +1,13 @@
 // The one number that tells of a station at a glance, and the small line beside it.
 
 import type { Experiment } from '../../shared/experiment';
-import { methodNamed, methodOf, type StageKind } from '../../shared/methods';
+import { methodNamed, methodOf, stepName, type StageKind } from '../../shared/methods';
 import { metricOf } from '../../shared/metrics';
 import type { ModelReport, Report } from '../../shared/protocol';
 import { formatCount, formatFixed, formatPercent, uncapital } from './format';
 import type { StageProgress } from './progress';
 import { pointsToDraw, type MetricColumns } from './series';
-import { stepName, type Station } from './stations';
+import type { Station } from './stations';
 import { headline, showHeadline } from './verdict';
 
 /** What of a session the numbers are taken from. */
