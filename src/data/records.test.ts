@@ -154,7 +154,7 @@ describe('a bad row is named by line and field', () => {
     ['{"prompt": 3, "completion": "b"}', 'a.jsonl, line 1: "prompt" is 3.'],
     ['{"prompt": "a", "completion": null}', 'a.jsonl, line 1: "completion" is null.'],
     ['{"prompt": "a", "completion": ""}', 'a.jsonl, line 1: "completion" is empty.'],
-    ['{"prompt": "a", "completion_ids": []}', 'a.jsonl, line 1: "completion" is empty.'],
+    ['{"prompt": "a", "completion_ids": []}', 'a.jsonl, line 1: "completion_ids" is empty.'],
     ['{"prompt_ids": [1, 2.5], "completion": "b"}', 'a.jsonl, line 1: "prompt_ids" is [1,2.5].'],
     ['{"prompt_ids": [-1], "completion": "b"}', 'a.jsonl, line 1: "prompt_ids" is [-1].'],
     ['{"prompt_ids": ["1"], "completion": "b"}', 'a.jsonl, line 1: "prompt_ids" is ["1"].'],

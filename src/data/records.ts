@@ -166,7 +166,8 @@ class FieldReader {
 
   completion(name: string): Part {
     const part = this.part(name);
-    if (part.length === 0) this.fail(name, 'is empty', 'Give it a text, or remove the row.');
+    const column = typeof part === 'string' ? name : `${name}_ids`;
+    if (part.length === 0) this.fail(column, 'is empty', 'Fill it, or remove the row.');
     return part;
   }
 

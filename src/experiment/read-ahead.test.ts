@@ -12,6 +12,11 @@ const data: Record<string, string> = {
   'sft.jsonl': jsonl(['a', 'b', 'c', 'd'].map((prompt) => ({ prompt, completion: 'abc' }))),
   'long.jsonl': jsonl(['a', 'b'.repeat(20), 'c'].map((prompt) => ({ prompt, completion: 'x'.repeat(60) }))),
   'bad.jsonl': '{"prompt": "a"}\n{"promt": "b"}\n',
+  'apart.jsonl': jsonl([
+    { chosen: 'a b', rejected: 'a c' },
+    { chosen: 'x', rejected: 'y' },
+  ]),
+  'labels.jsonl': jsonl([{ prompt: 'a', completion: 'b', label: true }]),
   'ids.jsonl': jsonl([1, 2, 3, 4].map((id) => ({ prompt_ids: [id], completion_ids: [id, 0] }))),
   'prompts.jsonl': jsonl([{ prompt: 'a' }, { prompt: 'b'.repeat(30) }]),
   'pairs.jsonl': jsonl(
@@ -65,6 +70,20 @@ describe('before the first stage', () => {
       { sft: 'sft.jsonl', preferences: 'none.jsonl' },
       'not-found',
       'There is no file "none.jsonl"',
+    ],
+    [
+      'pairs without a prompt for a policy to go on from',
+      [sft, defaultStage('dpo')],
+      { sft: 'sft.jsonl', preferences: 'apart.jsonl' },
+      'bad-data',
+      'apart.jsonl, line 2: its texts part at once',
+    ],
+    [
+      'labels where a stage learns from pairs, though another takes them',
+      [sft, defaultStage('kto'), defaultStage('dpo')],
+      { sft: 'sft.jsonl', preferences: 'labels.jsonl' },
+      'bad-data',
+      'labels.jsonl, line 1: "chosen" is missing',
     ],
     [
       'rows of pretraining longer than the context',

@@ -3,7 +3,9 @@
 // themselves is always in order.
 
 import { fitRows } from '../data/inspect';
-import { readSource } from '../data/sources';
+import type { PromptRow } from '../data/records';
+import { readRows, readSource } from '../data/sources';
+import type { LanguageModel } from '../model/types';
 import { rewardFunction } from '../reward';
 import { newTokens } from '../shared/budget';
 import { PlaygroundError } from '../shared/errors';
@@ -37,7 +39,13 @@ export async function readAhead(
     if ('labeller' in stage) labellerOf(stage.labeller.name, model);
     // A reward that cannot be had; the reward model is trained on the way.
     if ('reward' in stage && stage.reward.kind !== 'model') rewardFunction(stage.reward, model, null);
-    for (const { what } of methodOf(stage.kind).needs) {
+    const { needs, leaves } = methodOf(stage.kind);
+    for (const { what, labels } of needs) {
+      if (what === 'pairs' && data.preferences !== undefined) {
+        const type = labels ? 'any-preference' : 'preference';
+        const rows = await readRows(data.preferences, type, readData);
+        if (leaves === 'policy') refuseBare(rows, data.preferences, model);
+      }
       const part = what === 'pairs' ? 'preferences' : what;
       if (isPart(part)) wanted.set(part, Math.max(wanted.get(part) ?? 0, newTokens(stage)));
     }
@@ -46,6 +54,18 @@ export async function readAhead(
     const source = data[part];
     if (source !== undefined) fitRows(await readSource(source, readData), source, part, model, most);
   }
+}
+
+/** Refuses a row whose texts part at once: a policy has nothing to go on from there. */
+function refuseBare(rows: readonly PromptRow[], source: string, { tokenizer }: LanguageModel): void {
+  const begun = (tokenizer?.encode('', { special: true }).length ?? 0) > 0;
+  const bare = rows.find(({ prompt }) => prompt.length === 0 && !(typeof prompt === 'string' && begun));
+  if (!bare) return;
+  throw new PlaygroundError(
+    'bad-data',
+    `${source}, line ${bare.line}: its texts part at once, so that there is no prompt for the policy to go on from.`,
+    'Give every row a "prompt" beside "chosen" and "rejected".',
+  );
 }
 
 const isPart = (name: string): name is DataPart => DATA_PARTS.some((part) => part === name);

@@ -7,7 +7,6 @@ import { readRows } from '../data/sources';
 import { splitByPrompt } from '../data/split';
 import { shareOf } from '../evaluate/measures';
 import type { Adapter } from '../model/lora';
-import { PlaygroundError } from '../shared/errors';
 import type { RewardStage, SftStage, Stage, StageOf } from '../shared/experiment';
 import type { Interval, MetricsRow } from '../shared/protocol';
 import { readText } from '../storage/run-store';
@@ -88,7 +87,7 @@ export async function openReward(
   stage: RewardStage,
 ): Promise<RunningStage> {
   const { experiment } = workshop;
-  const examples = await preferencesFor(workshop, index);
+  const examples = await readPreferences(workshop, index);
   const split = splitByPrompt(examples, ({ prompt }) => prompt, stage.eval_fraction, experiment.seed);
   const context = { ...contextOf(workshop, index), ...split };
   const policy = await policyBefore(workshop, index);
@@ -153,17 +152,6 @@ export function learningFrom<
   };
 }
 
-/** Pairs for a policy. Throws `bad-data` where texts leave it no prompt to go on from. */
-export async function readPreferences(workshop: Workshop, index: number): Promise<PreferenceExample[]> {
-  const examples = await preferencesFor(workshop, index);
-  if (examples.every(({ chosen }) => chosen.promptLength > 0)) return examples;
-  throw new PlaygroundError(
-    'bad-data',
-    'data.preferences has a pair whose texts part at once, so that there is no prompt for the policy to go on from.',
-    'Give every row a "prompt" beside "chosen" and "rejected".',
-  );
-}
-
 /** Completions labelled good or bad: rows with a label as they are, of a pair the chosen one and the rejected one. */
 export async function readLabelled(
   workshop: Workshop,
@@ -186,7 +174,7 @@ export async function readLabelled(
 }
 
 /** The file of preferences, or else the pairs of the last pairs stage, token by token as they were sampled. */
-async function preferencesFor(workshop: Workshop, index: number): Promise<PreferenceExample[]> {
+export async function readPreferences(workshop: Workshop, index: number): Promise<PreferenceExample[]> {
   const { experiment, model, store, readData } = workshop;
   const { preferences } = experiment.data;
   if (preferences !== undefined) {

@@ -90,7 +90,7 @@ function trainingTokens(stage: Stage, { whole, rows }: RowLengths): number {
   const step = batchOf(fields);
   if (stage.kind === 'online_dpo') return tokensOf(Math.ceil(most / 2), length, 2);
   if (stage.kind === 'rft') return tokensOf(Math.min(most, step / stage.num_generations), length);
-  const pair = methodOf(stage.kind).needs.some(({ what }) => what === 'pairs') && stage.kind !== 'kto';
+  const pair = methodOf(stage.kind).needs.some(({ what, labels }) => what === 'pairs' && !labels);
   const learnt = newTokens(stage) > 0 ? step / parts : pair ? rows / 2 : rows;
   return tokensOf(Math.min(most, learnt), length, pair ? 2 : 1);
 }

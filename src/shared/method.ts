@@ -52,6 +52,13 @@ export interface Headline {
   shows: 'change' | 'share' | 'count';
 }
 
+interface Need {
+  what: 'pairs' | keyof DataSettings;
+  why: string;
+  /** Of pairs: completions that are labelled one by one do as well. */
+  labels?: true;
+}
+
 interface Told {
   /** As in the pipeline. */
   label: string;
@@ -66,7 +73,7 @@ interface Told {
   /** The adapter it leaves behind: a policy that later stages start from, watched and evaluated; a reward model. */
   leaves?: 'policy' | 'reward';
   /** What it cannot run without, and what for. Pairs come from data.preferences or a pairs stage before it. */
-  needs: readonly { what: 'pairs' | keyof DataSettings; why: string }[];
+  needs: readonly Need[];
   /** Makes the policy that others go on from, and is no choice beside them. */
   foundation?: true;
   /** Is held to the policy as it was before the stage: its reference. */
@@ -107,6 +114,7 @@ export const method = <const S extends MethodSettings>(
 
 export const PROMPTS = { what: 'prompts', why: 'the prompts it completes' } as const;
 export const PAIRS = { what: 'pairs', why: 'the pairs it learns from' } as const;
+export const LABELS = { ...PAIRS, labels: true } as const;
 
 /** What every stage that trains has. */
 const TRAINING = {

@@ -4,7 +4,7 @@
 import { chart, ENTROPY_CHART, GRADIENT_CHART, heldOutToo, sides } from './charts';
 import { withoutBeta } from './contradictions-preference';
 import { ktoKlZero } from './health-kto';
-import { type Line, method, PAIRS, RAGGED_ROWS } from './method';
+import { LABELS, type Line, method, PAIRS, RAGGED_ROWS } from './method';
 import {
   KTO_METRICS,
   LOGITS,
@@ -156,7 +156,7 @@ export const PREFERENCE_METHODS = {
     trl: 'KTOConfig',
     leaves: 'policy',
     holdsReference: true,
-    needs: [PAIRS],
+    needs: [LABELS],
     settings: {
       ...SETTINGS,
       learning_rate: [5e-4, 1e-6],
