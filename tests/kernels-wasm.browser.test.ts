@@ -1,6 +1,6 @@
 // Every wasm kernel against its reference of plain tfjs ops on random shapes, forward and gradient, with outputs that
 // start as NaN, so that an element not written is seen.
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { openDevice } from '../src/engine/device';
 import { memoryInUse } from '../src/engine/memory';
 import { adamw, adamwReference } from '../src/engine/ops/adamw';
@@ -15,24 +15,11 @@ import { sampleReference } from '../src/engine/ops/sample';
 import { sumOfSquares } from '../src/engine/ops/sum-of-squares';
 import { type Predictor, tokenKl } from '../src/engine/ops/token-kl';
 import { tokenLogprobs } from '../src/engine/ops/token-logprobs';
-import { wasmBackend } from '../src/engine/private';
 import { hash32, normals, uniforms } from '../src/engine/random';
 import { hasKernel, tf } from '../src/engine/tf';
-import { sampled } from './kernels';
+import { sampled, useDevice } from './kernels';
 
-beforeAll(async () => {
-  await openDevice('wasm');
-  const backend = wasmBackend();
-  const makeOutput = backend.makeOutput.bind(backend);
-  backend.makeOutput = (...args) => {
-    const info = makeOutput(...args);
-    if (info.dtype === 'bool') return info; // one byte an element
-    const { memoryOffset } = backend.dataIdMap.get(info.dataId);
-    const memory = backend.wasm.wasmMemory ?? backend.wasm.asm!.memory;
-    new Uint32Array(memory.buffer, memoryOffset, tf.util.sizeFromShape(info.shape)).fill(0x7fc00000);
-    return info;
-  };
-});
+useDevice('wasm');
 
 /** A number in low … high, the same for the same words. */
 const pick = (low: number, high: number, ...words: (number | string)[]): number =>
