@@ -1,6 +1,6 @@
-// `npm test`: the steps in order, stopping at the first that fails, and one line at the end that sums the tests of all
-// runners. A step that is no test runner counts as one failure when it fails.
-import { spawnSync } from 'node:child_process';
+// `npm test`: the steps in order, stopping where one fails, and one line at the end that sums the tests of all runners. A
+// step that is no test runner counts as one failure when it fails.
+import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './once.mjs';
@@ -57,28 +57,37 @@ export const runners = {
   e2e: endToEnd,
 };
 
-const everything: Step[] = [
-  { name: 'check', command: 'npm run check' },
-  { name: 'lint', command: 'npm run lint' },
-  { name: 'build', command: 'npm run build' },
-  { name: 'size', command: 'npm run size' },
-  runners.unit,
-  runners.browser,
+/** Those of a row run side by side: none of them keeps more than one core busy. */
+const everything: Step[][] = [
+  [
+    { name: 'check', command: 'npm run check' },
+    { name: 'lint', command: 'npm run lint' },
+    { name: 'build and size', command: 'npm run build && npm run size' },
+  ],
+  [runners.unit],
+  [runners.browser],
   // The others are of the browser's already.
-  vitest('gpu', 'tests/kernels-webgpu.browser.test.ts'),
-  runners.e2e,
+  [vitest('gpu', 'tests/kernels-webgpu.browser.test.ts')],
+  [runners.e2e],
 ];
 
-/** Runs one step with the person's terminal; what it counted. */
-function runStep({ name, command, counts, env }: Step, extra: readonly string[]): Counts {
+/** Runs one step; what it counted. What it prints comes as it is printed, or, beside other steps, whole when it has ended. */
+async function runStep(step: Step, extra: readonly string[], alone: boolean): Promise<Counts> {
+  const { name, command, counts, env } = step;
   const report = join(root, reports, `${name}.json`);
   rmSync(report, { force: true });
-  const { status } = spawnSync([command, ...extra].join(' '), {
+  if (alone) console.log(`\n== ${name}`);
+  const child = spawn([command, ...extra].join(' '), {
     cwd: root,
-    stdio: 'inherit',
+    stdio: alone ? 'inherit' : ['ignore', 'pipe', 'pipe'],
     shell: true,
     env: { ...process.env, FORCE_COLOR: '0', VITE_CONFIG_NATIVE_IGNORE_WARNING: 'true', ...env },
   });
+  const printed: Buffer[] = [];
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (some: Buffer) => void printed.push(some));
+  const status = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  if (!alone) console.log(`\n== ${name}\n${Buffer.concat(printed).toString()}`);
   if (!counts) return { passed: 0, failed: status === 0 ? 0 : 1 };
   try {
     const found = counts(JSON.parse(readFileSync(report, 'utf8')));
@@ -89,16 +98,20 @@ function runStep({ name, command, counts, env }: Step, extra: readonly string[])
   }
 }
 
-/** Runs the steps until one fails and prints the sum; the exit code. */
-export function runSteps(steps: readonly Step[] = everything, extra: readonly string[] = []): number {
+/** Runs the rows of steps until one fails and prints the sum; the exit code. */
+export async function runSteps(
+  rows: readonly (readonly Step[])[] = everything,
+  extra: readonly string[] = [],
+): Promise<number> {
   mkdirSync(join(root, reports), { recursive: true });
   const sum: Counts = { passed: 0, failed: 0 };
-  for (const step of steps) {
-    console.log(`\n== ${step.name}`);
-    const { passed, failed } = runStep(step, extra);
-    sum.passed += passed;
-    sum.failed += failed;
-    if (failed > 0) break;
+  for (const steps of rows) {
+    const counted = await Promise.all(steps.map((step) => runStep(step, extra, steps.length === 1)));
+    for (const { passed, failed } of counted) {
+      sum.passed += passed;
+      sum.failed += failed;
+    }
+    if (sum.failed > 0) break;
   }
   console.log(`\n${sum.passed} passed, ${sum.failed} failed`);
   return sum.failed === 0 ? 0 : 1;
