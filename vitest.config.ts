@@ -25,6 +25,7 @@ export default mergeConfig(
             name: 'unit',
             environment: 'node',
             include: ['{src,tools,bench}/**/*.test.ts'],
+            maxWorkers: '100%', // Vitest would leave one core idle, of two the half
           },
         },
         {
