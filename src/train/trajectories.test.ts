@@ -133,8 +133,14 @@ it.each(ONE_PER_CENT)('%s strays from its pins with %j', { timeout: 60_000 }, as
   const told = Object.keys(changes).flatMap((key) => REPEATS[key] ?? []);
   const without = (columns: Trajectory): Trajectory =>
     Object.fromEntries(Object.entries(columns).filter(([metric]) => !told.includes(metric)));
-  const rows = await firstRows(methods[name]!, 12, changes);
-  expect(driftOf(without(columnsOf(rows)), without(fixture[name]!))).toBeGreaterThan(TOLERANCE);
+  let drift = 0;
+  // Most stray at once, even beside the largest value of the whole run.
+  for (const steps of [2, 12]) {
+    const rows = await firstRows(methods[name]!, steps, changes);
+    drift = driftOf(without(columnsOf(rows)), without(fixture[name]!), { whole: steps === 2 });
+    if (drift > TOLERANCE) break;
+  }
+  expect(drift).toBeGreaterThan(TOLERANCE);
 });
 
 it('every setting that is a factor is among them', () => {
