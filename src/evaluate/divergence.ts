@@ -6,15 +6,7 @@ import { tokenLogprobs } from '../engine/ops/token-logprobs';
 import { tf } from '../engine/tf';
 import { headMatrix, hiddenStates } from '../model/forward';
 import type { LanguageModel } from '../model/types';
-
-export interface Divergence {
-  /** exp of the mean negative log-probability of each token given those before it. */
-  perplexity: { reference: number; other: number };
-  /** Mean over positions of KL(reference ‖ other), in nats. */
-  kl: number;
-  /** Share of positions at which both find the same token the most likely. */
-  agreement: number;
-}
+import type { Divergence } from '../shared/protocol';
 
 /** Over `texts`, each of at least two token ids. */
 export async function divergence(

@@ -65,6 +65,19 @@ export interface TokenColumns {
   new_logprob?: number[];
 }
 
+/** How one model's predictions of the next token differ from another's. */
+export interface Divergence {
+  /** exp of the mean negative log-probability of each token given those before it. */
+  perplexity: { reference: number; other: number };
+  /** Mean over positions of KL(reference ‖ other), in nats. */
+  kl: number;
+  /** Share of positions at which both find the same token the most likely. */
+  agreement: number;
+}
+
+/** What packed weights cost against float32, over so many texts and predicted tokens in them. */
+export type PackingCost = Divergence & { texts: number; tokens: number };
+
 /** Two answers to one prompt, for a person to choose between. */
 export interface AnswerPair {
   /** Where it comes from: `pairs:17`, the row of pairs.jsonl; `ppo:3`, the fourth fresh one of that adapter. */
@@ -190,6 +203,8 @@ export type Command =
   | { type: 'maskRow'; request: number; part: DataPart; source: string; row: DataRow }
   /** What the experiment would take with the loaded model; `runId`: the run whose data it names. */
   | { type: 'budget'; request: number; runId: string | null; experiment: Experiment }
+  /** What the experiment's packed base weights cost against float32; `runId` as above. Waits for the run at work. */
+  | { type: 'measurePacking'; request: number; runId: string | null; experiment: Experiment }
   /** The recorded experiment of a run kept in this browser, finished or not. */
   | { type: 'export'; request: number; runId: string; experiment: Experiment }
   | { type: 'golden'; request: number; directory: string };
@@ -216,6 +231,7 @@ export type Event =
   | { type: 'rowsFit'; request: number; fit: Fit }
   | { type: 'rowMasked'; request: number; texts: MaskedText[] }
   | { type: 'budgeted'; request: number; budget: Budget }
+  | { type: 'packingMeasured'; request: number; cost: PackingCost }
   | { type: 'exported'; request: number; bytes: Uint8Array }
   /** JSONL lines, in the order of the input rows. */
   | { type: 'rows'; request: number; rows: string }
@@ -231,6 +247,7 @@ export interface Answers {
   fitRows: 'rowsFit';
   maskRow: 'rowMasked';
   budget: 'budgeted';
+  measurePacking: 'packingMeasured';
   export: 'exported';
 }
 export type Question<K extends keyof Answers> = Extract<Command, { type: K }>;

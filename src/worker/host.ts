@@ -11,6 +11,7 @@ import { freshPairs } from '../experiment/pairs';
 import { generateRows, scoreRows } from '../experiment/rows';
 import { packRun } from '../experiment/recording';
 import { budgetOf, plan } from '../experiment/budget';
+import { packingCost } from '../experiment/packing-cost';
 import { runExperiment } from '../experiment/run';
 import { generate } from '../model/generate';
 import { disposeModel, loadModel } from '../model/load';
@@ -152,6 +153,8 @@ export class Host {
         return this.generate(command);
       case 'samplePairs':
         return this.samplePairs(command);
+      case 'measurePacking':
+        return this.measurePacking(command);
       case 'score':
         return this.rows(command, (model, adapter) =>
           scoreRows(model, adapter, command.rows, command.source),
@@ -209,6 +212,18 @@ export class Host {
     if (!loaded) throw new PlaygroundError('bad-arguments', 'No model is loaded yet.', 'Load one first.');
     const budget = await budgetOf(loaded, experiment, dataOf(runId), this.limit);
     this.tell({ type: 'budgeted', request, budget });
+  }
+
+  private async measurePacking({ request, runId, experiment }: Of<'measurePacking'>): Promise<void> {
+    const source = experiment.model;
+    const whole = await this.load(source);
+    const packed = await loadModel(source, directoryOf(source), undefined, experiment.quantization);
+    try {
+      const cost = await packingCost(whole, packed, experiment, dataOf(runId));
+      this.tell({ type: 'packingMeasured', request, cost });
+    } finally {
+      disposeModel(packed);
+    }
   }
 
   /** The most that the device gives, known once it has refused something. */

@@ -1,5 +1,5 @@
-// What the machine gives, and what the page makes of it: memory told of before a run, the same memory after ten runs in one
-// tab as after two, and the end of what computes.
+// What the machine gives, and what the page makes of it: memory told of before a run, what smaller weights cost, the same
+// memory after ten runs in one tab as after two, and the end of what computes.
 
 import { expect, test, type Page } from '@playwright/test';
 import type { MemoryReport } from '../../src/shared/protocol';
@@ -38,6 +38,25 @@ test('what a run takes is told before it begins, stage by stage, and follows its
   }
   await expect.poll(taken).toBeGreaterThan(1.5 * before);
   expect(await taken()).toBeLessThan(1000);
+  expect(witness).toEqual({ complaints: [], foreign: [] });
+});
+
+test('what smaller base weights cost in exactness is measured on a button', async ({ page }) => {
+  const witness = watch(page);
+  await page.goto('./?backend=wasm#v=1&quantization=nf4');
+  await button(page, 'Measure it against float32').click({ timeout: 60_000 });
+  const cost = page.getByRole('region', { name: 'What smaller weights cost' });
+  await expect(cost).toContainText(/On [\d,]+ tokens of 12 of its rows/, { timeout: 60_000 });
+  const [kl = NaN, packed = NaN, whole = NaN, same = NaN] =
+    /([\d.]+)\snats.* is\s([\d.]+)\sin place of\s([\d.]+), .*in\s([\d.]+)\s%/
+      .exec((await cost.textContent()) ?? '')
+      ?.slice(1)
+      .map(Number) ?? [];
+  expect(kl).toBeGreaterThan(0.001);
+  expect(kl).toBeLessThan(0.1);
+  expect(packed).toBeGreaterThan(whole);
+  expect(same).toBeGreaterThan(90);
+  await expectAccessible(page);
   expect(witness).toEqual({ complaints: [], foreign: [] });
 });
 
