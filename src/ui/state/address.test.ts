@@ -132,7 +132,9 @@ describe('differences', () => {
                 : (range.max ?? Number(setting.default) / 2));
       const draft = writeSetting(base, place, setting, value);
       const changes = differences(base, draft) ?? {};
-      const { experiment: back, faults } = withDifferences(base, changes);
+      const read = parseAddress({ hash: writeAddress({ ...NOTHING, changes }), search: '' });
+      expect(read, key).toEqual({ address: { ...NOTHING, changes }, faults: [] });
+      const { experiment: back, faults } = withDifferences(base, read.address.changes);
       // A link cannot make what a file may not hold: two settings that contradict each other.
       expect(faults.length > 0 ? base : draft, key).toEqual(back);
       tried += Number(faults.length === 0);

@@ -6,6 +6,7 @@ import { PlaygroundError } from '../../shared/errors';
 import { stageNames, type Experiment } from '../../shared/experiment';
 import { STAGE_KINDS } from '../../shared/methods';
 import { allowed, fits, type Setting, type SettingValue } from '../../shared/setting';
+import { settingsOf } from '../../shared/settings';
 import { defaultStage, parseExperiment } from '../../shared/validate';
 import { readSetting, sameValue, settingsAt, writeSetting, type Place } from '../lib/draft';
 import type { PointInTime } from './session.svelte';
@@ -44,6 +45,11 @@ export interface Reading {
 
 /** Words that are no settings. */
 const WORDS = ['v', 'experiment', 'open', 'stages', 'from', 'view', 'at', 'live', 'backend'];
+
+/** Settings of the experiment itself, whose words have no dot; its name goes with the experiment. */
+const TOP = settingsOf('experiment')
+  .map(({ key }) => key)
+  .filter((key) => key !== 'name');
 
 /** Reads the words after "#", and those after "?" that it does not have. Throws `bad-link` for another version. */
 export function parseAddress({ hash, search }: { hash: string; search: string }): Reading {
@@ -86,9 +92,6 @@ export function parseAddress({ hash, search }: { hash: string; search: string })
     faults,
   };
 }
-
-/** Settings of the experiment itself that a link may name. */
-const TOP = ['seed', 'model'];
 
 /** The words of an address, "#" included; as few as say it. */
 export function writeAddress(address: Address): string {
