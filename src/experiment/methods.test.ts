@@ -1,7 +1,7 @@
 // Every method in a whole run on the tiny model: what it leaves, and that killed in the middle and resumed in a fresh
 // context it ends with the same bytes as when left alone.
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import type { MemoryStore } from '../../tests/memory-store';
+import { MemoryStore } from '../../tests/memory-store';
 import { nodeDirectory } from '../../tests/node-files';
 import { jsonl, killedAt, outcome, rowsOf, tinyRun, type TinyRun } from '../../tests/tiny-run';
 import { openDevice } from '../engine/device';
@@ -107,33 +107,60 @@ describe.each(choices().filter((kind) => kind !== 'ppo'))('%s', { timeout: 120_0
 it.each([
   ['dpo', 'rewards/margins'],
   ['rloo', 'objective/kl'],
-] as const)('%s goes on from a given policy, held to what was before it', async (kind, figure) => {
-  const experiment = experimentOf(kind);
-  const begun = await run(experiment);
-  expect(metricsOf(begun)[0]![figure]).toBe(0);
-  for (const [path, bytes] of begun.files) given.set(path, bytes);
-  const on = { ...experiment.data, policy_model_path: `adapters/${kind}` };
-  expect(metricsOf(await run({ ...experiment, data: on }))[0]![figure]).not.toBe(0);
-});
+] as const)(
+  '%s goes on from a given policy, held to what was before it',
+  { timeout: 60_000 },
+  async (kind, figure) => {
+    const experiment = experimentOf(kind);
+    const begun = await run(experiment);
+    expect(metricsOf(begun)[0]![figure]).toBe(0);
+    for (const [path, bytes] of begun.files) given.set(path, bytes);
+    const on = { ...experiment.data, sft_model_path: 'base', policy_model_path: `adapters/${kind}` };
+    expect(metricsOf(await run({ ...experiment, data: on }))[0]![figure]).not.toBe(0);
+  },
+);
 
-it('a stage wins over the adapter given in its place, as the warning says', async () => {
-  data['sft.jsonl'] = jsonl(words.map((word) => ({ prompt: `${word}:`, completion: word.toUpperCase() })));
-  const only = (kind: StageKind, more: object = {}): Experiment => {
-    const { data: shared, ...rest } = experimentOf(kind);
-    return { ...rest, data: { ...shared, sft: 'sft.jsonl', ...more }, stages: [shortStage(kind)] };
-  };
-  const adapterOf = (store: MemoryStore, stage: string) =>
-    store.files.get(`adapters/${stage}/adapter_model.safetensors`);
-  const begun = await run(only('sft'));
-  for (const [path, bytes] of begun.files) given.set(path, bytes);
-  const on = await run(only('sft', { sft_model_path: 'adapters/sft' }));
-  expect(metricsOf(on)[0]!['loss'], 'SFT goes on from it').toBeLessThan(Number(metricsOf(begun)[0]!['loss']));
-  expect(adapterOf(on, 'sft')).not.toEqual(adapterOf(begun, 'sft'));
-  const anew = await run(only('reward', { reward_model_path: 'adapters/sft' }));
-  expect(adapterOf(anew, 'reward'), 'rewards are learnt anew').toEqual(
-    adapterOf(await run(only('reward')), 'reward'),
-  );
-});
+it(
+  'an adapter given beside its stage loses to it, and one of another kind is refused',
+  { timeout: 60_000 },
+  async () => {
+    data['sft.jsonl'] = jsonl(words.map((word) => ({ prompt: `${word}:`, completion: word.toUpperCase() })));
+    const only = (kind: StageKind, more: object = {}): Experiment => {
+      const { data: shared, ...rest } = experimentOf(kind);
+      return { ...rest, data: { ...shared, sft: 'sft.jsonl', ...more }, stages: [shortStage(kind)] };
+    };
+    const adapterOf = (store: MemoryStore, stage: string) =>
+      store.files.get(`adapters/${stage}/adapter_model.safetensors`);
+    const [begun, learnt] = [await run(only('sft')), await run(only('reward'))];
+    for (const [path, bytes] of [...begun.files, ...learnt.files]) given.set(path, bytes);
+    const wide = given.get('adapters/sft/adapter_config.json')!;
+    const rank3 = new TextDecoder().decode(wide).replace('"r": 2', '"r": 3');
+    given.set('adapters/wide/adapter_config.json', new TextEncoder().encode(rank3));
+    given.set(
+      'adapters/wide/adapter_model.safetensors',
+      given.get('adapters/sft/adapter_model.safetensors')!,
+    );
+    const on = await run(only('sft', { sft_model_path: 'adapters/sft' }));
+    expect(metricsOf(on)[0]!['loss'], 'SFT goes on from it').toBeLessThan(
+      Number(metricsOf(begun)[0]!['loss']),
+    );
+    expect(adapterOf(on, 'sft')).not.toEqual(adapterOf(begun, 'sft'));
+    const anew = await run(only('reward', { reward_model_path: 'adapters/reward' }));
+    expect(adapterOf(anew, 'reward'), 'rewards are learnt anew').toEqual(adapterOf(learnt, 'reward'));
+
+    // The first stage needs neither, and it is never come to.
+    for (const [part, name, what] of [
+      ['policy_model_path', 'adapters/reward', 'is "adapters/reward", which is a reward model and no policy'],
+      ['reward_model_path', 'adapters/sft', 'is "adapters/sft", which is no reward model'],
+      ['policy_model_path', 'adapters/wide', '("adapters/wide")/adapter_model.safetensors tensor'],
+    ] as const) {
+      const store = new MemoryStore();
+      const some = only('sft', { sft_model_path: 'adapters/sft', [part]: name });
+      await expect(tinyRun({ ...optionsOf(some), store })).rejects.toThrow(`data.${part} ${what}`);
+      expect(store.files.has('metrics.jsonl'), what).toBe(false);
+    }
+  },
+);
 
 it('KTO learns from labelled completions as they are', { timeout: 60_000 }, async () => {
   const labelled = metricsOf(await run(experimentOf('kto', 'labels.jsonl')));

@@ -5,13 +5,13 @@
 import { encodePrompts, type PromptExample } from '../data/examples';
 import { type ReadBytes, readRows, resolveSource } from '../data/sources';
 import { hash32 } from '../engine/random';
-import { Adapter } from '../model/lora';
+import { Adapter, HEAD } from '../model/lora';
 import { adapterFiles, readPeft, writePeft } from '../model/peft';
-import type { LanguageModel } from '../model/types';
+import type { LanguageModel, ReadFile } from '../model/types';
 import type { Scorable } from '../reward';
 import type { RewardModel } from '../reward/learned';
 import { PlaygroundError } from '../shared/errors';
-import { type Experiment, stageNames } from '../shared/experiment';
+import { BARE, type Experiment, stageNames } from '../shared/experiment';
 import { leaving, methodOf, type StageKind } from '../shared/methods';
 import type { MetricsRow, Report, SampleRow } from '../shared/protocol';
 import { readText, type RunStore, writeText } from '../storage/run-store';
@@ -64,14 +64,15 @@ export function lastBefore(experiment: Experiment, index: number, ...kinds: Stag
 /** The adapters that an experiment starts from, by the kind of stage they stand in for, or as `policy`. */
 export function givenAdapters({ data }: Experiment): Partial<Record<'sft' | 'reward' | 'policy', string>> {
   return {
-    ...(data.sft_model_path !== undefined && { sft: data.sft_model_path }),
+    ...(data.sft_model_path !== undefined && data.sft_model_path !== BARE && { sft: data.sft_model_path }),
     ...(data.reward_model_path !== undefined && { reward: data.reward_model_path }),
     ...(data.policy_model_path !== undefined && { policy: data.policy_model_path }),
   };
 }
 
-/** Copies them to where their stage would have left them. Throws `not-found`. */
-export async function adoptAdapters({ experiment, store, readData }: Workshop): Promise<void> {
+/** Copies them to where their stage would have left them, and sees that they are what they stand in for: one that does not
+ *  fit would otherwise be found when its turn comes, an hour into the run. Throws `not-found`, `bad-adapter`, `bad-weights`. */
+export async function adoptAdapters({ experiment, model, store, readData }: Workshop): Promise<void> {
   for (const [kind, name] of Object.entries(givenAdapters(experiment))) {
     const { at, path } = resolveSource(name);
     const files = [...adapterFiles(experiment.lora), ...(kind === 'reward' ? [NORMALISATION] : [])];
@@ -86,6 +87,16 @@ export async function adoptAdapters({ experiment, store, readData }: Workshop): 
         );
       }
     }
+    const read: ReadFile = (file) => store.read(`adapters/${kind}/${file}`);
+    const adapter = await readPeft(model, read, `data.${kind}_model_path ("${name}")`);
+    const scores = adapter.variables.has(HEAD);
+    adapter.dispose();
+    if (scores === (kind === 'reward')) continue;
+    throw new PlaygroundError(
+      'bad-adapter',
+      `data.${kind}_model_path is "${name}", which is ${scores ? 'a reward model and no policy' : `no reward model: it has no ${HEAD}`}.`,
+      `Name the adapter that ${kind === 'reward' ? 'a reward stage' : 'a stage that trains a policy'} left.`,
+    );
   }
 }
 

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { adaptKlCoef } from '../train/advantage';
 import { contradictions } from './contradictions';
 import type { Stage, StageOf } from './experiment';
-import { methodOf, STAGE_KINDS, type StageKind } from './methods';
+import { choices, methodOf, STAGE_KINDS, type StageKind } from './methods';
 import { SETTINGS } from './settings';
 import { defaultStage } from './validate';
 
@@ -11,6 +11,7 @@ const data = {
   ...{ text: 't', sft: 's', prompts: 'p', eval_prompts: 'e', preferences: 'f' },
   sft_model_path: 'a',
 };
+const { sft_model_path: sft, ...bare } = data;
 function problems<K extends StageKind>(kind: K, changes: Partial<StageOf<K>> = {}, given: object = data) {
   const stage = { ...defaultStage(kind), ...('reward' in defaultStage(kind) && RULE), ...changes } as Stage;
   const use_peft = kind !== 'pretrain';
@@ -82,8 +83,7 @@ test.each([
   expect(told(...contradictions(experiment as Parameters<typeof contradictions>[0]))).toEqual([expected]);
 });
 
-test('a reference that is missing is told of, once, and where it is asked for only', () => {
-  const { sft_model_path: sft, ...bare } = data;
+test('the bare model in the place of a reference is told of, once, and where it is asked for only', () => {
   for (const kind of STAGE_KINDS) {
     const found = problems(kind, {}, bare).filter(({ path }) => path === 'stages[0]' && kind !== 'pairs');
     expect([kind, ...told(...found)]).toEqual(
@@ -91,10 +91,22 @@ test('a reference that is missing is told of, once, and where it is asked for on
     );
   }
   expect(problems('ppo', {}, bare)[0]!.message).toContain('begins as the bare model');
+  expect(problems('ppo', {}, { ...bare, sft_model_path: 'base' })).toEqual([]);
+});
+
+test('a policy from elsewhere whose reference is missing is refused', () => {
   const given = { ...bare, policy_model_path: 'p' };
-  expect(problems('dpo', {}, given)[0]!.message).toContain('it goes on from data.policy_model_path');
-  expect(problems('dpo', {}, given)[0]!.fix).toContain('data.sft_model_path');
-  expect(problems('dpo', {}, { ...given, sft_model_path: sft })).toEqual([]);
+  for (const kind of choices()) {
+    const found = problems(kind, {}, given);
+    expect([kind, ...told(...found)]).toEqual(
+      methodOf(kind).holdsReference ? [kind, 'error stages[0]'] : [kind],
+    );
+  }
+  const [missing] = problems('dpo', {}, given);
+  expect(missing!.message).toContain('it goes on from data.policy_model_path');
+  expect(missing!.fix).toMatch(/"sft_model_path".*"base"/);
+  for (const named of [sft, 'base'])
+    expect(problems('dpo', {}, { ...given, sft_model_path: named })).toEqual([]);
 });
 
 test('an adapter beside the stage that it stands in for: the stage wins, and the warning says so once', () => {

@@ -1,7 +1,7 @@
 // Settings that are each in range and still cannot go together, found before a run starts in place of an hour into
 // it. Pure over an experiment, so the page can check a form with it as well as validate.ts a file.
 
-import type { Experiment, Stage } from './experiment';
+import { BARE, type Experiment, type Stage } from './experiment';
 import { episodeProblems, groupProblems } from './contradictions-sampling';
 import { methodOf } from './methods';
 
@@ -111,7 +111,10 @@ function stageProblems(
   ];
 }
 
-/** A stage that is to be held to the policy before it, where there is none but the bare model. */
+/** A stage that is to be held to the policy before it, where there is none. Without a policy to go on from it begins as the
+ *  bare model and is held to what it began as: a reference, if perhaps not the one meant, so that it is only told. A policy
+ *  that was trained elsewhere is held to what it was trained from, which nobody but the experiment knows: the bare model in
+ *  its place would price all that the policy has learnt. */
 function unheld(
   { kind }: Stage,
   earlier: readonly Stage[],
@@ -120,13 +123,18 @@ function unheld(
 ): Problem | null {
   const first = !earlier.some((stage) => methodOf(stage.kind).leaves === 'policy');
   if (!methodOf(kind).holdsReference || !first || data.sft_model_path !== undefined) return null;
+  if (data.policy_model_path !== undefined)
+    return report(
+      'error',
+      '',
+      'it goes on from data.policy_model_path, and the reference it is to be held to is missing.',
+      `Add "sft_model_path" to "data": the adapter that this policy was trained from, or "${BARE}" for the bare model.`,
+    );
   return report(
     'warning',
     '',
-    data.policy_model_path === undefined
-      ? 'no policy was trained before it, so that it begins as the bare model and is held to that.'
-      : 'it goes on from data.policy_model_path, no reference is named, and so it is held to the bare model.',
-    'Put an SFT stage before it or give data.sft_model_path, unless the bare model is meant.',
+    'no policy was trained before it, so that it begins as the bare model and is held to that.',
+    `Put an SFT stage before it or give data.sft_model_path; "${BARE}" there says that the bare model is meant.`,
   );
 }
 
@@ -145,7 +153,7 @@ function givenAndTrained(
   const begins =
     kind === 'reward'
       ? 'trains a reward model anew from the policy before it'
-      : `goes on training ${first ? 'that adapter' : 'the policy of the stage before it'}`;
+      : `goes on training ${first ? 'what that names' : 'the policy of the stage before it'}`;
   return report(
     'warning',
     '',

@@ -23,7 +23,8 @@ export const BUILTIN =
 /**
  * Each entry is `builtin:NAME/PART` or a path relative to the experiment file: rows in a JSONL file, or (the
  * `…_model_path`, named as in TRL's PPO script) an adapter's directory, which stands in for a stage that was run before.
- * The first method after SFT goes on from the policy's, where there is one; its reference stays the SFT adapter.
+ * The first method after SFT goes on from the policy's, where there is one; its reference stays the SFT adapter, which
+ * must then be named: `base` where it is the bare model.
  */
 export interface DataSettings {
   text?: string;
@@ -35,6 +36,9 @@ export interface DataSettings {
   reward_model_path?: string;
   policy_model_path?: string;
 }
+
+/** As `sft_model_path`: the bare model, by the name that samples and reports have for it. */
+export const BARE = 'base';
 
 /** Adam with decoupled weight decay and a schedule: shared by every stage that trains. */
 export interface OptimizerSettings {

@@ -135,7 +135,7 @@ export const SETTINGS = {
   },
   sft_model_path: {
     label: 'SFT adapter',
-    doc: 'A fine-tuned adapter to start from, in place of running the SFT stage.',
+    doc: 'A fine-tuned adapter to start from, in place of running the SFT stage; base says that the bare model is meant.',
     type: 'text',
     advanced: true,
     in: { data: [] },

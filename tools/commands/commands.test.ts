@@ -26,12 +26,10 @@ test('paths of an experiment are relative to its file and lent one by one', () =
   expect(mounts['data-sft']).toEqual({ directory: folder, writable: false, only: ['rows.jsonl'] });
 });
 
-test('builtin data stays as it is', () => {
-  const { experiment: lent, mounts } = lendExperiment(
-    experiment({ data: { sft: 'builtin:kind-endings/sft' } }),
-    file,
-  );
-  expect(lent.data.sft).toBe('builtin:kind-endings/sft');
+test('builtin data stays as it is, and so does the bare model', () => {
+  const data = { sft: 'builtin:kind-endings/sft', sft_model_path: 'base' };
+  const { experiment: lent, mounts } = lendExperiment(experiment({ data }), file);
+  expect(lent.data).toEqual(data);
   expect(mounts).toEqual({});
 });
 
@@ -64,7 +62,7 @@ test.each([
     'It may be one of: q_proj, k_proj, v_proj, out_proj, c_fc, c_proj. Did you mean "c_proj"?',
   ],
   [
-    { lora: { target_modules: ['attn'] } },
+    { lora: { target_modules: ['attn'] }, data: { sft: 'rows.jsonl', sft_model_path: 'base' } },
     'lora.target_modules[0] is "attn", and',
     'It may be one of: q_proj, k_proj, v_proj, out_proj, c_fc, c_proj.',
   ],

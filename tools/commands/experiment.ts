@@ -3,7 +3,7 @@
 import { readdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { PlaygroundError } from '../../src/shared/errors.ts';
-import type { DataSettings, Experiment } from '../../src/shared/experiment.ts';
+import { BARE, type DataSettings, type Experiment } from '../../src/shared/experiment.ts';
 import { lineOfField, parseExperiment } from '../../src/shared/validate.ts';
 import {
   isFile,
@@ -56,6 +56,7 @@ export function lendExperiment(experiment: Experiment, file: string): LentExperi
   };
   const whole = experiment.lora.use_peft === false;
   const lend = (part: string, place: string): string => {
+    if (part === 'sft_model_path' && place === BARE) return place;
     if (place.startsWith('builtin:')) return builtin(place, part);
     const path = resolve(folder, place);
     if (part.endsWith('_model_path')) {

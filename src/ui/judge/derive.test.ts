@@ -35,6 +35,17 @@ describe('a run with judgements', () => {
     expect(derive(parent, ['sft'], 'policy')).toBeNull();
   });
 
+  it('goes on from a policy that no SFT came before, held to the bare model', () => {
+    const { experiment, adapters } = derive(
+      { ...parent, stages: parent.stages.slice(1) },
+      ['ppo'],
+      'policy',
+    )!;
+    expect(experiment.data).toMatchObject({ sft_model_path: 'base', policy_model_path: 'adapters/policy' });
+    expect(adapters).toEqual([{ from: 'ppo', to: 'policy' }]);
+    expect(contradictions(experiment).filter(({ level }) => level === 'error')).toEqual([]);
+  });
+
   it('takes up what was edited since of its stages, and no other model or data', () => {
     const draft = structuredClone(parent);
     const ppo = draft.stages.find((stage) => stage.kind === 'ppo')!;

@@ -2,7 +2,7 @@
 // adapters that an earlier run left. Pairs and adapters are copied beside its experiment, so that it outlives the run it
 // came from.
 
-import { type Experiment, type Stage, stageNames } from '../../shared/experiment';
+import { BARE, type Experiment, type Stage, stageNames } from '../../shared/experiment';
 import { methodNamed, type StageKind } from '../../shared/methods';
 import { defaultStage } from '../../shared/validate';
 
@@ -24,8 +24,8 @@ export function asEdited(run: Experiment, draft: Experiment): Experiment {
 
 /**
  * Reward, PPO and evaluation with the settings of `parent`, whose stages have left the adapters `left`. PPO begins at
- * the SFT adapter, or goes on from the last policy trained after it, held to the SFT adapter either way. Null where
- * there is no such policy. A pairs stage samples nothing where pairs are given; it stays, so that one can judge again.
+ * the SFT adapter, or goes on from the last policy trained after it, held to the SFT adapter either way (to the bare model
+ * where there was no SFT). Null where there is no such policy. A pairs stage samples nothing where pairs are given; it stays, so that one can judge again.
  */
 export function derive(parent: Experiment, left: readonly string[], start: 'sft' | 'policy'): Derived | null {
   const sft = left.findLast((name) => /^sft(-\d+)?$/.test(name));
@@ -44,7 +44,7 @@ export function derive(parent: Experiment, left: readonly string[], start: 'sft'
         ...(prompts !== undefined && { prompts }),
         ...(eval_prompts !== undefined && { eval_prompts }),
         preferences: PREFERENCES,
-        ...(sft !== undefined && { sft_model_path: 'adapters/sft' }),
+        sft_model_path: sft === undefined ? BARE : 'adapters/sft',
         ...(start === 'policy' && { policy_model_path: 'adapters/policy' }),
       },
       stages: [
