@@ -54,7 +54,7 @@ it.each([1, 0.6])('at temperature %f', async (temperature) => {
       seed: 1,
       prompts: [prompt, prompt, prompt],
       reward: null,
-      tiltedFrom: null,
+      studied: null,
     },
     candidates: [
       { name: 'base', adapter: null },
@@ -78,12 +78,9 @@ it.each([1, 0.6])('at temperature %f', async (temperature) => {
   adapter.dispose();
 });
 
-it('draws again for the opponents of best-of-n, and 16 times in all from what an optimum is estimated from', () => {
+it('draws again for the opponents of best-of-n, and 16 times in all from what is studied', () => {
   const candidates = ['base', 'sft', 'ppo'].map((name) => ({ name, adapter: null }));
-  const more = (
-    tiltedFrom: string | null,
-    reward: EvaluationContext['reward'] = () => Promise.resolve([]),
-  ) => {
+  const more = (studied: string | null, reward: EvaluationContext['reward'] = () => Promise.resolve([])) => {
     const context = {
       model,
       name: '',
@@ -92,7 +89,7 @@ it('draws again for the opponents of best-of-n, and 16 times in all from what an
       candidates,
       reference: 'sft',
       reward,
-      tiltedFrom,
+      studied,
     };
     const batches = evaluationBatches({ ...context, prompts: [{ text: '', ids: [1] }] }, 4);
     return batches.slice(3).map(({ checkpoint, draws }) => [checkpoint, draws[0], draws.length]);

@@ -41,21 +41,21 @@ export interface EvaluationContext {
   /** One of the candidates: what KL is measured from and wins are counted against. */
   reference: string;
   reward: RewardFunction | null;
-  /** The candidate that is to write more, from which an optimum is estimated; null where there is none. */
-  tiltedFrom: string | null;
+  /** The candidate that is to write so much that something can be estimated from it; null where nothing can. */
+  studied: string | null;
 }
 
 /** Completions sampled at once: wide, because a step of generation costs little more for more rows. */
 const ROWS = 64;
 
-/** Completions of each prompt that an optimum is estimated from. */
-const OPTIMUM_DRAWS = 16;
+/** Completions of each prompt that an optimum, or a share of good ones, is estimated from. */
+export const OPTIMUM_DRAWS = 16;
 
 /** The batches of an evaluation in their order: which candidate completes which prompts, each how often. Every one
- *  `samples` times; then the reference more often, as an opponent for the best of its first samples, and whoever an
- *  optimum is estimated from. */
+ *  `samples` times; then the reference more often, as an opponent for the best of its first samples, and whoever
+ *  something is estimated from. */
 export function evaluationBatches(
-  { prompts, candidates, reference, reward, tiltedFrom }: EvaluationContext,
+  { prompts, candidates, reference, reward, studied }: EvaluationContext,
   samples: number,
 ) {
   const batches: { candidate: Candidate; checkpoint: string; from: number; to: number; draws: number[] }[] =
@@ -71,14 +71,14 @@ export function evaluationBatches(
   for (const candidate of candidates) {
     const { name } = candidate;
     const against = name === reference && reward ? samples + 1 : samples;
-    const last = Math.max(against, name === tiltedFrom ? OPTIMUM_DRAWS : 0);
+    const last = Math.max(against, name === studied ? OPTIMUM_DRAWS : 0);
     if (last > samples) add(candidate, opponent(name), samples, last);
   }
   return batches;
 }
 
-/** The checkpoint name of further samples, chosen by nothing: what best-of-n is compared with, and an optimum is
- *  estimated from. */
+/** The checkpoint name of further samples, chosen by nothing: what best-of-n is compared with, and estimates are
+ *  made from. */
 export const opponent = (candidate: string): string => `${candidate}-opponent`;
 
 /** Runs the batches from `first` on; yields each one's samples, prompts in order, draws inside. */

@@ -1,5 +1,6 @@
 // The figures of an evaluation on samples written by hand, with a judge that counts exclamation marks.
 import { expect, it, vi } from 'vitest';
+import type { Report } from '../shared/protocol';
 import type { EvaluatedSample } from './evaluate';
 import { measureAll, shareOf } from './measures';
 import { reportMarkdown } from './report';
@@ -73,7 +74,7 @@ it('shares right answers over groups', () => {
 it('writes the report for people', () => {
   const { evaluation, comparisons } = measureAll(samples, 2, 'sft', 1);
   const accuracy = { value: 0.8, low: 0.75, high: 0.85 };
-  const text = reportMarkdown({
+  const report: Report = {
     name: 'test',
     seed: 3,
     backend: 'wasm',
@@ -82,11 +83,17 @@ it('writes the report for people', () => {
     evaluation,
     comparisons,
     findings: { reward: { accuracy } },
-  });
+  };
+  const text = reportMarkdown(report);
   expect(text).toContain('Seed 3 on wasm (CPU), 181 s in all: sft 61 s, ppo 120 s.');
   expect(text).toContain('|  | base | sft | ppo | best-of-2 |');
   expect(text).toMatch(/\| happy \| 0\.0 % \| 50\.0 % \| 75\.0 % \([\d.]+ % … 100\.0 %\) \| 100\.0 % \|/);
   // log 2 − ½: what the best of two is measured to lie from the reference nobody knows.
   expect(text).toMatch(/\| kl \| 2\.00 \| 0\.00 \| .* \| ≤ 0\.19 \(bound\) \|/);
   expect(text).toContain('| accuracy | 80.0 % (75.0 % … 85.0 %) |');
+  // Unless a comparison found it.
+  const kl = { value: 0.123, low: 0.1, high: 0.15 };
+  const found = reportMarkdown({ ...report, findings: { evaluate: { best_of_2_kl: kl } } });
+  expect(found).toMatch(/\| kl \| 2\.00 \| 0\.00 \| .* \| 0\.12 \(0\.10 … 0\.15\) \|/);
+  expect(found).toContain('Findings of evaluate:\n\nThe KL of the best of n completions');
 });

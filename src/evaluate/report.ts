@@ -1,7 +1,7 @@
 // report.md: the report for people, the same figures as report.json.
 
 import { metricOf } from '../shared/metrics';
-import { bestOfNBound } from '../shared/optimum';
+import { bestOfNDistance } from '../shared/optimum';
 import type { Interval, Report } from '../shared/protocol';
 
 /** Findings that are shares. */
@@ -20,7 +20,11 @@ const isShare = (figure: string): boolean =>
 
 /** What the figures of an optimum are, said beside them. */
 const ABOUT_OPTIMUM =
-  'The optimum is the mean reward of the best policy at this price of KL, prompt by prompt, estimated from 16 or more samples of the reference a prompt; it is a little low where the reference hardly ever scores, and cannot lie above `optimum_at_most`, which takes all prompts for one. The KL of the best of n completions of the reference follows from each prompt’s share of good ones, which is known as well as that share.';
+  'The optimum is the mean reward of the best policy at this price of KL, prompt by prompt, estimated from 16 or more samples of the reference a prompt; it is a little low where the reference hardly ever scores, and cannot lie above `optimum_at_most`, which takes all prompts for one.';
+
+/** And what the KL of best-of-n is. */
+const ABOUT_BEST_OF_N =
+  'The KL of the best of n completions of the reference is exact in each prompt’s share of good ones, F(y)^n − F(y⁻)^n, and known as well as that share.';
 
 export function reportMarkdown({
   name,
@@ -53,7 +57,7 @@ export function reportMarkdown({
             ...checkpoints.map(
               (checkpoint) =>
                 cell(evaluation[checkpoint]![metric], isShare(metric)) ||
-                (metric === 'kl' ? klBound(checkpoint) : ''),
+                (metric === 'kl' ? bestOfN(checkpoint, findings) : ''),
             ),
           ]),
         ],
@@ -84,6 +88,7 @@ export function reportMarkdown({
   for (const [stage, found] of Object.entries(findings ?? {})) {
     lines.push('', `Findings of ${stage}:`, '');
     if ('optimum' in found) lines.push(ABOUT_OPTIMUM, '');
+    if (Object.keys(found).some((metric) => metric.startsWith('best_of_'))) lines.push(ABOUT_BEST_OF_N, '');
     lines.push(
       ...table(
         ['', 'value'],
@@ -94,11 +99,12 @@ export function reportMarkdown({
   return `${lines.join('\n')}\n`;
 }
 
-/** The best of n samples are draws of no policy whose log-probabilities are known: their KL is not measured, and can be no
- *  more than this (Beirami et al. 2024). */
-function klBound(checkpoint: string): string {
-  const [, n] = /^best-of-(\d+)$/.exec(checkpoint) ?? [];
-  return n === undefined ? '' : `≤ ${bestOfNBound(Number(n)).toFixed(2)} (bound)`;
+/** The best of n samples are draws of no policy whose log-probabilities are known: their KL is not measured, but may follow
+ *  from the shares of good completions, and can be no more than its bound (Beirami et al. 2024). */
+function bestOfN(checkpoint: string, findings: Report['findings']): string {
+  const distance = bestOfNDistance(checkpoint, findings);
+  if (!distance) return '';
+  return distance.exact ? cell(distance.kl, false) : `≤ ${distance.kl.value.toFixed(2)} (bound)`;
 }
 
 function table(head: string[], rows: string[][]): string[] {

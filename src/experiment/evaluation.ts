@@ -14,7 +14,7 @@ import { methodOf } from '../shared/methods';
 import type { MetricsRow } from '../shared/protocol';
 import { readText } from '../storage/run-store';
 import { mean, metricsRow, type TrainState } from '../train/state';
-import { knownOptimum, optimumFindings } from './known-optimum';
+import { bestOfNFindings, knownOptimum, optimumFindings } from './known-optimum';
 import {
   contextOf,
   givenAdapters,
@@ -56,6 +56,7 @@ export async function openEvaluation(
       })),
     )),
   ];
+  const reference = lastBefore(experiment, index, 'sft') ?? 'base';
   const optimum = knownOptimum(experiment, index, stage);
   const context: EvaluationContext = {
     model,
@@ -63,9 +64,10 @@ export async function openEvaluation(
     seed,
     prompts,
     candidates,
-    reference: lastBefore(experiment, index, 'sft') ?? 'base',
+    reference,
     reward: source && rewardFunction(source, model, rewardModel, workshop.warn),
-    tiltedFrom: optimum && optimum.reference,
+    // With a rule of 1 and 0 much is known of what it writes.
+    studied: optimum?.reference ?? (source?.kind === 'rule' ? reference : null),
   };
   const state: TrainState = { step: 0, adapters: {}, optimizers: {}, scalars: {} };
 
@@ -97,9 +99,13 @@ export async function openEvaluation(
         0,
       );
       const samples = rows.slice(-own) as EvaluatedSample[];
-      const measured = measureAll(samples, prompts.length, context.reference, seed);
-      const findings = optimum && optimumFindings(optimum, samples, prompts.length, seed);
-      return { ...measured, ...(findings && { findings }) };
+      const measured = measureAll(samples, prompts.length, reference, seed);
+      const best = bestOfNFindings(reference, samples, prompts.length, seed);
+      const findings = {
+        ...(optimum && optimumFindings(optimum, samples, prompts.length, seed)),
+        ...(best && { [name]: best }),
+      };
+      return { ...measured, findings };
     },
     dispose: () => {
       for (const { adapter } of candidates) adapter?.dispose();

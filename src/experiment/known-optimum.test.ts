@@ -4,7 +4,7 @@ import type { EvaluatedSample } from '../evaluate/evaluate';
 import type { Experiment, Stage } from '../shared/experiment';
 import { bestOfNKl, tiltedShare } from '../shared/optimum';
 import { defaultStage } from '../shared/validate';
-import { knownOptimum, optimumFindings } from './known-optimum';
+import { bestOfNFindings, knownOptimum, optimumFindings } from './known-optimum';
 
 const RULE = { reward: { kind: 'rule', name: 'kind-ending' } } as const;
 const known = (stage: Stage, before: Stage[] = [defaultStage('sft')], evaluation = {}) => {
@@ -83,31 +83,27 @@ describe('what is said of it', () => {
     const strict = { ...plain, unfinished: (reward: number) => reward - 1 };
     const unfinished = all.map((sample, i) => ({ ...sample, finished: i % 2 === 0 }));
     const found = optimumFindings(strict, unfinished, 2, 1)!['ppo']!;
-    expect(Object.keys(found)).toEqual(['reached', 'optimum', 'best_of_4_kl']);
+    expect(Object.keys(found)).toEqual(['reached', 'optimum']);
   });
 
   it('and how far the best of n lies from the reference, prompt by prompt', () => {
-    const klOf = (sft: [number, number], more: [number, number], n = 4): number | undefined =>
-      optimumFindings(
-        plain,
-        [...samples('sft', n, sft), ...samples('sft-opponent', 16 - n, more), ...samples('ppo', n, sft)],
+    const klOf = (sft: [number, number], more: [number, number], n = 4, all = 16): number | undefined =>
+      bestOfNFindings(
+        'sft',
+        [...samples('sft', n, sft), ...samples('sft-opponent', all - n, more), ...samples('ppo', n, sft)],
         2,
         1,
-      )!['ppo']![`best_of_${n}_kl`]?.value;
+      )?.[`best_of_${n}_kl`]?.value;
     expect(klOf([4, 0], [12, 0])).toBe(0);
     expect(klOf([2, 0], [6, 0])).toBeCloseTo(bestOfNKl(0.5, 4) / 2, 12);
     expect(klOf([3, 1], [9, 3])).toBeCloseTo((bestOfNKl(0.75, 4) + bestOfNKl(0.25, 4)) / 2, 12);
-    expect(klOf([1, 0], [7, 0], 1)).toBeUndefined();
+    expect(klOf([1, 0], [7, 0], 1), 'one is no choice').toBeUndefined();
+    expect(klOf([2, 0], [1, 0], 4, 5), 'five tell no share').toBeUndefined();
   });
 
   it('nothing of scores that are not 1 and 0', () => {
-    expect(
-      optimumFindings(
-        plain,
-        all.map((sample) => ({ ...sample, reward: 0.5 })),
-        2,
-        1,
-      ),
-    ).toBeNull();
+    const graded = all.map((sample) => ({ ...sample, reward: 0.5 }));
+    expect(optimumFindings(plain, graded, 2, 1)).toBeNull();
+    expect(bestOfNFindings('sft', graded, 2, 1)).toBeNull();
   });
 });

@@ -1,15 +1,15 @@
-// The best that the last stage trained on a rule could have come to, where that is known: with a rule of 1 and 0 the
-// reference tilted by e^{score / price}, prompt by prompt, estimated from what the reference itself writes to the
-// prompts of an evaluation.
+// What a rule of 1 and 0 lets be known, prompt by prompt, estimated from what the reference itself writes to the prompts of
+// an evaluation: the best that the last stage trained on it could have come to, which is the reference tilted by
+// e^{score / price}, and how far the best of n completions lies from the reference.
 
 import { bootstrapMean } from '../evaluate/bootstrap';
-import { type EvaluatedSample, opponent } from '../evaluate/evaluate';
+import { type EvaluatedSample, opponent, OPTIMUM_DRAWS } from '../evaluate/evaluate';
 import { byPrompt } from '../evaluate/measures';
 import { newTokens } from '../shared/budget';
 import { type EvaluateStage, type Experiment, type Stage, stageNames } from '../shared/experiment';
 import { leaving, methodOf } from '../shared/methods';
-import { bestOfNKl, tiltedReward, tiltedShare } from '../shared/optimum';
-import type { Report } from '../shared/protocol';
+import { bestOfNKey, bestOfNKl, tiltedReward, tiltedShare } from '../shared/optimum';
+import type { Interval, Report } from '../shared/protocol';
 import { lastBefore } from './workshop';
 
 export interface KnownOptimum {
@@ -65,21 +65,15 @@ export function knownOptimum(
 
 /** What the stage reached and what the best policy would have, with intervals over prompts; nothing where scores are
  *  not 1 and 0. With no penalty for not ending the best is also known from above: of all prompts taken together, which
- *  lets a policy buy its share where that is cheap. Beside it how far the best of n completions lies from the reference,
- *  which shares of good ones tell exactly. */
+ *  lets a policy buy its share where that is cheap. */
 export function optimumFindings(
   { stage, reference, price, unfinished }: KnownOptimum,
   samples: readonly EvaluatedSample[],
   prompts: number,
   seed: number,
 ): NonNullable<Report['findings']> | null {
-  if (!samples.every(({ reward }) => reward === 0 || reward === 1)) return null;
-  const grouped = (checkpoint: string): EvaluatedSample[][] => byPrompt(samples, prompts, checkpoint);
-  const more = grouped(opponent(reference));
-  const drawn = grouped(reference).map((rows, p) => [...rows, ...more[p]!]);
-  const rewardOf = ({ reward }: EvaluatedSample): number => reward!;
-  const mean = (rows: readonly EvaluatedSample[]): number =>
-    rows.reduce((sum, row) => sum + rewardOf(row), 0) / rows.length;
+  if (!isBinary(samples)) return null;
+  const drawn = drawnFrom(reference, samples, prompts);
   const best = drawn.map((rows) =>
     tiltedReward(
       rows.map((row) => ({
@@ -89,12 +83,11 @@ export function optimumFindings(
       price,
     ),
   );
-  const together = bootstrapMean(drawn.map(mean), seed);
-  const n = grouped(reference)[0]!.length;
-  const bound = (share: number): number => tiltedShare(share, price);
+  const together = bootstrapMean(drawn.map(share), seed);
+  const bound = (good: number): number => tiltedShare(good, price);
   return {
     [stage]: {
-      reached: bootstrapMean(grouped(stage).map(mean), seed),
+      reached: bootstrapMean(byPrompt(samples, prompts, stage).map(share), seed),
       optimum: bootstrapMean(best, seed),
       ...(unfinished(0) === 0 && {
         optimum_at_most: {
@@ -103,12 +96,36 @@ export function optimumFindings(
           high: bound(together.high),
         },
       }),
-      ...(n > 1 && {
-        [`best_of_${n}_kl`]: bootstrapMean(
-          drawn.map((rows) => bestOfNKl(mean(rows), n)),
-          seed,
-        ),
-      }),
     },
   };
 }
+
+/** How far the best of the reference's first completions of each prompt lies from the reference: exact in the shares of
+ *  good ones, which are known as well as all that it wrote tells them. Nothing where scores are not 1 and 0, or where too
+ *  little was written to tell a share. */
+export function bestOfNFindings(
+  reference: string,
+  samples: readonly EvaluatedSample[],
+  prompts: number,
+  seed: number,
+): Record<string, Interval> | null {
+  const n = byPrompt(samples, prompts, reference)[0]?.length ?? 0;
+  const drawn = drawnFrom(reference, samples, prompts);
+  if (n < 2 || !isBinary(samples) || drawn.some((rows) => rows.length < OPTIMUM_DRAWS)) return null;
+  const nats = drawn.map((rows) => bestOfNKl(share(rows), n));
+  return { [bestOfNKey(n)]: bootstrapMean(nats, seed) };
+}
+
+const isBinary = (samples: readonly EvaluatedSample[]): boolean =>
+  samples.every(({ reward }) => reward === 0 || reward === 1);
+
+/** All that a checkpoint wrote to each prompt. */
+function drawnFrom(checkpoint: string, samples: readonly EvaluatedSample[], prompts: number) {
+  const more = byPrompt(samples, prompts, opponent(checkpoint));
+  return byPrompt(samples, prompts, checkpoint).map((rows, p) => [...rows, ...more[p]!]);
+}
+
+const rewardOf = ({ reward }: EvaluatedSample): number => reward!;
+
+const share = (rows: readonly EvaluatedSample[]): number =>
+  rows.reduce((sum, row) => sum + rewardOf(row), 0) / rows.length;

@@ -368,8 +368,8 @@ describe('a run', { timeout: 120_000 }, () => {
     });
     const report = JSON.parse(store.text('report.json')) as Report;
     const nothing = { value: 0, low: 0, high: 0 };
-    const ppoFound = { reached: nothing, optimum: nothing, best_of_3_kl: nothing };
-    expect(report.findings).toEqual({ ppo: ppoFound });
+    const ppoFound = { reached: nothing, optimum: nothing };
+    expect(report.findings).toEqual({ ppo: ppoFound, evaluate: { best_of_3_kl: nothing } });
     expect(Object.keys(report.comparisons)).toEqual(['ppo>base', 'best-of-3>base']);
   });
 

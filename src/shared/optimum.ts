@@ -2,6 +2,8 @@
 // the distribution of best-of-n, and what a share of good completions costs in KL. Page, report, learns and tests read
 // the same formulas. `p` is a share of good completions under the reference, β the price of a nat.
 
+import type { Interval, Report } from './protocol';
+
 /** π*(y) ∝ ref(y)·e^{r(y)/β}: what maximises E[r] − β·KL(π ‖ ref). PPO, RLOO, REINFORCE; DPO with labels by r. */
 export function tilted(ref: readonly number[], rewards: readonly number[], beta: number): number[] {
   const most = Math.max(...rewards);
@@ -54,6 +56,22 @@ export const bestOfNBound = (n: number): number => Math.log(n) - (n - 1) / n;
 
 /** The KL of best-of-n itself where a completion is good or not, and no good one better than another. */
 export const bestOfNKl = (p: number, n: number): number => shareCost(bestOfNShare(p, n), p);
+
+/** What a report calls it among the findings of a comparison. */
+export const bestOfNKey = (n: number): string => `best_of_${n}_kl`;
+
+/** How far a checkpoint called best-of-n lies from its reference: as a run found it, else what it can be at most. Null for
+ *  another checkpoint. */
+export function bestOfNDistance(
+  checkpoint: string,
+  findings: Report['findings'] = {},
+): { kl: Interval; exact: boolean } | null {
+  const n = Number(/^best-of-(\d+)$/.exec(checkpoint)?.[1]);
+  if (Number.isNaN(n)) return null;
+  const found = Object.values(findings).find((each) => bestOfNKey(n) in each)?.[bestOfNKey(n)];
+  const most = bestOfNBound(n);
+  return { kl: found ?? { value: most, low: most, high: most }, exact: found !== undefined };
+}
 
 /** What a share q costs at least when the reference has the share p: no policy that reaches q is nearer to the
  *  reference than the two-way choice itself (data processing), and the tilted one is as near. In nats. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Interval, Report } from '../../shared/protocol';
 import { MetricColumns } from '../lib/series';
-import { frontierOf, ticks } from './frontier';
+import { aboutBestOfN, frontierOf, ticks } from './frontier';
 
 const exactly = (value: number): Interval => ({ value, low: value, high: value });
 
@@ -42,6 +42,26 @@ describe('frontierOf', () => {
     ]);
     const named = frontierOf([run], 'reward', 'happy').spots.map(({ checkpoint }) => checkpoint);
     expect(named).toEqual(['sft', 'best-of-4']);
+  });
+
+  test('best of n stands at its exact KL where a comparison found it, and the words say which it is', () => {
+    const found = { ...report, findings: { evaluate: { best_of_4_kl: exactly(0.31) } } };
+    const spots = (...reports: Report[]) =>
+      frontierOf(
+        reports.map((each) => ({ ...run, report: each })),
+        'kl',
+        'happy',
+      ).spots;
+    const stands = (of: ReturnType<typeof spots>) =>
+      of.filter(({ checkpoint }) => checkpoint === 'best-of-4').map(({ x, bounded }) => [x, bounded]);
+    expect(stands(spots(found, report))).toEqual([
+      [0.31, undefined],
+      [Math.log(4) - 0.75, true],
+    ]);
+    expect(aboutBestOfN(spots(found))).toContain('at its exact KL, which');
+    expect(aboutBestOfN(spots(report))).toContain('at the most that its KL can be');
+    expect(aboutBestOfN(spots(found, report))).toContain('at its exact KL where');
+    expect(aboutBestOfN(frontierOf([run], 'reward', 'happy').spots.slice(0, 1))).toBe('');
   });
 
   test('a path for every training of a policy, only where KL and score are the axes', () => {

@@ -2,7 +2,7 @@
 // a training, of every run; with the bound that no policy passes, where there is one, and the best of n as a mark.
 
 import { methodNamed } from '../../shared/methods';
-import { bestOfNBound } from '../../shared/optimum';
+import { bestOfNDistance } from '../../shared/optimum';
 import type { Interval, Report } from '../../shared/protocol';
 import type { MetricColumns } from '../lib/series';
 import { checkpointLabel } from '../lib/verdict';
@@ -17,6 +17,8 @@ interface Spot {
   label: string;
   x: number;
   y: Interval;
+  /** Where it stands at the most that its KL can be, since what it is nobody knows. */
+  bounded?: true;
 }
 
 /** What a run is drawn from. */
@@ -37,12 +39,14 @@ export function frontierOf(runs: readonly Explored[], x: Measure, y: Measure): F
   return {
     spots: runs.flatMap(({ report, label }, run) =>
       Object.entries(report?.evaluation ?? {}).flatMap(([checkpoint, figures]): Spot[] => {
-        const best = bestOfN(checkpoint);
-        // Best of n is drawn from the reference itself; what choosing moves it away at most is known, not measured.
-        const at = x === 'kl' && best !== null ? bestOfNBound(best) : figures[x]?.value;
+        // Best of n is drawn from the reference itself; how far choosing moves it away is known, not measured.
+        const best = x === 'kl' ? bestOfNDistance(checkpoint, report?.findings) : null;
+        const at = (best?.kl ?? figures[x])?.value;
         const value = figures[y];
         const name = run === 0 ? checkpointLabel(checkpoint) : `${checkpointLabel(checkpoint)}, ${label}`;
-        return at === undefined || !value ? [] : [{ run, checkpoint, label: name, x: at, y: value }];
+        if (at === undefined || !value) return [];
+        const bounded = best !== null && !best.exact && ({ bounded: true } as const);
+        return [{ run, checkpoint, label: name, x: at, y: value, ...bounded }];
       }),
     ),
     paths: x === 'kl' && y === 'reward' ? runs.flatMap(pathsOf) : [],
@@ -61,10 +65,16 @@ function pathsOf({ columns }: Explored, run: number): Frontier['paths'] {
   });
 }
 
-/** n of a checkpoint called best-of-n. */
-function bestOfN(checkpoint: string): number | null {
-  const n = /^best-of-(\d+)$/.exec(checkpoint)?.[1];
-  return n === undefined ? null : Number(n);
+/** What the KL of the best of n is, in the words under the picture; empty where none stands in it. */
+export function aboutBestOfN(spots: readonly Spot[]): string {
+  const best = spots.filter(({ checkpoint }) => checkpoint.startsWith('best-of-'));
+  if (best.length === 0) return '';
+  const bounded = best.filter((spot) => spot.bounded).length;
+  if (bounded === 0)
+    return 'The best of n, picked by the reward, stands at its exact KL, which follows from each prompt’s share of good completions.';
+  return bounded === best.length
+    ? 'The best of n, picked by the reward, stands at the most that its KL can be, log n − (n − 1)/n.'
+    : 'The best of n, picked by the reward, stands at its exact KL where a rule of 1 and 0 tells it, else at the most it can be, log n − (n − 1)/n.';
 }
 
 /** Round numbers over a span, about `count` of them. */
