@@ -28,6 +28,11 @@ export function canBeSet(key: SettingKey, stage: string): boolean {
   return key in method.settings || BEFORE.has(key) || looksBack;
 }
 
+/** What keeps a policy from going far. A beta does, with a reference as its price and without one since less of a lead is
+ *  then enough; not where it drives. */
+export const nearer = (stage: string): string[] =>
+  methodNamed(stage)?.betaDrives ? [] : ['raise kl_coef', 'raise beta'];
+
 /** "Raise beta, lower learning_rate or stop earlier.": those of the ways that the stage has settings for. */
 export function advise(stage: string, ...ways: string[]): string {
   const open = ways.filter((way) => settingsNamed(way).every((key) => canBeSet(key, stage)));

@@ -2,6 +2,7 @@
 
 import { advise } from './advice';
 import type { Check } from './health';
+import { methodNamed } from './methods';
 import { metricOf } from './metrics';
 
 /** In a group of equals every advantage is 0. */
@@ -30,11 +31,13 @@ const chosenFalling: Check = (history, stage) => {
   const [began, now] = [mean(values.slice(0, 4)), mean(values.slice(-4))];
   if (now > began - Math.max(3, 0.2 * Math.abs(began))) return null;
   if (mean(margins.slice(-4)) <= mean(margins.slice(0, 4))) return null;
+  const imitation = ['set rpo_alpha', 'raise cpo_alpha', 'lower undesirable_weight'];
+  if (methodNamed(stage)?.betaDrives) imitation.push('lower beta');
   return {
     level: 'warning',
     metric: 'logps/chosen',
     message: `The chosen completions became less likely (log-probability ${show(began)} → ${show(now)}) while the margin grew: only the gap is trained, and the probability goes to text that is in no pair.`,
-    try: `It is common; read the samples. ${advise(stage, 'set rpo_alpha', 'raise cpo_alpha', 'raise beta', 'lower learning_rate')}`,
+    try: `It is common; read the samples. ${advise(stage, ...imitation, 'lower learning_rate')}`,
   };
 };
 

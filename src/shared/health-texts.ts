@@ -1,7 +1,7 @@
 // Health that is seen in texts and in no metric: whether what the policy writes repeats itself more and more. Its text
 // gives a gamed reward away before any curve does.
 
-import { advise } from './advice';
+import { advise, nearer } from './advice';
 import type { Notice } from './health';
 import type { SampleRow } from './protocol';
 import { repetition } from './text-metrics';
@@ -22,7 +22,7 @@ export function checkTexts(texts: readonly Text[], stage: string): Notice[] {
       level: 'warning',
       metric: 'repetition',
       message: `The completions repeat themselves: ${percent(now)} of their two-word runs have come before, ${percent(began)} at the first checkpoint. A phrase that pays is likely said again and again.`,
-      try: `Read the samples. ${advise(stage, 'raise kl_coef', 'raise beta', 'lower max_steps', 'lower learning_rate')}`,
+      try: `Read the samples. ${advise(stage, ...nearer(stage), 'lower max_steps', 'lower learning_rate')}`,
     },
   ];
 }

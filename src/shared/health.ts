@@ -1,7 +1,7 @@
 // Is this run well? A pure function from the metrics of a stage to notices in plain words, for the page and the
 // command line. It looks for the ways in which RLHF is known to fail, and says nothing otherwise.
 
-import { advise } from './advice';
+import { advise, nearer } from './advice';
 import { METHOD_CHECKS } from './health-methods';
 import { methodNamed, stepName } from './methods';
 import { metricOf } from './metrics';
@@ -97,8 +97,8 @@ function klNegative(history: History, stage: string): Notice | null {
   return {
     level: 'warning',
     metric: 'objective/kl',
-    message: `KL is ${show(kl)} nats. A true KL is never negative: samples are not drawn from the policy that is scored, and it earns reward by that.`,
-    try: `Sample with top-k and top-p off and at one temperature. ${advise(stage, 'lower learning_rate')}`,
+    message: `KL is ${show(kl)} nats. A true KL is never negative, but an estimate from few completions can be; lasting, it says that they are not drawn from the policy that is scored, and earn reward by that.`,
+    try: `${advise(stage, 'raise per_device_train_batch_size')} If it then stays below 0, this is a fault of the playground: please report it.`,
   };
 }
 
@@ -110,7 +110,7 @@ function klHigh(history: History, stage: string): Notice | null {
     level: 'warning',
     metric: 'objective/kl',
     message: `KL is ${show(kl)} nats, above ${most}: the policy has moved so far that it likely games the reward. Read the samples.`,
-    try: advise(stage, 'raise kl_coef', 'raise beta', 'lower learning_rate'),
+    try: advise(stage, ...nearer(stage), 'lower learning_rate'),
   };
 }
 
@@ -140,14 +140,7 @@ function entropyCollapsed(history: History, stage: string): Notice | null {
     level: 'warning',
     metric: name,
     message: `Entropy fell from ${show(began)} to ${show(now)} nats a token: the model has nearly one answer for everything.`,
-    try: advise(
-      stage,
-      'raise kl_coef',
-      'raise beta',
-      'lower max_steps',
-      'lower learning_rate',
-      'stop earlier',
-    ),
+    try: advise(stage, ...nearer(stage), 'lower max_steps', 'lower learning_rate', 'stop earlier'),
   };
 }
 
@@ -191,14 +184,7 @@ function finishRateFalling(history: History, stage: string): Notice | null {
     level: 'warning',
     metric: 'finish_rate',
     message: `Completions that end by themselves fell from ${percent(best)} to ${percent(now)}: going on seems to pay.`,
-    try: advise(
-      stage,
-      'set missing_eos_penalty',
-      'raise kl_coef',
-      'raise beta',
-      'lower max_steps',
-      'lower learning_rate',
-    ),
+    try: advise(stage, 'set missing_eos_penalty', ...nearer(stage), 'lower max_steps', 'lower learning_rate'),
   };
 }
 

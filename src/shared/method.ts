@@ -78,6 +78,8 @@ interface Told {
   foundation?: true;
   /** Is held to the policy as it was before the stage: its reference. */
   holdsReference?: true;
+  /** Its beta weighs preference against imitation: more of it drives the policy on, where any other's holds it back. */
+  betaDrives?: true;
   /** Trains a critic beside the policy. */
   critic?: true;
   /** The setting that prices a nat of KL where the method maximises score − price · KL(policy ‖ reference) itself:

@@ -204,6 +204,7 @@ export const PREFERENCE_METHODS = {
     code: 'src/train/orpo.ts',
     trl: 'ORPOConfig',
     leaves: 'policy',
+    betaDrives: true,
     needs: [PAIRS],
     settings: { ...SETTINGS, learning_rate: [1e-3, 1e-6], beta: [0.1, 0.1] },
     metrics: [...PAIRS_METRICS, ...ORPO_METRICS],

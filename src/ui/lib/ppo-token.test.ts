@@ -10,6 +10,7 @@ const STAGE = {
   gamma: 1,
   lam: 0.95,
   whiten_rewards: false,
+  whiten_advantages: true,
 } as const;
 
 /** Two tokens whose numbers hold together: A₁ = −0.2 − 0.5 + (1·0.4) … by GAE from the second. */
@@ -50,6 +51,7 @@ test('of a token that an update learnt from, the ratio is measured', () => {
   const [used, ratio] = first.steps.slice(-2).map(({ formula }) => formula);
   expect(used).toContain('→ ⟨0.60⟩');
   expect(ratio).toContain('e^{⟨−0.80⟩ - (⟨−1.00⟩)} = ⟨1.22⟩');
+  expect(ppoToken(learnt, 0, { ...STAGE, whiten_advantages: false })!.steps).toHaveLength(5);
   for (const formula of [used, ratio]) expect(() => parseMath(formula!)).not.toThrow();
   expect(clippedObjective(first.ratio!, first.advantage, 0.2)).toMatchObject({ clipped: 0.72, cut: true });
   expect(ppoToken(tokens, 0, STAGE)?.ratio).toBeNull();

@@ -7,7 +7,7 @@ import { formatFixed, formatNumber } from './format';
 import { tokenValues } from './tokens';
 
 export interface PpoToken {
-  /** As the objective takes it: brought to mean 0 and deviation 1 where the batch is known. */
+  /** As the objective takes it: brought to mean 0 and deviation 1 where that is asked for and the batch is known. */
   advantage: number;
   /** New to old probability, where the update has been and was measured. */
   ratio: number | null;
@@ -15,7 +15,10 @@ export interface PpoToken {
   steps: { says: string; formula: string }[];
 }
 
-type Prices = Pick<PpoStage, 'kl_coef' | 'kl_target' | 'kl_estimator' | 'gamma' | 'lam' | 'whiten_rewards'>;
+type Prices = Pick<
+  PpoStage,
+  'kl_coef' | 'kl_target' | 'kl_estimator' | 'gamma' | 'lam' | 'whiten_rewards' | 'whiten_advantages'
+>;
 
 /** Null where the completion was not written by PPO, so that there are no such numbers. */
 export function ppoToken(tokens: TokenColumns, t: number, stage: Prices): PpoToken | null {
@@ -63,7 +66,7 @@ export function ppoToken(tokens: TokenColumns, t: number, stage: Prices): PpoTok
   }
   const used = tokens.whitened?.[t];
   const after = tokens.new_logprob?.[t];
-  if (used !== undefined)
+  if (used !== undefined && stage.whiten_advantages)
     steps.push({
       says: 'That advantage beside those of the whole batch, brought to mean 0 and deviation 1',
       formula: `A_t = ${fill(advantage[t])} → ${fill(used)}`,
