@@ -109,6 +109,12 @@ test('a policy from elsewhere whose reference is missing is refused', () => {
     expect(problems('dpo', {}, { ...given, sft_model_path: named })).toEqual([]);
 });
 
+test('a policy that nothing goes on from is told of', () => {
+  const given = { ...data, policy_model_path: 'p' };
+  expect(told(...problems('reward', {}, given))).toEqual(['warning data.policy_model_path']);
+  expect(told(...problems('pretrain', {}, given))).toEqual(['warning data.policy_model_path']);
+});
+
 test('an adapter beside the stage that it stands in for: the stage wins, and the warning says so once', () => {
   const given = { ...data, reward_model_path: 'b' };
   const [sft, ...more] = problems('sft', {}, given);

@@ -26,7 +26,21 @@ export function contradictions(experiment: Experiment): Problem[] {
     const earlier = experiment.stages.slice(0, index);
     return stageProblems(stage, earlier, experiment, report).filter((problem) => problem !== null);
   });
-  return [...wholeProblems(experiment), ...stages];
+  return [...wholeProblems(experiment), ...unusedPolicy(experiment), ...stages];
+}
+
+/** A policy that no stage goes on from: only methods after SFT do, and the comparison shows what stages leave. */
+function unusedPolicy({ data, stages }: Experiment): Problem[] {
+  const used = stages.some(({ kind }) => methodOf(kind).leaves === 'policy' && !methodOf(kind).foundation);
+  if (data.policy_model_path === undefined || used) return [];
+  return [
+    {
+      level: 'warning',
+      path: 'data.policy_model_path',
+      message: 'it is given, and there is no method after SFT that would go on from it.',
+      fix: 'Remove "policy_model_path" from "data", or give the adapter as sft_model_path to start from it.',
+    },
+  ];
 }
 
 /** What training all weights does not go with. */
