@@ -100,7 +100,7 @@ test.describe('with a scripted worker', () => {
   });
 });
 
-test.describe('with the real engine', () => {
+test.describe('with the real engine @alone', () => {
   test.setTimeout(240_000);
 
   test('data is looked at token by token, edited, pasted with its problems, and kept', async ({ page }) => {
