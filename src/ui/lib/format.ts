@@ -92,3 +92,7 @@ export function titleOf(name: string): string {
 /** A label in the middle of a sentence: "Learning rate" → "learning rate", "KL coefficient" as it is. */
 export const uncapital = (label: string): string =>
   /^\p{Lu}\p{Lu}/u.test(label) ? label : label.charAt(0).toLowerCase() + label.slice(1);
+
+/** The first word with a capital, unless it is a name out of an experiment file: `data.preferences`, `use_dora`, `k3`. */
+export const capital = (sentence: string): string =>
+  /^\p{Ll}+[ ,:]/u.test(sentence) ? sentence.charAt(0).toUpperCase() + sentence.slice(1) : sentence;
