@@ -2,6 +2,8 @@
 
 import type { Command } from '../shared/protocol';
 import { Host } from './host';
+import { holdLife } from './life';
 
 const host = new Host((event) => self.postMessage(event));
 self.onmessage = ({ data }: MessageEvent<Command>) => host.handle(data);
+holdLife((word) => self.postMessage(word));

@@ -162,3 +162,13 @@ test('a worker that dies under way: the page says so and what to do, and the run
   await expect(button(page, 'Run again')).toBeVisible({ timeout: 60_000 });
   expect(await rows()).toEqual(whole);
 });
+
+test('a worker that is gone without a word is noticed, and another takes its place', async ({ page }) => {
+  await openTiny(page);
+  const [worker] = page.workers().filter((each) => /worker-worker/.test(each.url()));
+  await worker!.evaluate(() => self.close());
+  const notice = page.getByRole('alert').first();
+  await expect(notice).toContainText('What computes has ended: the browser has closed it');
+  await button(page, /^Run the/).click();
+  await expect(button(page, 'Run again')).toBeVisible({ timeout: 60_000 });
+});
