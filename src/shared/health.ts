@@ -18,23 +18,23 @@ export interface Notice {
 
 /**
  * What is notable about the last row's stage. `rows` are metrics rows in order, of that stage or of several; the more
- * of them are given, the further back "falling" looks.
+ * of them are given, the further back "falling" looks. Who has them as columns gives the stage's `history` too.
  */
-export function checkHealth(rows: readonly MetricsRow[]): Notice[] {
+export function checkHealth(rows: readonly MetricsRow[], columns?: History): Notice[] {
   const last = rows[rows.length - 1];
   if (last === undefined) return [];
-  const stage = rows.filter(({ stage: name }) => name === last.stage);
   const broken = notFinite(last);
   // Beside a number that is none, every other check would only repeat the bad news.
   if (broken) return [broken];
-  const history: History = (name) =>
-    stage.map((row) => row[name]).filter((value) => typeof value === 'number');
+  const stage = rows.filter(({ stage: name }) => name === last.stage);
+  const history =
+    columns ?? ((name) => stage.map((row) => row[name]).filter((value) => typeof value === 'number'));
   const checks = [...CHECKS, ...(methodNamed(last.stage)?.checks ?? [])];
   return checks.flatMap((check) => check(history, last.stage) ?? []);
 }
 
 /** The values of a metric in the stage so far, oldest first; rows without it left out. */
-type History = (name: string) => number[];
+type History = (name: string) => readonly number[];
 
 export type Check = (history: History, stage: string) => Notice | null;
 

@@ -32,16 +32,16 @@ export interface LineOptions {
 /** `runs`: metrics of the stage, those of the run on show first. */
 export function linesOf(plan: ChartPlan, runs: readonly MetricColumns[], options: LineOptions): Lines {
   const [own] = runs;
-  const all = runs.length > 1 ? runs.flatMap(({ steps }) => steps) : (own?.steps ?? []);
-  const steps = runs.length > 1 ? [...new Set(all)].sort((a, b) => a - b) : [...all];
+  const steps = runs.reduce<number[]>((all, { steps: more }) => merged(all, more), []);
   const lines = runs.flatMap((columns, run) =>
     plan.series
       .filter(({ key }) => !options.hidden.has(key) && (run === 0 || columns.has(key)))
       .flatMap((series): Line[] => {
-        const measured = columns.column(series.key).map((value) => positive(value, options.log));
+        const column = columns.column(series.key);
+        const measured = options.log ? column.map(positive) : column.slice();
         const drawn = smooth(measured, options.smoothing);
-        const placed = (column: Column): Column =>
-          columns === own && runs.length === 1 ? column : place(column, columns.steps, steps);
+        const placed = (values: Column): Column =>
+          columns === own && runs.length === 1 ? values : place(values, columns.steps, steps);
         const line = { series, run, ghost: false, values: placed(drawn) };
         return options.smoothing > 0 && run === 0
           ? [{ ...line, ghost: true, values: placed(measured) }, line]
@@ -51,14 +51,26 @@ export function linesOf(plan: ChartPlan, runs: readonly MetricColumns[], options
   return { steps, lines };
 }
 
-function positive(value: number | null, log: boolean): number | null {
-  return value !== null && log && value <= 0 ? null : value;
+function positive(value: number | null): number | null {
+  return value !== null && value <= 0 ? null : value;
 }
 
-/** A column at its own steps, laid out over the steps of all. */
+/** Two rising lists as one, what is in both once. */
+function merged(one: readonly number[], other: readonly number[]): number[] {
+  const all: number[] = [];
+  for (let i = 0, j = 0; i < one.length || j < other.length;) {
+    const next = Math.min(one[i] ?? Infinity, other[j] ?? Infinity);
+    all.push(next);
+    if (one[i] === next) i += 1;
+    if (other[j] === next) j += 1;
+  }
+  return all;
+}
+
+/** A column at its own steps, laid out over the steps of all; both rise. */
 function place(column: Column, own: readonly number[], all: readonly number[]): Column {
-  const at = new Map(own.map((step, i) => [step, column[i] ?? null]));
-  return all.map((step) => at.get(step) ?? null);
+  let i = 0;
+  return all.map((step) => (own[i] === step ? (column[i++] ?? null) : null));
 }
 
 /** The curves as a table: a row a step, a column a series of each run, as measured. Fields are quoted where they must. */

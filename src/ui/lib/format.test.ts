@@ -88,7 +88,12 @@ describe('sizes and names', () => {
 
   it('begins a sentence with a capital, but not the name of a setting', () => {
     expect(capital('with kl_coef 0 nothing holds it.')).toBe('With kl_coef 0 nothing holds it.');
-    const names = ['data.preferences is given.', 'use_dora is a kind of adapter.', 'k3 is biased.', '4 divide.'];
+    const names = [
+      'data.preferences is given.',
+      'use_dora is a kind of adapter.',
+      'k3 is biased.',
+      '4 divide.',
+    ];
     for (const sentence of names) expect(capital(sentence)).toBe(sentence);
   });
 });

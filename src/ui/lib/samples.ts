@@ -13,18 +13,25 @@ export interface Watched {
   moments: Moment[];
 }
 
+/** An update of PPO by completions that it learnt from. */
+export interface Update {
+  stage: string;
+  step: number;
+  rows: readonly SampleRow[];
+}
+
 /** Entries kept at most: an evaluation of 200 prompts would otherwise fill the page with text nobody reads. */
 const MOST_WATCHED = 64;
 
 export class SampleBook {
   private readonly entries = new Map<string, Watched>();
-  /** What PPO learnt from, by checkpoint and seed. */
-  private readonly learnt = new Map<string, SampleRow>();
+  /** What PPO learnt from, by checkpoint. */
+  private readonly learnt = new Map<string, Update>();
 
   /** Files a sample; the same checkpoint told twice (a resumed run) replaces the first. */
   add(row: SampleRow): void {
     if (row.tokens?.new_logprob) {
-      this.learnt.set(`${row.checkpoint} ${row.seed}`, row);
+      this.addUpdate(row);
       return;
     }
     const { prompt, seed, ...rest } = row;
@@ -42,9 +49,27 @@ export class SampleBook {
     else entry.moments.push(told);
   }
 
+  private addUpdate(row: SampleRow): void {
+    const { checkpoint, seed } = row;
+    const [stage = '', step] = checkpoint.split('@');
+    const update = this.learnt.get(checkpoint) ?? { stage, step: Number(step), rows: [] };
+    this.learnt.set(checkpoint, update);
+    const others = update.rows.filter((other) => other.seed !== seed);
+    update.rows = [...others, row];
+  }
+
   /** Completions that an update learnt from, with what it made of them. */
   get updates(): SampleRow[] {
-    return [...this.learnt.values()];
+    return Array.from(this.learnt.values(), ({ rows }) => rows).flat();
+  }
+
+  /** The last update of a stage up to a step; null where none was told. */
+  updateAt(stage: string, step: number): Update | null {
+    let last: Update | null = null;
+    for (const update of this.learnt.values()) {
+      if (update.stage === stage && update.step <= step && update.step >= (last?.step ?? 0)) last = update;
+    }
+    return last;
   }
 
   /** Entries in the order in which they came, those seen by the most stages first: they show the longest way. */

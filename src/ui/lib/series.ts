@@ -29,6 +29,11 @@ export class MetricColumns {
     return this.columns.get(key) ?? new Array<null>(this.steps.length).fill(null);
   }
 
+  /** The values of a metric that are there. */
+  values(key: string): number[] {
+    return this.columns.get(key)?.filter((value) => value !== null) ?? [];
+  }
+
   has(key: string): boolean {
     return this.columns.has(key);
   }

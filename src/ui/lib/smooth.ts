@@ -3,14 +3,16 @@
 
 /** `weight` in [0, 1): 0 changes nothing. */
 export function smooth(values: readonly (number | null)[], weight: number): (number | null)[] {
+  if (weight <= 0) return values.slice();
   const known = values.filter((value) => value !== null);
-  if (weight <= 0 || known.every((value) => value === known[0])) return [...values];
+  if (known.every((value) => value === known[0])) return values.slice();
   let sum = 0;
-  let count = 0;
+  /** What is left of the weight of the time before the first value. */
+  let rest = 1;
   return values.map((value) => {
     if (value === null) return null;
     sum = weight * sum + (1 - weight) * value;
-    count += 1;
-    return sum / (1 - weight ** count);
+    rest *= weight;
+    return sum / (1 - rest);
   });
 }

@@ -19,15 +19,15 @@ export interface Tape {
 
 export function tapeOf({ experiment, metrics, samples, changes, report }: RecordedRun): Tape {
   const names = stageNames(experiment.stages);
-  const of = (stage: string) => metrics.filter((row) => row.stage === stage);
-  const watched = samples.filter(({ kl }) => kl === undefined);
+  const byStage = grouped(metrics, ({ stage }) => stage);
+  const of = (stage: string) => byStage.get(stage) ?? [];
+  const unscored = samples.filter(({ kl }) => kl === undefined);
+  const watched = grouped(unscored, ({ checkpoint }) => checkpoint);
   const told = (checkpoint: string): Event[] =>
-    watched
-      .filter((sample) => sample.checkpoint === checkpoint)
-      .map((sample) => {
-        const [stage = '', step = '0'] = checkpoint.split('@');
-        return { type: 'sample', stage, step: Number(step), sample };
-      });
+    (watched.get(checkpoint) ?? []).map((sample) => {
+      const [stage = '', step = '0'] = checkpoint.split('@');
+      return { type: 'sample', stage, step: Number(step), sample };
+    });
   const stageEvent = (name: string, state: 'running' | 'finished'): Event => ({
     type: 'stage',
     name,
@@ -77,6 +77,16 @@ export function tapeOf({ experiment, metrics, samples, changes, report }: Record
       { type: 'run', state: report ? 'finished' : 'stopped' },
     );
   return { ticks, events };
+}
+
+function grouped<T>(list: readonly T[], keyOf: (each: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const each of list) {
+    const group = groups.get(keyOf(each));
+    if (group) group.push(each);
+    else groups.set(keyOf(each), [each]);
+  }
+  return groups;
 }
 
 /** The last tick done by a time; the first before that. */
