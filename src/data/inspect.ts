@@ -98,7 +98,6 @@ export function maskRow(row: DataRow, source: string, part: DataPart, model: Rea
   const masked = (field: string, ids: readonly number[], promptLength: number): MaskedText => ({
     field,
     tokens: ids.map((id, i) => ({
-      id,
       text: model.tokenizer?.textOf(id) ?? String(id),
       learnt: i >= promptLength && i < model.config.context,
       end: isEnd(model.config, id),

@@ -5,6 +5,7 @@ import { MemoryStore } from '../../tests/memory-store';
 import { floats, parseSafetensors, writeSafetensors } from '../model/safetensors';
 import { PlaygroundError } from '../shared/errors';
 import { toHalves } from '../shared/half';
+import type { FirstRowsByPart } from '../shared/first-rows';
 import type { SampleRow } from '../shared/protocol';
 import { isRecording, readHead, readRecording, writeRecording } from '../shared/recording';
 import { parseExperiment } from '../shared/validate';
@@ -15,7 +16,11 @@ const { experiment } = parseExperiment(
     format: 1,
     name: 'small',
     data: { sft: 'builtin:kind-endings/sft', prompts: 'builtin:kind-endings/prompts' },
-    stages: [{ kind: 'sft' }, { kind: 'ppo', reward: { kind: 'tokens', weights: { a: 1 } } }],
+    stages: [
+      { kind: 'sft' },
+      { kind: 'pairs', count: 60 },
+      { kind: 'ppo', reward: { kind: 'tokens', weights: { a: 1 } } },
+    ],
   }),
   'small.json',
 );
@@ -41,6 +46,17 @@ const sample = (checkpoint: string, prompt: string, more: object = {}): SampleRo
   ...more,
 });
 
+const pair = (i: number) => ({
+  ...{ prompt: `p${i}`, chosen: 'b', rejected: 'c' },
+  ...{ prompt_ids: [i], chosen_ids: [2], rejected_ids: [3, 4], flipped: i % 2 === 0 },
+});
+const ROWS: FirstRowsByPart = {
+  sft: {
+    total: 900,
+    rows: [{ line: 1, fields: { prompt: 'a', completion: 'b' } }],
+    texts: [[{ field: 'completion', tokens: ['a', 'b', ''], prompt: 1, kept: 3, ends: [2] }]],
+  },
+};
 const change = { stage: 'ppo', step: 1, key: 'kl_coef', value: 0.1 };
 const values = new Float32Array([0.1, -0.2, 1 / 3, 1e-7, 0, 65504, -3.14159, 2 ** -24]);
 
@@ -53,7 +69,8 @@ function finishedRun(samples: SampleRow[], metrics: object[]): MemoryStore {
   write('samples.jsonl', lines(samples));
   write('changes.jsonl', lines([change]));
   write('report.json', JSON.stringify(report));
-  write('pairs.jsonl', '{"not":"kept"}\n');
+  write('pairs.jsonl', lines(Array.from({ length: 60 }, (_, i) => pair(i))));
+  write('rows.json', JSON.stringify(ROWS));
   for (const stage of ['sft', 'ppo']) {
     write(`adapters/${stage}/adapter_config.json`, '{"peft_type": "LORA"}\n');
     const tensor = { shape: [2, 4], values };
@@ -76,6 +93,18 @@ describe('a packed run', () => {
   it('comes back with its experiment, report, model, samples and token columns', async () => {
     const { run } = readRecording(await packed(), 'x');
     expect(run).toMatchObject({ experiment, report, model, samples: watched, changes: [change] });
+  });
+
+  it('brings along the first rows it learnt from, and pairs for a sitting of judging', async () => {
+    const { rows, pairs } = readRecording(await packed(), 'x').run;
+    expect(rows).toEqual(ROWS);
+    expect(pairs).toEqual(Array.from({ length: 40 }, (_, i) => pair(i)));
+    const without = finishedRun(watched, METRICS);
+    for (const path of ['rows.json', 'pairs.jsonl']) without.files.delete(path);
+    expect(readRecording(await packRun(without, experiment, null), 'x').run).toMatchObject({
+      rows: {},
+      pairs: [],
+    });
   });
 
   it('keeps metrics to five digits and whole numbers whole', async () => {
@@ -145,6 +174,7 @@ describe('a recording of format 1, made when it was the only one', () => {
     expect(run.experiment.name).toBe('kind-endings-tiny');
     expect(run.metrics.at(-1)).toMatchObject({ stage: 'evaluate', step: 16 });
     expect(run.samples.filter(({ tokens }) => tokens).length).toBeGreaterThan(0);
+    expect(run).toMatchObject({ rows: {}, pairs: [] });
     expect(Object.keys(run.report?.evaluation ?? {})).toEqual(['base', 'sft', 'ppo', 'best-of-1']);
     for (const [path, file] of adapters) {
       if (path.endsWith('.safetensors')) expect(parseSafetensors(file, path).tensors.size).toBeGreaterThan(0);
@@ -215,6 +245,9 @@ describe('reading', () => {
     ],
     ['changes[0].value is "x"', (head) => (head['changes'] = [{ ...change, value: 'x' }])],
     ['model.parameters is "many"', (head) => (head['model'] = { ...model, parameters: 'many' })],
+    ['rows.sft.total is "all"', (head) => (head['rows'] = { sft: { ...ROWS.sft, total: 'all' } })],
+    ['rows.sft.texts[0] is {}', (head) => (head['rows'] = { sft: { ...ROWS.sft, texts: [{}] } })],
+    ['pairs[1].flipped is 1', (head) => (head['pairs'] = [pair(0), { ...pair(1), flipped: 1 }])],
     ['seed', (head) => Object.assign(head['experiment'] as object, { seed: 'x' })],
   ])('says what is wrong: %s', async (message, change) => {
     expect(await refusal(change)).toContain(message);

@@ -3,7 +3,8 @@
 
 import { floats, parseSafetensors, writeSafetensors } from '../model/safetensors';
 import { PlaygroundError } from '../shared/errors';
-import type { Experiment } from '../shared/experiment';
+import { type Experiment, pairsStage } from '../shared/experiment';
+import { FIRST_ROWS, type FirstRowsByPart, type LabelledPair } from '../shared/first-rows';
 import { toHalves } from '../shared/half';
 import type { ChangeRow, MetricsRow, ModelReport, Report, SampleRow } from '../shared/protocol';
 import { type Recording, writeRecording } from '../shared/recording';
@@ -11,6 +12,8 @@ import { readText, type RunStore } from '../storage/run-store';
 
 /** Prompts of the evaluation whose first completion is kept, for every checkpoint. */
 const EVALUATED = 24;
+/** Pairs that are kept for a person to judge. */
+const PAIRS = 40;
 /** Digits of a metric. */
 const PRECISION = 5;
 /** What float16 holds. */
@@ -50,8 +53,16 @@ export async function packRun(
     samples: worthKeeping(samples),
     changes: await rows<ChangeRow>(store, 'changes.jsonl'),
     report: report === null ? null : (JSON.parse(report) as Report),
+    rows: JSON.parse((await readText(store, FIRST_ROWS)) ?? '{}') as FirstRowsByPart,
+    pairs: await firstPairs(store, experiment),
   };
   return writeRecording({ run, adapters });
+}
+
+/** Of the pairs that were sampled last, as many as a person judges in a sitting or two. */
+async function firstPairs(store: Files, experiment: Experiment): Promise<LabelledPair[]> {
+  const stage = pairsStage(experiment);
+  return stage === undefined ? [] : (await rows<LabelledPair>(store, `${stage}.jsonl`)).slice(0, PAIRS);
 }
 
 /** Rows of our own JSONL; a last line that a power cut left short is left out. */

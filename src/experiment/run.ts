@@ -18,6 +18,7 @@ import type { Control } from './control';
 import { readAhead } from './read-ahead';
 import { openStage } from './stages';
 import type { Progress } from './stored-state';
+import { keepFirstRows } from './first-rows';
 import { BEFORE_TRAINING, openWatch } from './watch';
 import { adoptAdapters, type RunningStage, type Workshop } from './workshop';
 
@@ -125,7 +126,10 @@ class Run {
     const checkpoint = resume ? await loadCheckpoint(store, this.origin, from) : null;
     await readAhead(this.workshop, checkpoint?.progress.stage ?? 0);
     if (checkpoint) this.progress = checkpoint.progress;
-    else await adoptAdapters(this.workshop);
+    else {
+      await adoptAdapters(this.workshop);
+      await keepFirstRows(this.workshop);
+    }
     await this.cutOutputs();
     await this.redoChanges();
     if (!checkpoint) await saveCheckpoint(store, this.origin, this.progress, null);

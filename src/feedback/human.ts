@@ -3,6 +3,7 @@
 // in TRL's preference columns with judge, time and order beside them, so that the file is a data set as it stands.
 
 import { permutation, uniform } from '../engine/random';
+import type { LabelledPair } from '../shared/first-rows';
 import type { AnswerPair } from '../shared/protocol';
 
 /** Which answer as shown, the first or the second, was better; or neither; or no judgement. */
@@ -108,17 +109,6 @@ export function tally(judgements: readonly Judgement[]): Tally {
   };
 }
 
-/** A row of pairs.jsonl, as the pairs stage writes it. */
-interface LabelledRow {
-  prompt: string;
-  chosen: string;
-  rejected: string;
-  prompt_ids: number[];
-  chosen_ids: number[];
-  rejected_ids: number[];
-  flipped: boolean;
-}
-
 /** The pairs of a run's pairs.jsonl in an order of the seed. The labeller's mind is what it held before noise. */
 export function pairsToJudge(jsonl: string, stage: string, seed: number): AnswerPair[] {
   const lines = jsonl.slice(0, jsonl.lastIndexOf('\n') + 1).split('\n');
@@ -128,7 +118,7 @@ export function pairsToJudge(jsonl: string, stage: string, seed: number): Answer
   return order.map((row) => {
     const { prompt, chosen, rejected, prompt_ids, chosen_ids, rejected_ids, flipped } = JSON.parse(
       lines[row]!,
-    ) as LabelledRow;
+    ) as LabelledPair;
     return {
       id: `${stage}:${row}`,
       prompt: { text: prompt, ids: prompt_ids },
@@ -157,7 +147,7 @@ export function mixPreferences(
   const judged = new Set(judgements.map(({ prompt, chosen, rejected }) => key(prompt, chosen, rejected)));
   const others = (labelled ?? '').split('\n').filter((line) => {
     if (line === '') return false;
-    const { prompt, chosen, rejected } = JSON.parse(line) as LabelledRow;
+    const { prompt, chosen, rejected } = JSON.parse(line) as LabelledPair;
     return !judged.has(key(prompt, chosen, rejected));
   });
   const lines = own.flatMap((row) => Array.from({ length: weight }, () => JSON.stringify(row)));

@@ -99,3 +99,7 @@ export function stageNames(stages: readonly { kind: StageKind }[]): string[] {
     return count === 1 ? kind : `${kind}-${count}`;
   });
 }
+
+/** Name of the last stage that collects pairs, whose file is called after it. */
+export const pairsStage = ({ stages }: Pick<Experiment, 'stages'>): string | undefined =>
+  stageNames(stages).findLast((_, i) => stages[i]!.kind === 'pairs');

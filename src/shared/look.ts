@@ -52,7 +52,6 @@ export interface Fit {
 }
 
 export interface MaskedToken {
-  id: number;
   text: string;
   /** Whether the loss is on it; in pairs, whether it is of the answer. */
   learnt: boolean;

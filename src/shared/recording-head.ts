@@ -23,13 +23,12 @@ export function checkHead(json: unknown, fail: Fail): void {
   new Checker(fail).head(json);
 }
 
-/** The fields of the line but for those about the file itself, and the files that follow it. */
-export function fieldsOf({ experiment, model, metrics, samples, changes, report, adapters }: Fields): {
-  fields: Fields;
-  files: StoredFile[];
-} {
+/** The fields of the line but for those about the file itself, and the files that follow it. The first recordings brought
+ *  no rows along. */
+export function fieldsOf(head: Fields): { fields: Fields; files: StoredFile[] } {
+  const { experiment, model, metrics, samples, changes, report, adapters, rows = {}, pairs = [] } = head;
   return {
-    fields: { experiment, model, metrics, samples, changes, report },
+    fields: { experiment, model, metrics, samples, changes, report, rows, pairs },
     files: adapters as StoredFile[],
   };
 }
@@ -42,7 +41,7 @@ class Checker {
 
   head(json: unknown): void {
     const head = this.object(json);
-    const { experiment, model, metrics, samples, changes, report, adapters } = head;
+    const { experiment, model, metrics, samples, changes, report, adapters, rows, pairs } = head;
     if (head['kind'] !== KIND) this.refuse(head['kind'], JSON.stringify(KIND), 'kind');
     if (!FORMATS.includes(head['format'] as number)) {
       const versions = `${FORMATS.join(' or ')}: the versions this playground opens`;
@@ -55,6 +54,8 @@ class Checker {
     this.list('samples', samples, this.sample);
     this.list('changes', changes, this.change);
     this.list('adapters', adapters, this.file);
+    if (rows !== undefined) this.each('rows', rows, this.firstRows);
+    if (pairs !== undefined) this.list('pairs', pairs, this.pair);
   }
 
   private readonly model: Check = (value) => {
@@ -79,6 +80,32 @@ class Checker {
     this.fields(change, ['stage', 'key'], this.text);
     this.at('step', change['step'], this.count);
     if (change['value'] !== null) this.at('value', change['value'], this.number);
+  };
+
+  private readonly firstRows: Check = (value) => {
+    const { total, rows, texts } = this.object(value);
+    this.at('total', total, this.count);
+    this.list('rows', rows, (row) => {
+      const { line, fields } = this.object(row);
+      this.at('line', line, this.count);
+      this.at('fields', fields, this.object);
+    });
+    this.list('texts', texts, (each) => this.items(each, this.storedText));
+  };
+
+  private readonly storedText: Check = (value) => {
+    const text = this.object(value);
+    this.at('field', text['field'], this.text);
+    this.list('tokens', text['tokens'], this.text);
+    this.fields(text, ['prompt', 'kept'], this.count);
+    this.list('ends', text['ends'], this.count);
+  };
+
+  private readonly pair: Check = (value) => {
+    const pair = this.object(value);
+    this.fields(pair, ['prompt', 'chosen', 'rejected'], this.text);
+    for (const key of ['prompt_ids', 'chosen_ids', 'rejected_ids']) this.list(key, pair[key], this.count);
+    this.at('flipped', pair['flipped'], this.flag);
   };
 
   private readonly file: Check = (value) => {
@@ -172,10 +199,12 @@ class Checker {
   }
 
   private list(step: string, value: unknown, check: Check): void {
-    if (!Array.isArray(value)) return this.refuse(value, 'a list', step);
-    this.way.push(step);
+    this.at(step, value, (list) => this.items(list, check));
+  }
+
+  private items(value: unknown, check: Check): void {
+    if (!Array.isArray(value)) return this.refuse(value, 'a list');
     for (let i = 0; i < value.length; i++) this.at(i, value[i], check);
-    this.way.pop();
   }
 
   private each(step: string, value: unknown, check: Check): void {

@@ -4,6 +4,7 @@
 
 import { PlaygroundError } from './errors';
 import { stageNames, type Experiment } from './experiment';
+import type { FirstRowsByPart, LabelledPair } from './first-rows';
 import type { ChangeRow, MetricsRow, ModelReport, Report, SampleRow } from './protocol';
 import { checkHead, fieldsOf, KIND, type StoredFile } from './recording-head';
 import { parseExperiment } from './validate';
@@ -19,6 +20,9 @@ export interface RecordedRun {
   changes: ChangeRow[];
   /** Null of a run that has not finished. */
   report: Report | null;
+  /** The first rows that it learnt from, and the first pairs that it sampled. */
+  rows: FirstRowsByPart;
+  pairs: LabelledPair[];
 }
 
 export interface Recording {

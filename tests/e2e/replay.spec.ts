@@ -2,7 +2,9 @@
 // loaded, by the first thing that needs them. The real engine answers.
 
 import { expect, test, type Page } from '@playwright/test';
+import { fakeWorker, sent } from './fixtures/fake-worker';
 import { button, openFile, recordedBadge, tab, TINY } from './fixtures/parts';
+import { fileOfNewestRun, filesOfNewestRun, rowsOf } from './fixtures/store';
 import { expectAccessible, watch } from './fixtures/witness';
 
 test.use({ actionTimeout: 30_000 });
@@ -46,6 +48,47 @@ test('judging: pairs are written by the recorded model; what failed is tried aga
   await page.keyboard.press('1');
   await expect(page.getByText('1 judged.')).toBeVisible();
   await expect(button(page, 'Retrain the reward')).toBeEnabled();
+});
+
+test('data and pairs of a recording are there without an engine, and the loop closes from there', async ({
+  page,
+}) => {
+  const witness = watch(page);
+  await fakeWorker(page, { pace: 1 });
+  await page.goto('./');
+  await expect(recordedBadge(page)).toBeVisible();
+  await tab(page, 'Data').click();
+  const rows = page.getByRole('list', { name: 'Rows' }).getByRole('button');
+  await expect(rows).toHaveCount(15);
+  await rows.first().click();
+  const tokens = page.locator('.tokens span');
+  await expect(tokens.first()).not.toHaveClass(/learnt/);
+  await expect(tokens.last()).toHaveText('end');
+  await expect(tokens.last()).toHaveClass(/learnt/);
+  await expect(button(page, 'Read all 1,080')).toBeVisible();
+  await expectAccessible(page);
+  const parts = page.getByRole('group', { name: 'Parts of the data' });
+  await parts.getByRole('button', { name: /^Preference pairs/ }).click();
+  await expect(page.getByText('These pairs the run sampled itself')).toBeVisible();
+  await expect(page.getByText('These are the first 40 of 2,600 rows.')).toBeVisible();
+
+  await tab(page, 'Judge').click();
+  await expect(page.locator('.answer')).toHaveCount(2);
+  for (let judged = 1; judged <= 10; judged++) {
+    await page.keyboard.press('1');
+    await expect(page.getByText(`${judged} judged.`)).toBeVisible();
+  }
+  await expect(page.getByText(/agrees in \d+ of 10/)).toBeVisible();
+  await expect(page.getByText('the labeller’s 40 pairs of this recording and mine')).toBeVisible();
+  await expectAccessible(page);
+  expect(await sent(page), 'nothing is computed yet').toEqual([]);
+
+  await button(page, 'Retrain the reward').click();
+  await expect(button(page, 'Run again')).toBeVisible({ timeout: 60_000 });
+  expect(rowsOf(await fileOfNewestRun(page, 'preferences.jsonl'))).toHaveLength(30 + 10 * 10);
+  const adapters = await filesOfNewestRun(page, 'adapters/');
+  expect([...adapters.keys()]).toContain('adapters/sft/adapter_model.safetensors');
+  expect(witness).toEqual({ complaints: [], foreign: [] });
 });
 
 test('change something: what it takes is told, and the changed run ends with a result', async ({ page }) => {

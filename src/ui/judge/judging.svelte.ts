@@ -10,7 +10,8 @@ import {
   shownOrder,
   type Verdict,
 } from '../../feedback/human';
-import { type Experiment, stageNames } from '../../shared/experiment';
+import { type Experiment, pairsStage } from '../../shared/experiment';
+import type { LabelledPair } from '../../shared/first-rows';
 import type { AnswerPair } from '../../shared/protocol';
 import { idbRunStore } from '../../storage/idb-store';
 import { readText, type RunStore, truncateLines, writeText } from '../../storage/run-store';
@@ -53,6 +54,8 @@ export class Judging {
   constructor(
     runId: string,
     private readonly experiment: Experiment,
+    /** Pairs that a recording brings along. */
+    private readonly recorded: readonly LabelledPair[],
     private readonly sample: Sample,
   ) {
     this.store = idbRunStore(runId);
@@ -127,14 +130,10 @@ export class Judging {
     });
   }
 
-  private stage(): string | undefined {
-    const { stages } = this.experiment;
-    return stageNames(stages).findLast((_, i) => stages[i]!.kind === 'pairs');
-  }
-
   private async readPairs(): Promise<void> {
-    const stage = this.stage();
-    this.pairsText = (stage && (await readText(this.store, `${stage}.jsonl`))) ?? '';
+    const stage = pairsStage(this.experiment);
+    const stored = stage === undefined ? null : await readText(this.store, `${stage}.jsonl`);
+    this.pairsText = stored ?? this.recorded.map((pair) => `${JSON.stringify(pair)}\n`).join('');
     this.collected = this.pairsText.split('\n').length - 1;
   }
 
@@ -148,7 +147,7 @@ export class Judging {
         () => void this.refill(),
       );
       if (!read) return;
-      const pairs = pairsToJudge(this.pairsText, this.stage() ?? '', this.experiment.seed);
+      const pairs = pairsToJudge(this.pairsText, pairsStage(this.experiment) ?? '', this.experiment.seed);
       this.waiting = pairs.filter(({ id }) => !known.includes(id));
       return;
     }

@@ -1,7 +1,8 @@
 // What the page can do with recorded experiments: show one as it arrives, keep it as a run of this browser so that its
 // adapters can be used, and go on from it.
 
-import type { Experiment } from '../../shared/experiment';
+import { type Experiment, pairsStage } from '../../shared/experiment';
+import { FIRST_ROWS } from '../../shared/first-rows';
 import type { Recording } from '../../shared/recording';
 import { idbRunStore } from '../../storage/idb-store';
 import { writeText } from '../../storage/run-store';
@@ -95,6 +96,9 @@ export class Recordings {
     await writeText(store, 'metrics.jsonl', lines(run.metrics));
     await writeText(store, 'samples.jsonl', lines(run.samples));
     await writeText(store, 'changes.jsonl', lines(run.changes));
+    await writeText(store, FIRST_ROWS, JSON.stringify(run.rows));
+    const sampled = pairsStage(run.experiment);
+    if (sampled !== undefined) await writeText(store, `${sampled}.jsonl`, lines(run.pairs));
     if (run.report) await writeText(store, 'report.json', JSON.stringify(run.report));
     // A run comes to be with its experiment: it is written last.
     await writeText(store, 'experiment.json', JSON.stringify(run.experiment));

@@ -30,6 +30,8 @@ const run: RecordedRun = {
   ],
   samples: [sample('base@0'), sample('base', 2), sample('sft@2'), sample('ppo@1'), sample('ppo', 0.5)],
   changes: [],
+  rows: {},
+  pairs: [],
   report: {
     name: 'x',
     seed: 1,

@@ -1,6 +1,7 @@
 // The data a person has before them: one part of the experiment's data with its rows, what is wrong with them and how
 // they fit the model. What ships with the playground is looked at; what a person brought along can be edited too.
 
+import { type FirstRows, maskedText } from '../../shared/first-rows';
 import {
   type DataPart,
   type DataRow,
@@ -10,6 +11,7 @@ import {
   MOST_ROWS,
   OWN,
 } from '../../shared/look';
+import type { MetricsRow } from '../../shared/protocol';
 import type { Setting } from '../../shared/setting';
 import { settingsOf } from '../../shared/settings';
 import { listOwn, removeOwn, writeRows } from '../../storage/own-store';
@@ -29,6 +31,8 @@ export class Desk {
   /** Place in `looked.rows` of the row that is read token by token. */
   chosen = $state<number | null>(null);
 
+  /** Whether all rows are read, where a recording brings the first of them along. */
+  private whole = $state(false);
   /** Changes made here, to tell what was read before the last of them. */
   private edits = 0;
 
@@ -48,6 +52,26 @@ export class Desk {
     return OWN.exec(this.source ?? '')?.groups?.['name'] ?? null;
   }
 
+  /** What the recording on show brings along of these rows, in the place of all: they may be out of reach, and to read
+   *  them takes an engine. Where the experiment names no pairs, those that the run sampled. */
+  readonly brought: FirstRows | null = $derived.by(() => {
+    const { part, source, whole } = this;
+    const run = this.playground.session.recorded;
+    if (!run || whole || source !== (run.experiment.data[part] ?? null)) return null;
+    if (source !== null || part !== 'preferences') return run.rows[part] ?? null;
+    const rows = run.pairs.map(({ prompt, chosen, rejected }, i) => ({
+      line: i + 1,
+      fields: { prompt, chosen, rejected },
+    }));
+    return rows.length > 0 ? { rows, texts: [], total: sampled(run.metrics) ?? rows.length } : null;
+  });
+
+  /** Whether the texts that training makes of a row can be told. */
+  get masks(): boolean {
+    if (this.brought) return this.brought.texts.length > 0;
+    return this.source !== null && this.playground.session.loaded !== null;
+  }
+
   /** Whether the rows are on their way. */
   get reading(): boolean {
     return this.source !== null && this.looked === NONE && this.error === null;
@@ -59,11 +83,16 @@ export class Desk {
 
   /** Reads the rows again. */
   async look(): Promise<void> {
-    const { part, source, edits } = this;
+    const { part, source, edits, brought } = this;
     this.kept = (await listOwn('data').catch(() => [])).map(({ name }) => name);
-    const looked = source === null ? NONE : await this.guarded(() => this.rows(source, null));
+    const looked = brought
+      ? { ...NONE, rows: brought.rows, total: brought.total }
+      : source === null
+        ? NONE
+        : await this.guarded(() => this.rows(source, null));
     // What was read meanwhile is of another source, or older than what has been typed since.
-    if (part !== this.part || source !== this.source || edits !== this.edits) return;
+    if (part !== this.part || source !== this.source || edits !== this.edits || brought !== this.brought)
+      return;
     this.looked = looked ?? NONE;
     if (this.chosen !== null && this.chosen >= this.looked.rows.length) this.chosen = null;
     await this.measure();
@@ -73,13 +102,15 @@ export class Desk {
   async measure(): Promise<void> {
     const { part, source, looked } = this;
     this.fit = null;
-    if (source === null || looked.problems.length > 0 || !this.playground.session.loaded) return;
+    if (source === null || this.brought || looked.problems.length > 0 || !this.playground.session.loaded)
+      return;
     const told = await this.guarded(() => this.questions.ask('fitRows', { part, source, text: null }));
     if (part === this.part && source === this.source) this.fit = told && told.fit;
   }
 
   choose(part: DataPart): void {
     this.part = part;
+    this.whole = false;
     this.chosen = null;
     this.error = null;
     this.looked = NONE;
@@ -100,7 +131,8 @@ export class Desk {
 
   /** The texts that training makes of a row, token by token. Throws a PlainError. */
   async mask(row: DataRow): Promise<MaskedText[]> {
-    const { part, source } = this;
+    const { part, source, brought } = this;
+    if (brought) return (brought.texts[brought.rows.indexOf(row)] ?? []).map(maskedText);
     return (await this.questions.ask('maskRow', { part, source: source ?? part, row })).texts;
   }
 
@@ -111,8 +143,16 @@ export class Desk {
     this.use(`own:${name}`);
   }
 
+  /** Reads the rows themselves, of which a recording has brought the first. */
+  async readAll(): Promise<void> {
+    this.whole = true;
+    await this.look();
+  }
+
   /** A copy of what ships with the playground, to be edited. */
   async copy(): Promise<void> {
+    if (this.brought) await this.readAll();
+    if (this.looked.good === '') return;
     const name = (this.source ?? 'rows').replace(/^\w+:/, '');
     await this.keep(`${name} copy`, this.looked.good);
   }
@@ -179,4 +219,10 @@ export class Desk {
       return null;
     }
   }
+}
+
+/** How many pairs a run had sampled in the end. */
+function sampled(metrics: readonly MetricsRow[]): number | undefined {
+  const told = metrics.findLast((row) => typeof row['pairs'] === 'number')?.['pairs'];
+  return typeof told === 'number' ? told : undefined;
 }
