@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Interval, Report } from '../../shared/protocol';
 import { MetricColumns } from '../lib/series';
-import { aboutBestOfN, frontierOf, ticks } from './frontier';
+import { aboutBestOfN, extent, frontierOf, ticks } from './frontier';
 
 const exactly = (value: number): Interval => ({ value, low: value, high: value });
 
@@ -75,6 +75,14 @@ describe('frontierOf', () => {
     ]);
     expect(frontierOf([run], 'kl', 'happy').paths).toEqual([]);
   });
+});
+
+test('the axis spans what was trained; a bare model far off does not stretch it', () => {
+  const spot = (checkpoint: string, x: number) => ({ checkpoint, x });
+  const trained = [spot('sft', 0), spot('ppo', 3)];
+  expect(extent([spot('base', 25), ...trained], [3.5])).toEqual({ low: 0, high: 3.5 });
+  expect(extent([spot('base', 5), ...trained], [-0.1])).toEqual({ low: -0.1, high: 5 });
+  expect(extent([spot('base', 25)], [])).toEqual({ low: 0, high: 25 });
 });
 
 test('ticks are round and inside', () => {

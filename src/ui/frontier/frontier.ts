@@ -77,6 +77,19 @@ export function aboutBestOfN(spots: readonly Spot[]): string {
     : 'The best of n, picked by the reward, stands at its exact KL where a rule of 1 and 0 tells it, else at the most it can be, log n − (n − 1)/n.';
 }
 
+/** What the x axis spans: 0 and all that is drawn, but for a bare model that would make it more than twice as long. That
+ *  stands at its edge, and what was trained keeps the room. */
+export function extent(
+  spots: readonly Pick<Spot, 'checkpoint' | 'x'>[],
+  points: readonly number[],
+): { low: number; high: number } {
+  const trained = spots.filter(({ checkpoint }) => checkpoint !== 'base').map(({ x }) => x);
+  const inner = [0, ...points, ...trained];
+  const [low, high] = [Math.min(...inner), Math.max(...inner)];
+  const near = spots.map(({ x }) => x).filter((x) => trained.length === 0 || x <= high + (high - low));
+  return { low: Math.min(low, ...near), high: Math.max(high, ...near) };
+}
+
 /** Round numbers over a span, about `count` of them. */
 export function ticks(low: number, high: number, count: number): number[] {
   const rough = (high - low) / count || 1;
