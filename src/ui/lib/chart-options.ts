@@ -58,7 +58,7 @@ export function chartOptions(width: number, source: ChartSource): uPlot.Options 
     ticks: { show: false },
   };
   const grid = { stroke: () => colourOf('line', theme()), width: 1 };
-  const y: uPlot.Scale = log ? LOGARITHMIC : { range: (_, min, max) => span(min, max) };
+  const y: uPlot.Scale = log ? LOGARITHMIC : { range: (_, min, max) => span(min, max, share) };
   const show = (tick: number | null): string =>
     tick === null ? '' : share ? formatPercent(tick) : formatNumber(tick);
   /** A scale of values that nobody has measured would say something false. */
@@ -121,10 +121,12 @@ function lone(values: ArrayLike<number | null | undefined> | undefined): boolean
   return Array.from(values ?? []).filter((value) => typeof value === 'number').length === 1;
 }
 
-/** What the y axis spans: a little more than the values, and something even where they are all the same. */
-function span(min: number, max: number): [number, number] {
+/** What the y axis spans: a little more than the values, and something even where they are all the same. A share is not
+ *  below nothing, nor above all. */
+function span(min: number, max: number, share: boolean): [number, number] {
   const room = (max - min) * 0.08 || Math.abs(max) * 0.5 || 0.5;
-  return [min - room, max + room];
+  const [low, high] = [min - room, max + room];
+  return share ? [Math.max(Math.min(min, 0), low), Math.min(Math.max(max, 1), high)] : [low, high];
 }
 
 function drawHealthy(chart: uPlot, { healthy, theme }: ChartSource): void {
