@@ -12,9 +12,10 @@ vi.mock('./registry.svelte', () => ({
 }));
 
 /** The page on a run that has failed in its first stage and can be gone on with. */
-const page = (canContinue: boolean): Playground =>
+const page = (canContinue: boolean, focus = 'sft'): Playground =>
   ({
     canContinue,
+    focus: { kind: focus },
     canUndo: true,
     session: { busy: true, current: { name: 'sft' } },
     stations: ['model', 'data', 'sft'].map((name) => ({ name })),
@@ -35,6 +36,12 @@ test('what cannot be done now is not offered', () => {
   const labels = curesOf(error('storage-failed'), page(true)).map(({ label }) => label);
   expect(labels, 'there is nothing to try again').toEqual(['See what is kept']);
   expect(curesOf(error('not-finite'), page(false)), 'there is nothing to go on with').toEqual([]);
+});
+
+test('a button leads nowhere where one is already', () => {
+  const labels = (focus: string) => curesOf(error('not-found'), page(false, focus)).map(({ label }) => label);
+  expect(labels('data')).toEqual(['Choose a model']);
+  expect(labels('model')).toEqual(['Look at the data']);
 });
 
 test('trying again does once more what failed, and nothing else', () => {

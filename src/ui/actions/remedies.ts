@@ -63,8 +63,8 @@ const CURES: Record<Remedy, (playground: Playground, error: Trouble) => Cure | n
     // What the address says of settings stays.
     run: () => location.assign(`${location.pathname}?backend=wasm${location.hash}`),
   }),
-  'look-at-data': (playground) => ({ label: 'Look at the data', run: () => playground.choose('data') }),
-  'choose-model': (playground) => ({ label: 'Choose a model', run: () => playground.choose('model') }),
+  'look-at-data': (playground) => stationCure(playground, 'data', 'Look at the data'),
+  'choose-model': (playground) => stationCure(playground, 'model', 'Choose a model'),
   'fetch-model': ({ models, draft }) => ({
     label: 'Fetch it from huggingface.co',
     run: () => models.load(models.refused ?? draft.model),
@@ -78,6 +78,11 @@ const CURES: Record<Remedy, (playground: Playground, error: Trouble) => Cure | n
   }),
   reload: () => ({ label: 'Reload the page', run: () => location.reload() }),
 };
+
+/** Leads to a station; null to those who are there. */
+function stationCure(playground: Playground, kind: 'data' | 'model', label: string): Cure | null {
+  return playground.focus.kind === kind ? null : { label, run: () => playground.choose(kind) };
+}
 
 function actionCure(id: string, label: string): Cure | null {
   const action = actions.find(id);
