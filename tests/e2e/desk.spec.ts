@@ -1,6 +1,7 @@
 // What surrounds a run: its data, its model, its settings, and what goes wrong.
 
 import { expect, test } from '@playwright/test';
+import { HUB, HUB_CACHE, hubUrl } from '../../src/shared/hub';
 import { commands, fakeWorker } from './fixtures/fake-worker';
 import { button, field, tab } from './fixtures/parts';
 import { expectAccessible, traceTasks, watch } from './fixtures/witness';
@@ -98,6 +99,32 @@ test.describe('with a scripted worker', () => {
     await expect.poll(loads).toEqual(['bundled:stories-neo', 'hf:openai-community/gpt2']);
     expect(witness).toEqual({ complaints: [], foreign: [] });
   });
+});
+
+test('a download tells bytes and time and can be cancelled; what is kept is seen and can be removed', async ({
+  page,
+}) => {
+  await fakeWorker(page);
+  await page.goto('./?backend=wasm#v=1&model=hf:openai-community/gpt2');
+  await tab(page, 'Model').click();
+  await button(page, /^Fetch about/).click();
+  await expect(page.getByText(/^2\.0\sMB of 9\.0\sMB, about 0:\d\d left$/)).toBeVisible();
+  await expect(page.getByRole('progressbar').first()).toHaveAttribute('value', /^0\.2/);
+  await expectAccessible(page);
+  await button(page, 'Cancel').click();
+  await expect(page.getByRole('alert').first()).toContainText('The download was cancelled.');
+  await expect(button(page, /^Fetch about/)).toBeVisible();
+
+  await page.evaluate(
+    async ([name, url]) => (await caches.open(name)).put(url, new Response(new Uint8Array(3e6))),
+    [HUB_CACHE, hubUrl(HUB, 'openai-community/gpt2', 'main', 'model.safetensors')] as const,
+  );
+  await page.reload();
+  await tab(page, 'Model').click();
+  const remove = button(page, 'Remove hf:openai-community/gpt2');
+  await expect(page.getByRole('listitem').filter({ has: remove })).toContainText('3.0\u202fMB');
+  await remove.click();
+  await expect(remove).toHaveCount(0);
 });
 
 test.describe('with the real engine @alone', () => {
