@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MemoryStore } from '../../tests/memory-store';
@@ -180,6 +180,20 @@ describe('a recording of format 1, made when it was the only one', () => {
       if (path.endsWith('.safetensors')) expect(parseSafetensors(file, path).tensors.size).toBeGreaterThan(0);
     }
   });
+});
+
+const shipped = new URL('../../public/recorded/', import.meta.url);
+
+it.each(readdirSync(shipped))('%s ships in 1.5 MB, with adapters, rows and pairs', (name) => {
+  const bytes = readFileSync(new URL(name, shipped));
+  expect(bytes.length).toBeLessThanOrEqual(1_500_000);
+  const { run, adapters } = readRecording(bytes, name);
+  for (const stage of ['sft', 'reward', 'ppo'])
+    expect(adapters.has(`${stage}/adapter_model.safetensors`), stage).toBe(true);
+  expect(Object.keys(run.rows)).toEqual(['sft', 'prompts', 'eval_prompts']);
+  for (const { rows, texts } of Object.values(run.rows))
+    expect([rows.length, texts.length]).toEqual([15, 15]);
+  expect(run.pairs).toHaveLength(40);
 });
 
 describe('reading', () => {

@@ -6,7 +6,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, test as base, type Page } from '@playwright/test';
 import { fakeWorker } from './fixtures/fake-worker';
-import { button, openFile, recordedBadge, tab, timeline, TINY } from './fixtures/parts';
+import { button, handFile, openFile, recordedBadge, tab, timeline, TINY } from './fixtures/parts';
 import { SETTLED, slowness } from './fixtures/pace';
 import { expectAccessible, traceWork, watch } from './fixtures/witness';
 
@@ -183,7 +183,7 @@ test('a link that means nothing says so, and the page opens all the same', async
 test('one timeline: play, step, jump; charts and samples follow', async ({ page }) => {
   const witness = watch(page);
   await page.goto('./?live');
-  await openFile(page, TINY);
+  await handFile(page, 'paste', 'run.recording', readFileSync(TINY));
   await expect(recordedBadge(page)).toBeVisible();
   await timeline(page).focus();
   await page.keyboard.press('End');

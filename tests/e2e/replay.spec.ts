@@ -2,9 +2,9 @@
 // loaded, by the first thing that needs them. The real engine answers.
 
 import { expect, test, type Page } from '@playwright/test';
-import { fakeWorker, sent } from './fixtures/fake-worker';
+import { commands, fakeWorker, sent } from './fixtures/fake-worker';
 import { button, openFile, recordedBadge, tab, TINY } from './fixtures/parts';
-import { fileOfNewestRun, filesOfNewestRun, rowsOf } from './fixtures/store';
+import { filesOf, rowsOf } from './fixtures/store';
 import { expectAccessible, watch } from './fixtures/witness';
 
 test.use({ actionTimeout: 30_000 });
@@ -85,8 +85,10 @@ test('data and pairs of a recording are there without an engine, and the loop cl
 
   await button(page, 'Retrain the reward').click();
   await expect(button(page, 'Run again')).toBeVisible({ timeout: 60_000 });
-  expect(rowsOf(await fileOfNewestRun(page, 'preferences.jsonl'))).toHaveLength(30 + 10 * 10);
-  const adapters = await filesOfNewestRun(page, 'adapters/');
+  const [{ runId }] = (await commands(page, 'start')) as unknown as [{ runId: string }];
+  const [preferences] = (await filesOf(page, runId, 'preferences.jsonl')).values();
+  expect(rowsOf(String(preferences)), 'ten of the pairs are mine, and count ten times').toHaveLength(130);
+  const adapters = await filesOf(page, runId, 'adapters/');
   expect([...adapters.keys()]).toContain('adapters/sft/adapter_model.safetensors');
   expect(witness).toEqual({ complaints: [], foreign: [] });
 });
