@@ -9,6 +9,7 @@ import {
   type Fit,
   type Looked,
   type MaskedText,
+  type MaskedToken,
   MOST_ROWS,
   type RowProblem,
 } from '../shared/look';
@@ -91,13 +92,19 @@ export function fitRows(text: string, source: string, part: DataPart, model: Rea
   }
 }
 
+/** A text with what its tokens are to the model. */
+interface ReadText extends MaskedText {
+  tokens: (MaskedToken & { id: number })[];
+}
+
 /** The texts that training makes of one row, token by token. Throws `bad-data` if it can make none. */
-export function maskRow(row: DataRow, source: string, part: DataPart, model: Reader): MaskedText[] {
+export function maskRow(row: DataRow, source: string, part: DataPart, model: Reader): ReadText[] {
   // Without a limit, so that what the limit cuts off can be shown.
   const unlimited = { ...model, config: { ...model.config, context: Infinity } };
-  const masked = (field: string, ids: readonly number[], promptLength: number): MaskedText => ({
+  const masked = (field: string, ids: readonly number[], promptLength: number): ReadText => ({
     field,
     tokens: ids.map((id, i) => ({
+      id,
       text: model.tokenizer?.textOf(id) ?? String(id),
       learnt: i >= promptLength && i < model.config.context,
       end: isEnd(model.config, id),

@@ -36,7 +36,7 @@ it('keeps a page of every part with its masks, and nothing of a part that is not
   expect([total, first.length, texts.length]).toEqual([40, 15, 15]);
   expect(first[14]).toEqual({ line: 15, fields: rows[14] });
   for (const [i, row] of first.entries())
-    expect(texts[i]!.map(maskedText)).toEqual(maskRow(row, 'sft.jsonl', 'sft', model));
+    expect(maskRow(row, 'sft.jsonl', 'sft', model)).toMatchObject(texts[i]!.map(maskedText));
   expect(kept.preferences!.texts[0]!.map(({ field }) => field)).toEqual(['chosen', 'rejected']);
   disposeModel(model);
 });
