@@ -6,6 +6,7 @@ import { expect, test, type Page } from '@playwright/test';
 import type { Experiment } from '../../src/shared/experiment';
 import { commands, fakeWorker } from './fixtures/fake-worker';
 import { button, finishedRun, tab } from './fixtures/parts';
+import { fewRows } from './fixtures/short-run';
 import { fileOfNewestRun, putFiles, rowsOf } from './fixtures/store';
 import { expectAccessible, watch } from './fixtures/witness';
 
@@ -202,7 +203,10 @@ function writeSteps(page: Page, steps: number): Promise<void> {
 async function seedRun(page: Page): Promise<void> {
   const experiment = JSON.parse(readFileSync('experiments/kind-endings.json', 'utf8')) as Experiment;
   const short: Record<string, object> = {
-    reward: { max_steps: 3, warmup_steps: 1, per_device_train_batch_size: 4, eval_steps: 3 },
+    reward: {
+      ...{ max_steps: 3, warmup_steps: 1, per_device_train_batch_size: 4, eval_steps: 3 },
+      normalise_samples: 32,
+    },
     ppo: { total_episodes: 16, per_device_train_batch_size: 8, response_length: 16 },
     evaluate: { samples_per_prompt: 1, max_new_tokens: 8 },
   };
@@ -259,6 +263,7 @@ test.describe('with the real engine @alone', () => {
 
   test('judgements of a run train its next reward', async ({ page }) => {
     const witness = watch(page);
+    await fewRows(page, 24, 'eval');
     await page.goto('./?backend=wasm');
     await expect(tab(page, 'Model')).toContainText('5.9 million', { timeout: 60_000 });
     await seedRun(page);

@@ -4,6 +4,7 @@
 import { expect, test, type Page } from '@playwright/test';
 import type { MemoryReport } from '../../src/shared/protocol';
 import { button, field, tab, timeline } from './fixtures/parts';
+import { fewRows } from './fixtures/short-run';
 import { fileOfNewestRun, rowsOf } from './fixtures/store';
 import { expectAccessible, watch } from './fixtures/witness';
 
@@ -74,12 +75,7 @@ async function heapOf(page: Page): Promise<number> {
 
 /** Opens the page on a run of seconds; `changes` makes it longer. */
 async function openTiny(page: Page, changes: Record<string, number> = {}): Promise<void> {
-  // A dozen rows are enough, and soon read.
-  await page.route(/kind-endings\/(sft|prompts)\.jsonl/, async (route) => {
-    const response = await route.fetch();
-    const rows = (await response.text()).split('\n').slice(0, 12);
-    await route.fulfill({ response, body: `${rows.join('\n')}\n` });
-  });
+  await fewRows(page, 12, 'sft', 'prompts');
   const tiny = {
     'data.sft': 'builtin:kind-endings/sft',
     'data.prompts': 'builtin:kind-endings/prompts',

@@ -6,7 +6,7 @@ import { expect, test } from '@playwright/test';
 import { readRecording } from '../../src/shared/recording';
 import { commands, fakeWorker } from './fixtures/fake-worker';
 import { button, finishedRun, handFile, recordedBadge, tab, timeline } from './fixtures/parts';
-import { openShort, SHORT } from './fixtures/short-run';
+import { fewRows, openShort, SHORT } from './fixtures/short-run';
 import { fileOfNewestRun, filesOfNewestRun, rowsOf } from './fixtures/store';
 import { expectAccessible, watch } from './fixtures/witness';
 
@@ -16,6 +16,7 @@ test.describe('with the real engine @alone', () => {
   test.setTimeout(420_000);
 
   test('a killed tab is opened again and the run goes on', async ({ page, context }) => {
+    await fewRows(page, 24, 'sft', 'eval');
     await openShort(page, SHORT);
     await button(page, 'Run the three stages').click();
     await expect(tab(page, 'PPO')).toContainText('→', { timeout: 240_000 });

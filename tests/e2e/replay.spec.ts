@@ -4,6 +4,7 @@
 import { expect, test, type Page } from '@playwright/test';
 import { commands, fakeWorker, sent } from './fixtures/fake-worker';
 import { button, openFile, recordedBadge, tab, TINY } from './fixtures/parts';
+import { fewRows } from './fixtures/short-run';
 import { filesOf, rowsOf } from './fixtures/store';
 import { expectAccessible, watch } from './fixtures/witness';
 
@@ -95,6 +96,7 @@ test('data and pairs of a recording are there without an engine, and the loop cl
 
 test('change something: what it takes is told, and the changed run ends with a result', async ({ page }) => {
   const witness = watch(page);
+  await fewRows(page, 24, 'sft', 'eval');
   await replay(page);
   await button(page, 'Change something').click();
   await expect(tab(page, 'PPO')).toHaveAttribute('aria-selected', 'true');
