@@ -36,7 +36,7 @@ export default mergeConfig(
             setupFiles: ['tests/gpu-errors.ts'],
             env: { FULL: process.env['FULL'] ?? '' }, // as import.meta.env: the long versions of some tests
             testTimeout: 60_000,
-            fileParallelism: false,
+            maxWorkers: 2,
             browser: {
               enabled: true,
               headless: true,
