@@ -319,7 +319,8 @@ describe('run', { timeout: 300_000 }, () => {
           `adapters/${stage}/adapter_config.json`,
           `adapters/${stage}/adapter_model.safetensors`,
         ]),
-        ...['adapters/reward/reward_normalization.json', 'metrics.jsonl', 'pairs.jsonl', 'samples.jsonl'],
+        ...['adapters/reward/reward_normalization.json', 'metrics.jsonl', 'pairs.jsonl'],
+        ...['rows.json', 'samples.jsonl'],
       ].sort(),
     );
     expect(outcome('killed')).toEqual(whole);
