@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { expect, test, type Page } from '@playwright/test';
-import { button, finishedRun, tab, tabTo } from './fixtures/parts';
+import { button, finishedRun, tab, tabTo, timeline } from './fixtures/parts';
 import { expectAccessible, watch } from './fixtures/witness';
 
 const mark = (page: Page) => page.getByRole('combobox', { name: 'Mark' });
@@ -133,6 +133,16 @@ test('formulas carry the numbers of the step; a warning leads to the setting it 
   await tab(page, 'PPO').click();
   await page.locator('.leads').getByRole('button', { name: 'KL coefficient' }).click();
   await expect(page.getByRole('textbox', { name: 'KL coefficient' })).toBeFocused();
+});
+
+test('what a stage has come to is told anew as it goes on', async ({ page }) => {
+  await page.goto('./#v=1&experiment=kind-endings&at=sft@5');
+  const told = page.getByText(/The next (held-out )?token surprises it by/);
+  await expect(told).toBeVisible();
+  await expect(told).not.toContainText('held-out');
+  await timeline(page).focus();
+  for (let step = 0; step < 40; step++) await page.keyboard.press('ArrowRight');
+  await expect(told).toContainText(/held-out.*2\.\d\d\snats/);
 });
 
 test('another method takes the stage’s place with its own defaults, and can be undone', async ({ page }) => {

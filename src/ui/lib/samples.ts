@@ -52,10 +52,8 @@ export class SampleBook {
   private addUpdate(row: SampleRow): void {
     const { checkpoint, seed } = row;
     const [stage = '', step] = checkpoint.split('@');
-    const update = this.learnt.get(checkpoint) ?? { stage, step: Number(step), rows: [] };
-    this.learnt.set(checkpoint, update);
-    const others = update.rows.filter((other) => other.seed !== seed);
-    update.rows = [...others, row];
+    const others = (this.learnt.get(checkpoint)?.rows ?? []).filter((other) => other.seed !== seed);
+    this.learnt.set(checkpoint, { stage, step: Number(step), rows: [...others, row] });
   }
 
   /** Completions that an update learnt from, with what it made of them. */
