@@ -11,7 +11,7 @@ import type { LanguageModel, ReadFile } from '../model/types';
 import type { Scorable } from '../reward';
 import type { RewardModel } from '../reward/learned';
 import { PlaygroundError } from '../shared/errors';
-import { BARE, type Experiment, stageNames } from '../shared/experiment';
+import { type Experiment, givenSft, stageNames } from '../shared/experiment';
 import { leaving, methodOf, type StageKind } from '../shared/methods';
 import type { MetricsRow, Report, SampleRow } from '../shared/protocol';
 import { readText, type RunStore, writeText } from '../storage/run-store';
@@ -63,8 +63,9 @@ export function lastBefore(experiment: Experiment, index: number, ...kinds: Stag
 
 /** The adapters that an experiment starts from, by the kind of stage they stand in for, or as `policy`. */
 export function givenAdapters({ data }: Experiment): Partial<Record<'sft' | 'reward' | 'policy', string>> {
+  const sft = givenSft(data);
   return {
-    ...(data.sft_model_path !== undefined && data.sft_model_path !== BARE && { sft: data.sft_model_path }),
+    ...(sft !== undefined && { sft }),
     ...(data.reward_model_path !== undefined && { reward: data.reward_model_path }),
     ...(data.policy_model_path !== undefined && { policy: data.policy_model_path }),
   };

@@ -40,6 +40,10 @@ export interface DataSettings {
 /** As `sft_model_path`: the bare model, by the name that samples and reports have for it. */
 export const BARE = 'base';
 
+/** The adapter that stands in for SFT, undefined where there is none: the bare model is no adapter. */
+export const givenSft = ({ sft_model_path }: DataSettings): string | undefined =>
+  sft_model_path === BARE ? undefined : sft_model_path;
+
 /** Adam with decoupled weight decay and a schedule: shared by every stage that trains. */
 export interface OptimizerSettings {
   learning_rate: number;

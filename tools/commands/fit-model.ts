@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { readConfig } from '../../src/model/read-config.ts';
 import type { LinearLayer } from '../../src/model/types.ts';
 import { PlaygroundError } from '../../src/shared/errors.ts';
-import { BARE, type Experiment } from '../../src/shared/experiment.ts';
+import { type Experiment, givenSft } from '../../src/shared/experiment.ts';
 import { methodOf } from '../../src/shared/methods.ts';
 import { nearest } from '../../src/shared/nearest.ts';
 import { lineOfField } from '../../src/shared/validate.ts';
@@ -39,7 +39,7 @@ function layerMisfit({ model, lora, data, stages }: Experiment, layers: LinearLa
   const comparing = stages.every(({ kind }) =>
     methodOf(kind).needs.every(({ what }) => what === 'eval_prompts'),
   );
-  if (lora.use_peft === false || (data.sft_model_path ?? BARE) !== BARE || comparing) return null;
+  if (lora.use_peft === false || givenSft(data) !== undefined || comparing) return null;
   const i = lora.target_modules.findIndex(
     (target) => !layers.some(({ name }) => name === target || name.endsWith(`.${target}`)),
   );

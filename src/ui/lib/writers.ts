@@ -1,6 +1,6 @@
 // Who can write on this page: the bare model, and the adapters that the stages of a run have left.
 
-import { BARE, type Experiment } from '../../shared/experiment';
+import { type Experiment, givenSft } from '../../shared/experiment';
 import { methodNamed } from '../../shared/methods';
 import { stationsOf } from './stations';
 
@@ -14,7 +14,7 @@ export interface Writer {
 
 /** The bare model first, then policies in the order in which they are trained. */
 export function writersOf(experiment: Experiment | null, finished: (stage: string) => boolean): Writer[] {
-  const given = (experiment?.data.sft_model_path ?? BARE) !== BARE;
+  const given = experiment !== null && givenSft(experiment.data) !== undefined;
   const policies = stationsOf(experiment?.stages ?? []).filter(
     ({ kind }) => methodNamed(kind)?.leaves === 'policy',
   );

@@ -187,4 +187,5 @@ it('tells what a link names and does not bring along', () => {
   };
   expect(filesBehind(changes)).toEqual(['own:tiny', 'preferences.jsonl', 'adapters/sft']);
   expect(filesBehind({ model: 'hf:EleutherAI/gpt-neo-125m' })).toEqual([]);
+  expect(filesBehind({ 'data.sft_model_path': 'base' })).toEqual([]);
 });

@@ -3,7 +3,7 @@
 // a new version; links of every version open for ever (tests/fixtures/links).
 
 import { PlaygroundError } from '../../shared/errors';
-import { stageNames, type Experiment } from '../../shared/experiment';
+import { BARE, stageNames, type Experiment } from '../../shared/experiment';
 import { STAGE_KINDS } from '../../shared/methods';
 import { allowed, fits, type Setting, type SettingValue } from '../../shared/setting';
 import { settingsOf } from '../../shared/settings';
@@ -149,7 +149,8 @@ export function differences(base: Experiment, draft: Experiment): Record<string,
 export function filesBehind(changes: Record<string, string>): string[] {
   return Object.entries(changes).flatMap(([name, source]) => {
     const names = name === 'model' || name.startsWith('data.');
-    return names && source !== '' && !/^(builtin|bundled|hf):/.test(source) ? [source] : [];
+    const bare = name === 'data.sft_model_path' && source === BARE;
+    return names && !bare && source !== '' && !/^(builtin|bundled|hf):/.test(source) ? [source] : [];
   });
 }
 
