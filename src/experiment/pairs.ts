@@ -12,6 +12,7 @@ import type { Adapter } from '../model/lora';
 import type { LanguageModel } from '../model/types';
 import { PlaygroundError } from '../shared/errors';
 import type { PairsStage } from '../shared/experiment';
+import type { LabelledPair } from '../shared/first-rows';
 import type { Answer, AnswerPair, MetricsRow } from '../shared/protocol';
 import { pureSampling } from '../shared/sampling';
 import { metricsRow, type StageContext, type TrainState } from '../train/state';
@@ -20,8 +21,8 @@ import { readPrompts, type Workshop } from './workshop';
 export interface PairsContext extends StageContext {
   policy: Adapter;
   prompts: readonly PromptExample[];
-  /** Writes rows `{prompt, chosen, rejected, …_ids, flipped}`. */
-  onPairs: (rows: readonly object[]) => Promise<void>;
+  /** Writes rows of pairs.jsonl. */
+  onPairs: (rows: readonly LabelledPair[]) => Promise<void>;
 }
 
 /** Prompts completed in one step, each twice. */
@@ -49,7 +50,7 @@ export async function* pairs(
       temperature,
       maxNewTokens: max_new_tokens,
     });
-    const rows: object[] = [];
+    const rows: LabelledPair[] = [];
     let ties = 0;
     let flips = 0;
     queries.forEach(({ text, ids }, i) => {

@@ -3,20 +3,14 @@
 // in TRL's preference columns with judge, time and order beside them, so that the file is a data set as it stands.
 
 import { permutation, uniform } from '../engine/random';
-import type { LabelledPair } from '../shared/first-rows';
+import type { LabelledPair, SampledPair } from '../shared/first-rows';
 import type { AnswerPair } from '../shared/protocol';
 
 /** Which answer as shown, the first or the second, was better; or neither; or no judgement. */
 export type Verdict = '1' | '2' | 'tie' | 'skip';
 
 /** A line of judgements.jsonl. Of a tie or a skip, the answers in the order shown. */
-export interface Judgement {
-  prompt: string;
-  chosen: string;
-  rejected: string;
-  prompt_ids: number[];
-  chosen_ids: number[];
-  rejected_ids: number[];
+export interface Judgement extends SampledPair {
   verdict: Verdict;
   /** The pair's answers (0, 1) in the order in which they were shown. */
   order: Order;

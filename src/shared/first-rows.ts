@@ -17,14 +17,18 @@ export interface FirstRows {
 
 export type FirstRowsByPart = Partial<Record<DataPart, FirstRows>>;
 
-/** A row of pairs.jsonl, as the pairs stage writes it. */
-export interface LabelledPair {
+/** TRL's preference columns, with the ids that the model read and wrote: no text tokenizes back to them for certain. */
+export interface SampledPair {
   prompt: string;
   chosen: string;
   rejected: string;
   prompt_ids: number[];
   chosen_ids: number[];
   rejected_ids: number[];
+}
+
+/** A row of pairs.jsonl, as the pairs stage writes it. */
+export interface LabelledPair extends SampledPair {
   /** Whether the labeller erred, as it is made to at times. */
   flipped: boolean;
 }
