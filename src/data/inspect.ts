@@ -93,7 +93,7 @@ export function fitRows(text: string, source: string, part: DataPart, model: Rea
 }
 
 /** A text with what its tokens are to the model. */
-interface ReadText extends MaskedText {
+export interface ReadText extends MaskedText {
   tokens: (MaskedToken & { id: number })[];
 }
 

@@ -9,12 +9,17 @@ import { tf } from '../engine/tf';
 import { disposeModel, loadModel } from '../model/load';
 import type { LanguageModel } from '../model/types';
 import type { DataSettings, Experiment, Quantization } from '../shared/experiment';
+import type { Reading } from './first-rows';
 import { packingCost } from './packing-cost';
 
 const tiny = nodeDirectory('tests/fixtures/gpt-neo-tiny/model');
 const load = (quantization: Quantization): Promise<LanguageModel> =>
   loadModel('gpt-neo-tiny', tiny, undefined, quantization);
-const of = (data: DataSettings): Experiment => ({ data }) as Experiment;
+const reading = (model: LanguageModel, data: DataSettings, readData: ReadBytes): Reading => ({
+  model,
+  experiment: { data } as Experiment,
+  readData,
+});
 const rows = (lines: object[]): ReadBytes => {
   const bytes = new TextEncoder().encode(lines.map((line) => JSON.stringify(line)).join('\n'));
   return () => Promise.resolve(bytes);
@@ -35,7 +40,7 @@ test('each packing has its price, in the order of its bits, and leaves nothing b
   const found: number[] = [];
   for (const quantization of ['none', 'float16', 'int8', 'nf4'] as const) {
     const packed = await load(quantization);
-    const cost = await packingCost(whole, packed, of({ sft: 'rows.jsonl' }), read);
+    const cost = await packingCost(whole, reading(packed, { sft: 'rows.jsonl' }, read));
     disposeModel(packed);
     expect(cost.texts).toBe(12);
     expect(cost.tokens).toBeGreaterThan(12 * 5);
@@ -58,7 +63,7 @@ test('rows with problems are passed over, for those of the next part if need be;
   };
   const read: ReadBytes = (source) => sources[source.path]!(source);
   const data = { sft: 'sft.jsonl', prompts: 'prompts.jsonl' };
-  expect(await packingCost(whole, whole, of(data), read)).toMatchObject({ texts: 1, tokens: 2 });
-  const none = packingCost(whole, whole, of({ sft: 'sft.jsonl' }), read);
+  expect(await packingCost(whole, reading(whole, data, read))).toMatchObject({ texts: 1, tokens: 2 });
+  const none = packingCost(whole, reading(whole, { sft: 'sft.jsonl' }, read));
   await expect(none).rejects.toThrow(/no rows of at least two tokens/);
 });

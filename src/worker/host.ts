@@ -216,13 +216,13 @@ export class Host {
 
   private async measurePacking({ request, runId, experiment }: Of<'measurePacking'>): Promise<void> {
     const source = experiment.model;
-    const whole = await this.load(source);
-    const packed = await loadModel(source, directoryOf(source), undefined, experiment.quantization);
+    const model = await this.load(source, experiment.quantization);
+    const whole = await loadModel(source, directoryOf(source));
     try {
-      const cost = await packingCost(whole, packed, experiment, dataOf(runId));
+      const cost = await packingCost(whole, { model, experiment, readData: dataOf(runId) });
       this.tell({ type: 'packingMeasured', request, cost });
     } finally {
-      disposeModel(packed);
+      disposeModel(whole);
     }
   }
 
