@@ -1,7 +1,8 @@
 // No advice names a setting that the stage it is given to cannot have: every check of every method, made to speak.
 import { describe, expect, test } from 'vitest';
+import { healthOf } from '../../tests/health';
 import { advise, canBeSet, settingsNamed } from './advice';
-import { checkHealth, type Notice } from './health';
+import type { Notice } from './health';
 import { checkTexts } from './health-texts';
 import { choices, methodOf, STAGE_KINDS, type StageKind } from './methods';
 import { metricOf } from './metrics';
@@ -101,7 +102,7 @@ function said(kind: StageKind, columns: Record<string, number[]>): Notice[] {
     step: i + 1,
     ...Object.fromEntries(own.map(([name, column]) => [name, column[i]!])),
   }));
-  return checkHealth(rows);
+  return healthOf(rows);
 }
 
 const cases = STAGE_KINDS.flatMap((kind) =>

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { checkHealth } from './health';
+import { healthOf } from '../../tests/health';
 
 /** Notices of a stage whose rows hold these columns; a number stands for the same in every row. */
 function notices(stage: string, columns: Record<string, number | readonly number[]>): string[] {
@@ -14,7 +14,7 @@ function notices(stage: string, columns: Record<string, number | readonly number
       ]),
     ),
   }));
-  return checkHealth(rows).map(({ level, metric }) => `${level} ${metric}`);
+  return healthOf(rows).map(({ level, metric }) => `${level} ${metric}`);
 }
 const line = (length: number, from: number, to: number): number[] =>
   Array.from({ length }, (_, i) => from + ((to - from) * i) / (length - 1));
@@ -35,7 +35,7 @@ describe('groups', () => {
   });
 
   test('the leash is named as the method has it', () => {
-    const [notice] = checkHealth([{ stage: 'grpo', step: 1, 'objective/kl': 11 }]);
+    const [notice] = healthOf([{ stage: 'grpo', step: 1, 'objective/kl': 11 }]);
     expect(notice?.try).toContain('beta');
   });
 });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { checkHealth, type Notice } from './health';
+import { healthOf } from '../../tests/health';
+import type { Notice } from './health';
 import type { MetricsRow } from './protocol';
 
 /** A run as it should look: the score rises, KL with it, entropy falls a little. */
@@ -19,12 +20,12 @@ const healthy = (updates: number): MetricsRow[] =>
   }));
 
 const ppo = (metric: string, values: readonly number[], others: Record<string, number> = {}): Notice[] =>
-  checkHealth(values.map((value, i) => ({ stage: 'ppo', step: i + 1, [metric]: value, ...others })));
+  healthOf(values.map((value, i) => ({ stage: 'ppo', step: i + 1, [metric]: value, ...others })));
 const metrics = (notices: Notice[]): string[] => notices.map(({ level, metric }) => `${level} ${metric}`);
 
 describe('a healthy run', () => {
   test('is left in peace at every step', () => {
-    for (let updates = 0; updates <= 30; updates++) expect(checkHealth(healthy(updates))).toEqual([]);
+    for (let updates = 0; updates <= 30; updates++) expect(healthOf(healthy(updates))).toEqual([]);
   });
 
   test('is not blamed for what an earlier stage did', () => {
@@ -34,18 +35,18 @@ describe('a healthy run', () => {
       loss: NaN,
       eval_loss: step,
     }));
-    expect(checkHealth([...earlier, ...healthy(5)])).toEqual([]);
+    expect(healthOf([...earlier, ...healthy(5)])).toEqual([]);
   });
 });
 
 describe('what goes wrong is named', () => {
   test('numbers that are none, alone', () => {
     const row: MetricsRow = { stage: 'ppo', step: 7, 'loss/value_avg': NaN, 'objective/kl': 99 };
-    const notices = checkHealth([...healthy(6), row]);
+    const notices = healthOf([...healthy(6), row]);
     expect(metrics(notices)).toEqual(['error loss/value_avg']);
     expect(notices[0]?.message).toContain('loss/value_avg is NaN at update 7');
-    expect(metrics(checkHealth([{ stage: 'sft', step: 1, loss: Infinity }]))).toEqual(['error loss']);
-    expect(metrics(checkHealth([{ stage: 'sft', step: 1, loss: 'NaN' }]))).toEqual(['error loss']);
+    expect(metrics(healthOf([{ stage: 'sft', step: 1, loss: Infinity }]))).toEqual(['error loss']);
+    expect(metrics(healthOf([{ stage: 'sft', step: 1, loss: 'NaN' }]))).toEqual(['error loss']);
   });
 
   test('a policy that never moves, and not one that waits for its warm-up', () => {
@@ -91,7 +92,7 @@ describe('what goes wrong is named', () => {
       'warning policy/entropy_avg',
     ]);
     const sft = [2, 1.5, 0.1, 0.1].map((entropy, i) => ({ stage: 'sft', step: i + 1, entropy }));
-    expect(metrics(checkHealth(sft))).toEqual(['warning entropy']);
+    expect(metrics(healthOf(sft))).toEqual(['warning entropy']);
   });
 
   test('a reward without differences, and one that does not move', () => {
@@ -120,7 +121,7 @@ describe('what goes wrong is named', () => {
     const rows = (values: Record<string, number>[], stage: string): MetricsRow[] =>
       values.map((row, i) => ({ stage, step: 25 * (i + 1), ...row }));
     const losses = (list: number[]): Notice[] =>
-      checkHealth(
+      healthOf(
         rows(
           list.map((eval_loss) => ({ eval_loss })),
           'sft-2',
@@ -129,7 +130,7 @@ describe('what goes wrong is named', () => {
     expect(losses([2, 1.5, 1.55])).toEqual([]);
     expect(metrics(losses([2, 1.5, 1.6]))).toEqual(['warning eval_loss']);
     const accuracies = (list: number[]): Notice[] =>
-      checkHealth(
+      healthOf(
         rows(
           list.map((eval_accuracy) => ({ eval_accuracy })),
           'reward',
@@ -153,7 +154,7 @@ test('any rows at all are looked at without failing, and every notice is readabl
     .map(({ stage, values }): MetricsRow => ({ stage, step: 1, ...values }));
   fc.assert(
     fc.property(fc.array(row, { maxLength: 20 }), (rows) => {
-      for (const { message, try: fix } of checkHealth(rows)) {
+      for (const { message, try: fix } of healthOf(rows)) {
         expect(message).toMatch(/^\S.*\.$/);
         expect(fix).toMatch(/^[A-Z].*\.$/);
         expect(message).not.toContain('undefined');

@@ -16,19 +16,12 @@ export interface Notice {
   try: string;
 }
 
-/**
- * What is notable about the last row's stage. `rows` are metrics rows in order, of that stage or of several; the more
- * of them are given, the further back "falling" looks. Who has them as columns gives the stage's `history` too.
- */
-export function checkHealth(rows: readonly MetricsRow[], columns?: History): Notice[] {
-  const last = rows[rows.length - 1];
+/** What is notable about the stage of the last row, undefined before there is one, by the stage's history. */
+export function checkHealth(last: MetricsRow | undefined, history: History): Notice[] {
   if (last === undefined) return [];
   const broken = notFinite(last);
   // Beside a number that is none, every other check would only repeat the bad news.
   if (broken) return [broken];
-  const stage = rows.filter(({ stage: name }) => name === last.stage);
-  const history =
-    columns ?? ((name) => stage.map((row) => row[name]).filter((value) => typeof value === 'number'));
   const checks = [...CHECKS, ...(methodNamed(last.stage)?.checks ?? [])];
   return checks.flatMap((check) => check(history, last.stage) ?? []);
 }
