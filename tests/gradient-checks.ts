@@ -44,13 +44,6 @@ export const CHECKS = [...GOLDEN, ...OWN].flatMap((loss) =>
   [...ADAPTED, ...(HEADED.includes(loss) ? [HEAD] : [])].map((part) => [loss, part] as const),
 );
 
-export interface Slopes {
-  /** Found slope over the gradient's length, less 1. */
-  along: number;
-  /** Found slope over what the gradient says, less 1, in each of the partly random directions. */
-  across: number[];
-}
-
 export async function gradientTask(read: ReadFile) {
   const model = await loadModel('odd', (path) => read(`model/${path}`));
   const policy = await readPeft(model, (path) => read(`adapter/${path}`), 'policy');
@@ -125,19 +118,27 @@ export async function gradientTask(read: ReadFile) {
   }
 
   return {
-    /** The slopes of a loss in the variables whose name ends so; `apart` looks at each of them by itself. */
-    async slopes(name: string, part: string, { directions = 2, apart = false } = {}): Promise<Slopes> {
+    /** Of a loss in the variables whose name ends so: found slope over what the gradient says, less 1, `along` the
+     *  gradient and in each of the partly random directions; `apart` looks at each variable by itself. */
+    async slopes(
+      name: string,
+      part: string,
+      { along = true, directions = 2, apart = false } = {},
+    ): Promise<number[]> {
       const { loss, given } = await lossFor(name, part);
       const of = HEADED.includes(name) ? valuer(part) : speaker(part);
       const variables = [...of.variables]
         .filter(([key]) => key.endsWith(part))
         .map(([, variable]) => variable);
-      const along = await slopeAlong(loss, variables);
-      const across: number[] = [];
-      for (const some of apart ? variables.map((variable) => [variable]) : [variables])
-        for (let k = 0; k < directions; k++) across.push(await slopeAcross(loss, some, k));
+      const gradient = await gradientOf(loss, variables);
+      const errors = along ? [await slopeAlong(loss, variables, gradient)] : [];
+      const sets = apart
+        ? variables.map((variable, i) => ({ some: [variable], theirs: [gradient[i]!] }))
+        : [{ some: variables, theirs: gradient }];
+      for (const { some, theirs } of sets)
+        for (let k = 0; k < directions; k++) errors.push(await slopeAcross(loss, some, theirs, k));
       tf.dispose(given);
-      return { along, across };
+      return errors;
     },
     dispose: () => {
       for (const adapter of [policy, plain, critic, stretched.policy, stretched.critic]) adapter.dispose();
@@ -172,8 +173,11 @@ async function gradientOf(loss: () => tf.Scalar, variables: readonly tf.Variable
   return values;
 }
 
-async function slopeAlong(loss: () => tf.Scalar, variables: readonly tf.Variable[]): Promise<number> {
-  const gradient = await gradientOf(loss, variables);
+async function slopeAlong(
+  loss: () => tf.Scalar,
+  variables: readonly tf.Variable[],
+  gradient: readonly Float32Array[],
+): Promise<number> {
   const length = Math.sqrt(dot(gradient, gradient));
   if (!(length > 1e-4)) return NaN;
   const unit = gradient.map((row) => row.map((g) => g / length));
@@ -184,9 +188,9 @@ async function slopeAlong(loss: () => tf.Scalar, variables: readonly tf.Variable
 async function slopeAcross(
   loss: () => tf.Scalar,
   variables: readonly tf.Variable[],
+  gradient: readonly Float32Array[],
   k: number,
 ): Promise<number> {
-  const gradient = await gradientOf(loss, variables);
   const length = Math.sqrt(dot(gradient, gradient));
   const count = gradient.reduce((sum, row) => sum + row.length, 0);
   const direction = gradient.map((row, i) => {
