@@ -25,7 +25,8 @@ export function asEdited(run: Experiment, draft: Experiment): Experiment {
 /**
  * Reward, PPO and evaluation with the settings of `parent`, whose stages have left the adapters `left`. PPO begins at
  * the SFT adapter, or goes on from the last policy trained after it, held to the SFT adapter either way (to the bare model
- * where there was no SFT). Null where there is no such policy. A pairs stage samples nothing where pairs are given; it stays, so that one can judge again.
+ * where there was no SFT). Null where there is no such policy. A pairs stage samples nothing where pairs are given; it stays, so
+ * that one can judge again.
  */
 export function derive(parent: Experiment, left: readonly string[], start: 'sft' | 'policy'): Derived | null {
   const sft = left.findLast((name) => /^sft(-\d+)?$/.test(name));
