@@ -136,18 +136,6 @@ test('CacheWrite: only the slots written change', async () => {
   );
 });
 
-test('LayerNorm with gradients', async () => {
-  await property(
-    fc.record({ N: extent, C: fc.oneof(extent, fc.constantFrom(2, 256, 300)) }),
-    ({ N, C }) =>
-      hold(() => {
-        const inputs = [random([N, C], 'x'), random([C], 'gamma'), random([C], 'beta')];
-        return withGradients((x, gamma, beta) => layerNorm(x as tf.Tensor2D, gamma, beta, 0.01), inputs);
-      }, 1e-4),
-    10,
-  );
-});
-
 test('Gelu with gradient, large arguments too', async () => {
   await hold(() => withGradients((x) => gelu(x as tf.Tensor2D), [tf.mul(random([33, 7], 'x'), 3)]));
   await hold(() => withGradients((x) => gelu(x), [tf.tensor2d([[-1e4, -60, -0, 0, 60, 1e4]])]));

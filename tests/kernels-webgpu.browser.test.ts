@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { attention } from '../src/engine/ops/attention';
 import { cachedAttention } from '../src/engine/ops/cached-attention';
+import { layerNorm } from '../src/engine/ops/layer-norm';
 import { matmul } from '../src/engine/ops/matmul';
 import { tokenLogprobs } from '../src/engine/ops/token-logprobs';
 import { uniform } from '../src/engine/random';
@@ -135,6 +136,18 @@ const attentionShapes = fc.record({
 
 describe.each(['webgpu', 'webgpu as on a GPU'] as const)('%s', (device) => {
   useDevice(device);
+
+  test('LayerNorm with gradients', async () => {
+    await property(
+      fc.record({ N: extent, C: fc.oneof(extent, fc.constantFrom(2, 256, 300)) }),
+      ({ N, C }) =>
+        hold(() => {
+          const inputs = [random([N, C], 'x'), random([C], 'gamma'), random([C], 'beta')];
+          return withGradients((x, gamma, beta) => layerNorm(x as tf.Tensor2D, gamma, beta, 0.01), inputs);
+        }, 1e-4),
+      10,
+    );
+  });
 
   test('Attention with gradients: windows, padding on either side, packed rows', async () => {
     await property(

@@ -7,12 +7,12 @@ import { rotary } from '../src/engine/ops/rotary';
 import { swiglu } from '../src/engine/ops/swiglu';
 import { normals } from '../src/engine/random';
 import { hasKernel, tf } from '../src/engine/tf';
-import { hold, random, useDevice, withGradients } from './kernels';
+import { DEVICES, hold, random, useDevice, withGradients } from './kernels';
 
 const matrix = (N: number, C: number, word: string) => random([N, C], word) as tf.Tensor2D;
 
-describe.each(['wasm', 'webgpu'] as const)('%s', (backend) => {
-  useDevice(backend);
+describe.each(DEVICES)('%s', (device) => {
+  useDevice(device);
 
   test('each has a kernel', () => {
     const names = ['RmsNorm', 'RmsNormGrad', 'Rotary', 'Swiglu', 'SwigluGrad'];

@@ -39,7 +39,7 @@ const both = (f: (...inputs: tf.Tensor2D[]) => tf.Tensor, ...inputs: tf.Tensor2D
 
 const ones = (batch: number, length: number) => tf.ones<tf.Rank.R2>([batch, length], 'int32');
 
-/** Ops over `n` workgroups and more, n even: of a row each, or of 64 numbers each. */
+/** Ops over `n` workgroups and more, n even: of a row each, of 16, or of 64 numbers. */
 type Case = (n: number) => tf.Tensor[];
 
 const cheap: Record<string, Case> = {
@@ -63,9 +63,10 @@ const dear: Record<string, Case> = {
   },
   'LayerNorm and its gradients': (n) => {
     const [gamma, beta] = [repeated([4], 'gamma'), repeated([4], 'beta')];
-    return both((x) => layerNorm(x, gamma, beta, 0.1), matrix(n, 4, 'x'));
+    return both((x) => layerNorm(x, gamma, beta, 0.1), matrix(16 * n, 4, 'x'));
   },
-  'RMSNorm and its gradients': (n) => both((x) => rmsNorm(x, repeated([4], 'gamma'), 0.1), matrix(n, 4, 'x')),
+  'RMSNorm and its gradients': (n) =>
+    both((x) => rmsNorm(x, repeated([4], 'gamma'), 0.1), matrix(16 * n, 4, 'x')),
   'attention and its gradients': (n) => {
     const options = { batch: n / 2, heads: 64, window: 0, scale: 1 };
     const of = (...xs: tf.Tensor2D[]) =>
@@ -99,6 +100,12 @@ describe('past 64, on a device that has no more', () => {
 
   test.each(Object.entries({ ...cheap, ...dear }))('%s', async (_, run) => {
     await hold(() => run(SOME), 1e-4);
+  });
+
+  test.each(['LayerNorm', 'RMSNorm'])('%s and its gradients, a workgroup a row', async (norm) => {
+    computeAs({ software: false });
+    const run = () => dear[`${norm} and its gradients`]!(6);
+    await hold(run, 1e-4).finally(() => computeAs({ software: true }));
   });
 
   test('attention over a cache, a workgroup a query', async () => {

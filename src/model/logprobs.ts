@@ -1,7 +1,7 @@
 // Log-probabilities of completions: the one quantity every method is made of. Only the hidden states that predict a
 // completion token meet the vocabulary, which for short completions after long prompts is most of the saving.
 
-import { linear } from '../engine/ops/matmul';
+import { linear, matmul } from '../engine/ops/matmul';
 import { placeRows } from '../engine/ops/place-rows';
 import { tokenLogprobs } from '../engine/ops/token-logprobs';
 import { tf } from '../engine/tf';
@@ -47,8 +47,8 @@ export function completionLogprobs(
       before.forEach((i, n) => {
         if (i >= 0) marks[groupOf[Math.floor(i / batch.length)]! * before.length + n] = 1;
       });
-      const sums = tf.matMul(tf.tensor2d(marks, [groups, before.length]), hidden); // [G, C]
-      return tf.mean(linear(sums as tf.Tensor2D, headMatrix(model, adapter)), 1); // [G]
+      const sums = matmul(tf.tensor2d(marks, [groups, before.length]), hidden); // [G, C]
+      return tf.mean(linear(sums, headMatrix(model, adapter)), 1); // [G]
     },
   };
 }

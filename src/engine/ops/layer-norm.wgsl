@@ -1,4 +1,5 @@
-// LayerNorm of one row a workgroup, or its gradient with respect to x (GRAD). The order of its sums is fixed.
+// LayerNorm, or its gradient with respect to x (GRAD): a row is a workgroup's, or one invocation's (ALONE), which needs no
+// barrier. The order of its sums is fixed.
 struct Uniforms { N: u32, C: u32, eps: f32 }
 
 @group(0) @binding(0) var<storage, read_write> result: array<f32>;
@@ -12,6 +13,16 @@ struct Uniforms { N: u32, C: u32, eps: f32 }
 @group(0) @binding(4) var<uniform> u: Uniforms;
 //$ end
 
+//$ if ALONE
+const SIZE = 1u; // invocations a row
+
+fn total(value: vec2f, local: u32, phase: u32) -> vec2f { return value; }
+
+@compute @workgroup_size($ROWS)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) index: u32) {
+  let row = (group.y * groups.x + group.x) * $ROWS + index;
+  let local = 0u;
+//$ else
 const SIZE = 32u;
 var<workgroup> sums: array<array<vec2f, SIZE>, 3>;
 
@@ -28,6 +39,7 @@ fn total(value: vec2f, local: u32, phase: u32) -> vec2f {
 @compute @workgroup_size(SIZE)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let row = group.y * groups.x + group.x;
+//$ end
   if (row >= u.N) { return; }
   let C = u.C;
   var sum = 0.0;

@@ -9,7 +9,7 @@ import layerNormSource from '../ops/layer-norm.wgsl?raw';
 import scatterLinksSource from '../ops/scatter-links.wgsl?raw';
 import scatterRowsSource from '../ops/scatter-rows.wgsl?raw';
 import type { tf } from '../tf';
-import { dispatch, line, output, release, size } from './dispatch';
+import { dispatch, line, output, release, rowByRow, size } from './dispatch';
 import type { Values } from './template';
 
 type Inputs<Names extends string> = Record<Names, tf.TensorInfo>;
@@ -148,15 +148,16 @@ export function layerNormGradKernel(
 function normalise(grad: boolean, reads: [x: tf.TensorInfo, ...more: tf.TensorInfo[]], eps: number) {
   const [N = 0, C = 0] = reads[0].shape;
   const result = output([N, C]);
+  const { values, groups } = rowByRow(N);
   dispatch({
     name: 'layer-norm',
     source: layerNormSource,
-    values: { GRAD: grad, ADD: reads.length > 3 },
+    values: { ...values, GRAD: grad, ADD: reads.length > 3 },
     writes: [result],
     reads,
     integers: [N, C],
     floats: [eps],
-    groups: line(N),
+    groups,
   });
   return result;
 }

@@ -4,7 +4,7 @@ import rmsNormSource from '../ops/rms-norm.wgsl?raw';
 import rotarySource from '../ops/rotary.wgsl?raw';
 import swigluSource from '../ops/swiglu.wgsl?raw';
 import type { tf } from '../tf';
-import { dispatch, line, output, size } from './dispatch';
+import { dispatch, line, output, rowByRow, size } from './dispatch';
 
 type Inputs<Names extends string> = Record<Names, tf.TensorInfo>;
 
@@ -24,15 +24,16 @@ export function rmsNormGradKernel(
 function normalise(reads: [x: tf.TensorInfo, gamma: tf.TensorInfo, ...more: tf.TensorInfo[]], eps: number) {
   const [N = 0, C = 0] = reads[0].shape;
   const result = output([N, C]);
+  const { values, groups } = rowByRow(N);
   dispatch({
     name: 'rms-norm',
     source: rmsNormSource,
-    values: { GRAD: reads.length > 2, ADD: reads.length > 3 },
+    values: { ...values, GRAD: reads.length > 2, ADD: reads.length > 3 },
     writes: [result],
     reads,
     integers: [N, C],
     floats: [eps],
-    groups: line(N),
+    groups,
   });
   return result;
 }
