@@ -4,15 +4,15 @@ import { launchOptions } from './tools/chromium.ts';
 
 const port = 4178;
 
-/** What computes a run, or is measured, and so has the machine for itself: all of these files, and what is marked so. */
-const ALONE = /(machine|no-webgpu|replay)\.spec|@alone/;
+/** What is measured, and so has the machine for itself. */
+const ALONE = /@alone/;
 
 export default defineConfig({
   testDir: 'tests/e2e',
   outputDir: 'test-results',
   snapshotPathTemplate: '{testDir}/{testFilePath}-snapshots/{arg}-{platform}{ext}',
   timeout: 240_000,
-  // A page whose worker is scripted leaves much of two cores idle.
+  // Most pages leave much of two cores idle: their worker is scripted, or waits for them.
   fullyParallel: true,
   workers: 2,
   projects: [
@@ -23,7 +23,9 @@ export default defineConfig({
   use: {
     baseURL: `http://localhost:${port}/`,
     launchOptions: launchOptions('software'),
-    trace: 'retain-on-failure',
+    // `--trace on` records what a test did. Of every test it would take a third of the time.
+    trace: 'off',
+    screenshot: 'only-on-failure',
   },
   webServer: {
     command: `node tools/bootstrap.mjs start --port ${port} --no-open`,

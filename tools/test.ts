@@ -66,8 +66,9 @@ export const runners = {
 const everything: Steps = [
   // None of them keeps more than one core busy.
   [
+    { name: 'lint', command: 'npm run eslint' },
     { name: 'check', command: 'npm run check' },
-    { name: 'lint', command: 'npm run lint' },
+    { name: 'format and unused', command: 'npm run format:check && npx knip' },
     { name: 'build and size', command: 'npm run build && npm run size' },
   ],
   ...runners.unit,

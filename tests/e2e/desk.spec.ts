@@ -3,7 +3,7 @@
 import { expect, test } from '@playwright/test';
 import { HUB, HUB_CACHE, hubUrl } from '../../src/shared/hub';
 import { commands, fakeWorker } from './fixtures/fake-worker';
-import { button, field, tab } from './fixtures/parts';
+import { button, field, handFile, tab } from './fixtures/parts';
 import { expectAccessible, traceTasks, watch } from './fixtures/witness';
 
 /** Milliseconds. */
@@ -127,10 +127,12 @@ test('a download tells bytes and time and can be cancelled; what is kept is seen
   await expect(remove).toHaveCount(0);
 });
 
-test.describe('with the real engine @alone', () => {
+test.describe('with the real engine', () => {
   test.setTimeout(240_000);
 
-  test('data is looked at token by token, edited, pasted with its problems, and kept', async ({ page }) => {
+  test('data is looked at token by token, edited, pasted with its problems, dropped, and kept @alone', async ({
+    page,
+  }) => {
     const witness = watch(page);
     await page.goto('./?backend=wasm');
     await expect(tab(page, 'Model')).toContainText('5.9 million', { timeout: 60_000 });
@@ -181,6 +183,12 @@ test.describe('with the real engine @alone', () => {
         .getByRole('combobox', { name: /^Source of/ })
         .locator('option', { hasText: /^own:demonstrations$/ }),
     ).toHaveCount(1);
+    const csv = Buffer.from('prompt,completion\n"A cat sat.\nEnding:",It purred.\nAn owl flew.,It hooted.\n');
+    await handFile(page, 'drop', 'two.csv', csv, page.getByRole('list', { name: 'Rows' }));
+    await dialog.getByRole('button', { name: 'Use these 2 rows' }).click();
+    await expect(rows).toHaveCount(2);
+    await expect(rows.first()).toContainText('It purred.');
+    await expect(page.getByRole('combobox', { name: /^Source of/ })).toHaveValue('own:two');
     expect(witness).toEqual({ complaints: [], foreign: [] });
   });
 

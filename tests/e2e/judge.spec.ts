@@ -258,7 +258,7 @@ async function seedRun(page: Page): Promise<void> {
   }, texts);
 }
 
-test.describe('with the real engine @alone', () => {
+test.describe('with the real engine', () => {
   test.setTimeout(420_000);
 
   test('judgements of a run train its next reward', async ({ page }) => {

@@ -15,7 +15,7 @@ const lossAt = (page: Page) => page.getByRole('slider', { name: /^Loss/ });
 test.use({ actionTimeout: 30_000, launchOptions: launchOptions('none') });
 test.setTimeout(420_000);
 
-test('without WebGPU one sentence says so, and one button leads to the result all the same', async ({
+test('without WebGPU one sentence says so, and one button leads to the result all the same @alone', async ({
   page,
 }) => {
   const witness = watch(page);

@@ -12,7 +12,7 @@ import { expectAccessible, watch } from './fixtures/witness';
 
 test.use({ actionTimeout: 30_000 });
 
-test.describe('with the real engine @alone', () => {
+test.describe('with the real engine', () => {
   test.setTimeout(420_000);
 
   test('a killed tab is opened again and the run goes on', async ({ page, context }) => {

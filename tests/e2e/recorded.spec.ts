@@ -256,7 +256,7 @@ test('a run is saved as one file and comes back; what is no such file is refused
   await expect(page.getByRole('alert').first()).toContainText(/broken\.recording: .*(bytes|JSON)/);
 });
 
-test('a replay turned into a live run: PPO goes on from the recorded adapters @alone', async ({ page }) => {
+test('a replay turned into a live run: PPO goes on from the recorded adapters', async ({ page }) => {
   test.setTimeout(300_000);
   const witness = watch(page);
   await page.goto('./?live');
