@@ -14,6 +14,7 @@ import { rmsNorm } from '../src/engine/ops/rms-norm';
 import { rotary } from '../src/engine/ops/rotary';
 import { sampleReference } from '../src/engine/ops/sample';
 import { swiglu } from '../src/engine/ops/swiglu';
+import { tokenKl } from '../src/engine/ops/token-kl';
 import { tokenLogprobs } from '../src/engine/ops/token-logprobs';
 import { tf } from '../src/engine/tf';
 import { computeAs } from '../src/engine/webgpu/adapter';
@@ -86,6 +87,12 @@ const dear: Record<string, Case> = {
     const ids = tf.tensor1d(integers(64 * n, 2, 'ids'), 'int32');
     const of = (hidden: tf.Tensor2D) => tokenLogprobs(hidden, matrix(2, 1, 'head'), ids, 1).logprobs;
     return both(of, matrix(64 * n, 1, 'hidden'));
+  },
+  'exact KL and its gradients': (n) => {
+    const [pHead, qHead] = [matrix(65, 1, 'P'), matrix(65, 1, 'Q')];
+    const of = (p: tf.Tensor2D, q: tf.Tensor2D) =>
+      tokenKl({ hidden: p, head: pHead }, { hidden: q, head: qHead }, 1).kl;
+    return both(of, matrix(64 * n, 1, 'p'), matrix(64 * n, 1, 'q'));
   },
 };
 

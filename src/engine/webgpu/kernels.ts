@@ -18,6 +18,7 @@ import { rmsNormGradKernel, rmsNormKernel, rotaryKernel, swigluGradKernel, swigl
 import { matmulKernel } from './matmul';
 import { adamwKernel, flattenKernel, sumOfSquaresKernel } from './optimizer';
 import { productsKernel } from './products';
+import { tokenKlGradKernel, tokenKlKernel } from './token-kl';
 import { sampleKernel, tokenLogprobsGradKernel, tokenLogprobsKernel } from './vocabulary';
 
 type Kernel<I, A> = (inputs: I, attrs: A) => tf.TensorInfo | tf.TensorInfo[];
@@ -32,6 +33,8 @@ export function installWebGPUKernels(): void {
   register('Products', productsKernel);
   register('TokenLogprobs', tokenLogprobsKernel);
   register('TokenLogprobsGrad', tokenLogprobsGradKernel);
+  register('TokenKl', tokenKlKernel);
+  register('TokenKlGrad', tokenKlGradKernel);
   register('AdamW', adamwKernel);
   register('Flatten', flattenKernel);
   register('Sample', sampleKernel);

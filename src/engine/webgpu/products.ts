@@ -28,7 +28,7 @@ interface Sum {
   add?: tf.TensorInfo | undefined;
   slope?: tf.TensorInfo | undefined;
   gelu?: boolean | undefined;
-  /** Columns of b, where b is a part of a larger tensor and not transposed. */
+  /** Columns of the result, where b is a part of a larger tensor. */
   columns?: number;
 }
 

@@ -81,7 +81,7 @@ export function tokenLogprobsGradKernel(
 }
 
 /** Tokens of the vocabulary at a time: about 16 MB of slopes, in 64s because bindings begin at multiples of 256 bytes. */
-function chunkSize(N: number, V: number): number {
+export function chunkSize(N: number, V: number): number {
   const fitting = Math.floor((1 << 22) / N / 64) * 64;
   return Math.max(64, Math.min(fitting, Math.ceil(V / 64) * 64));
 }
