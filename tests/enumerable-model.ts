@@ -4,10 +4,11 @@
 
 import { collate, joined } from '../src/data/batches';
 import { sumOfSquares } from '../src/engine/ops/sum-of-squares';
+import { tokenKl } from '../src/engine/ops/token-kl';
 import { normals } from '../src/engine/random';
 import { tf } from '../src/engine/tf';
 import { ARCHITECTURES } from '../src/model/architectures';
-import { hiddenStates, logits } from '../src/model/forward';
+import { headMatrix, hiddenStates } from '../src/model/forward';
 import { completionLogprobs } from '../src/model/logprobs';
 import { Adapter } from '../src/model/lora';
 import type { LanguageModel } from '../src/model/types';
@@ -90,9 +91,11 @@ export async function transformerTask(V: number, T: number) {
     /** KL(π ‖ reference) of the choice of each token of each completion over the whole vocabulary, [N][T]. */
     tokenKl: async (adapter: Adapter): Promise<number[][]> => {
       const flat = await read(() => {
-        const all = (own: Adapter) => tf.logSoftmax(logits(model, hiddenStates(model, own, batch))); // [N·L, V]
-        const [p, q] = [all(adapter), all(reference)]; // [N·L, V] each
-        return tf.sum(tf.mul(tf.exp(p), tf.sub(p, q)), 1); // [N·L]
+        const predictor = (own: Adapter) => ({
+          hidden: hiddenStates(model, own, batch), // [N·L, C]
+          head: headMatrix(model, own), // [V, C]
+        });
+        return tokenKl(predictor(adapter), predictor(reference), 1).kl; // [N·L]
       });
       return sequences.map((_, i) => flat.slice(i * batch.length, i * batch.length + T));
     },

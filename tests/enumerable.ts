@@ -4,6 +4,7 @@
 // how far the trainer came. Sequences are all of T tokens, or, with an end token, end where it says so.
 
 import { gatherRows } from '../src/engine/ops/gather-rows';
+import { tokenLogprobs } from '../src/engine/ops/token-logprobs';
 import { normals, uniform } from '../src/engine/random';
 import { tf } from '../src/engine/tf';
 import { Adapter } from '../src/model/lora';
@@ -61,19 +62,12 @@ export const MODULES = {
   logprobs: {
     completionLogprobs: (_: LanguageModel, adapter: Adapter, batch: CompletionBatch) => {
       const { states: which, at } = statesOf(batch);
-      const all = tf.logSoftmax(rowsOf(adapter, which)); // [N, V]
-      const ids = tf.oneHot(
-        tf.tensor1d(
-          at.map((i) => batch.ids[i]!),
-          'int32',
-        ),
-        shape.V,
-      ); // [N, V]
-      const logprobs = tf.sum(tf.mul(all, tf.cast(ids, 'float32')), 1); // [N]
-      const entropy = tf.neg(tf.sum(tf.mul(tf.exp(all), all), 1)); // [N]
+      const ids = at.map((i) => batch.ids[i]!);
+      // Its rows are hidden states as wide as the vocabulary, before the identity as output matrix.
+      const of = tokenLogprobs(rowsOf(adapter, which), tf.eye(shape.V), tf.tensor1d(ids, 'int32'), 1); // each [N]
       return {
-        logprobs: place(logprobs, at, batch),
-        entropy: place(entropy, at, batch),
+        logprobs: place(of.logprobs, at, batch),
+        entropy: place(of.entropy, at, batch),
         // Figures that are no part of a loss.
         correct: () => tf.zeros([batch.batch, batch.length]),
         logits: (_groupOf: readonly number[], groups: number) => tf.zeros([groups]),

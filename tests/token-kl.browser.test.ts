@@ -43,7 +43,7 @@ describe.each(DEVICES)('%s', (device) => {
         expect(Array.from(await same.data())).toEqual(Array(N).fill(0));
         same.dispose();
       },
-      10,
+      6,
     );
   });
 
