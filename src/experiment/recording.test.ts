@@ -193,8 +193,8 @@ it.each(readdirSync(shipped))('%s ships in 1.5 MB with adapters', (name) => {
   expect(run.report).not.toBeNull();
 });
 
-it('the recording that the page opens on brings rows and pairs along', () => {
-  const { run } = readRecording(readFileSync(new URL('kind-endings.recording', shipped)), 'x');
+it.each(['kind-endings', 'kind-endings-no-kl'])('%s brings rows and pairs along', (name) => {
+  const { run } = readRecording(readFileSync(new URL(`${name}.recording`, shipped)), name);
   expect(Object.keys(run.rows)).toEqual(['sft', 'prompts', 'eval_prompts']);
   for (const { rows, texts } of Object.values(run.rows))
     expect([rows.length, texts.length]).toEqual([15, 15]);

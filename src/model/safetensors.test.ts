@@ -62,7 +62,7 @@ describe('safetensors', () => {
     );
   });
 
-  it('reads F16 and BF16 exactly, also from an odd address', () => {
+  it('reads F16 and BF16 exactly, also from an odd address, also of a Buffer', () => {
     const halves = [0x3c00, 0xc000, 0x3555, 0x0001, 0x83ff, 0x7bff, 0x0400, 0x8000];
     const expected = [1, -2, 0.333251953125, 2 ** -24, -1023 * 2 ** -24, 65504, 2 ** -14, -0];
     const brain = [0x3f80, 0xc040, 0x0001, 0x4049];
@@ -72,9 +72,12 @@ describe('safetensors', () => {
       brain: { dtype: 'BF16', shape: [2, 2], data_offsets: [16, 24] },
     };
     for (const pad of ['', ' ', '  ', '   ']) {
-      const file = parseSafetensors(build(JSON.stringify(header) + pad, data), 'f');
-      expect(Array.from(floats(file, 'half'))).toEqual(expected);
-      expect(Array.from(floats(file, 'brain'))).toEqual([1, -3, 2 ** -133, 3.140625]);
+      const bytes = build(JSON.stringify(header) + pad, data);
+      for (const given of [bytes, Buffer.concat([bytes])]) {
+        const file = parseSafetensors(given, 'f');
+        expect(Array.from(floats(file, 'half'))).toEqual(expected);
+        expect(Array.from(floats(file, 'brain'))).toEqual([1, -3, 2 ** -133, 3.140625]);
+      }
     }
   });
 

@@ -135,8 +135,8 @@ export function floats({ file, tensors }: Safetensors, name: string): Float32Arr
 }
 
 function convert({ dtype, bytes }: StoredTensor): Float32Array | null {
-  // A tensor that was read by itself need not be copied.
-  const aligned = (bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice()).buffer;
+  // A tensor that was read by itself need not be copied. (Of Node's Buffers, `slice` copies nothing.)
+  const aligned = (bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes)).buffer;
   if (dtype === 'F32') return new Float32Array(aligned);
   if (dtype === 'F16') {
     halfValues ??= Float32Array.from({ length: 65536 }, (_, bits) => halfToFloat(bits));
