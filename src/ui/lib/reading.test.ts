@@ -1,7 +1,7 @@
 // The sentence of a stage that is well.
 
 import { expect, it } from 'vitest';
-import { readingOf } from './reading';
+import { readingOf, wentFar } from './reading';
 
 it('tells what a policy gained and how far it went for it', () => {
   const first = { stage: 'ppo', step: 1, 'objective/scores': -0.33, 'objective/kl': 0.01 };
@@ -10,6 +10,10 @@ it('tells what a policy gained and how far it went for it', () => {
   expect(readingOf([first, last])).toBe(
     'The reward went from \u22120.33 to 1.06. KL is 2.2\u202fnats: the model has moved, and still talks like itself.',
   );
+  expect(wentFar([first, last])).toBe(false);
+  const beyond = { ...last, 'objective/kl': 6.16 };
+  expect(wentFar([first, beyond])).toBe(true);
+  expect(readingOf([first, beyond])).toMatch(/6\.2\snats: the model has moved far\. Read whether/);
 });
 
 it('sets a reward model beside a coin, by rows it never saw where there are some', () => {
