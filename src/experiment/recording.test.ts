@@ -184,17 +184,13 @@ describe('a recording of format 1, made when it was the only one', () => {
 
 const shipped = new URL('../../public/recorded/', import.meta.url);
 
-it.each(readdirSync(shipped))('%s ships in 1.5 MB with adapters', (name) => {
+it.each(readdirSync(shipped))('%s ships in 1.5 MB with adapters, rows and pairs', (name) => {
   const bytes = readFileSync(new URL(name, shipped));
   expect(bytes.length).toBeLessThanOrEqual(1_500_000);
   const { run, adapters } = readRecording(bytes, name);
   for (const stage of ['sft', 'reward', 'ppo'])
     expect(adapters.has(`${stage}/adapter_model.safetensors`), stage).toBe(true);
   expect(run.report).not.toBeNull();
-});
-
-it.each(['kind-endings', 'kind-endings-no-kl'])('%s brings rows and pairs along', (name) => {
-  const { run } = readRecording(readFileSync(new URL(`${name}.recording`, shipped)), name);
   expect(Object.keys(run.rows)).toEqual(['sft', 'prompts', 'eval_prompts']);
   for (const { rows, texts } of Object.values(run.rows))
     expect([rows.length, texts.length]).toEqual([15, 15]);
