@@ -1,5 +1,4 @@
-// LayerNorm, or its gradient with respect to x (GRAD): a row is a workgroup's, or one invocation's (ALONE), which needs no
-// barrier. The order of its sums is fixed.
+// LayerNorm, or its gradient with respect to x (GRAD).
 struct Uniforms { N: u32, C: u32, eps: f32 }
 
 @group(0) @binding(0) var<storage, read_write> result: array<f32>;
@@ -13,34 +12,9 @@ struct Uniforms { N: u32, C: u32, eps: f32 }
 @group(0) @binding(4) var<uniform> u: Uniforms;
 //$ end
 
-//$ if ALONE
-const SIZE = 1u; // invocations a row
+//$ include ROW_SUMS
 
-fn total(value: vec2f, local: u32, phase: u32) -> vec2f { return value; }
-
-@compute @workgroup_size($ROWS)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) index: u32) {
-  let row = (group.y * groups.x + group.x) * $ROWS + index;
-  let local = 0u;
-//$ else
-const SIZE = 32u;
-var<workgroup> sums: array<array<vec2f, SIZE>, 3>;
-
-// The sum over the workgroup, in every invocation and always in the same order. One barrier, as every invocation adds
-// all up itself and each phase has numbers of its own.
-fn total(value: vec2f, local: u32, phase: u32) -> vec2f {
-  sums[phase][local] = value;
-  workgroupBarrier();
-  var sum = vec2f();
-  for (var i = 0u; i < SIZE; i++) { sum += sums[phase][i]; }
-  return sum;
-}
-
-@compute @workgroup_size(SIZE)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let row = group.y * groups.x + group.x;
-//$ end
-  if (row >= u.N) { return; }
+fn normalise(row: u32, local: u32) {
   let C = u.C;
   var sum = 0.0;
   for (var c = local; c < C; c += SIZE) { sum += x[row * C + c]; }

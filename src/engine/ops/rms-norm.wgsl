@@ -1,5 +1,4 @@
-// RMSNorm, or its gradient with respect to x (GRAD): a row is a workgroup's, or one invocation's (ALONE), which needs no
-// barrier. The order of its sums is fixed.
+// RMSNorm, or its gradient with respect to x (GRAD).
 struct Uniforms { N: u32, C: u32, eps: f32 }
 
 @group(0) @binding(0) var<storage, read_write> result: array<f32>;
@@ -17,33 +16,9 @@ struct Uniforms { N: u32, C: u32, eps: f32 }
 @group(0) @binding(3) var<uniform> u: Uniforms;
 //$ end
 
-//$ if ALONE
-const SIZE = 1u; // invocations a row
+//$ include ROW_SUMS
 
-fn total(value: vec2f, local: u32) -> vec2f { return value; }
-
-@compute @workgroup_size($ROWS)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) index: u32) {
-  let row = (group.y * groups.x + group.x) * $ROWS + index;
-  let local = 0u;
-//$ else
-const SIZE = 32u;
-var<workgroup> sums: array<vec2f, SIZE>;
-
-// The sum over the workgroup, in every invocation and always in the same order.
-fn total(value: vec2f, local: u32) -> vec2f {
-  sums[local] = value;
-  workgroupBarrier();
-  var sum = vec2f();
-  for (var i = 0u; i < SIZE; i++) { sum += sums[i]; }
-  return sum;
-}
-
-@compute @workgroup_size(SIZE)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let row = group.y * groups.x + group.x;
-//$ end
-  if (row >= u.N) { return; }
+fn normalise(row: u32, local: u32) {
   let C = u.C;
   // Σ x² and Σ dy · gamma · x.
   var own = vec2f();
@@ -55,7 +30,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     own.x += value * value;
 //$ end
   }
-  let means = total(own, local) / f32(C);
+  let means = total(own, local, 0) / f32(C);
   let scale = 1 / sqrt(means.x + u.eps);
   for (var c = local; c < C; c += SIZE) {
     let at = row * C + c;

@@ -6,13 +6,9 @@ struct Uniforms { size: u32, tokens: u32, inverse: f32 }
 @group(0) @binding(2) var<storage, read> q: array<f32>; // [N, tokens]
 @group(0) @binding(3) var<storage, read> pLse: array<f32>;
 @group(0) @binding(4) var<storage, read> qLse: array<f32>;
-@group(0) @binding(5) var<storage, read> dKl: array<f32>;
-//$ if OF_P
-@group(0) @binding(6) var<storage, read> kl: array<f32>;
+@group(0) @binding(5) var<storage, read> kl: array<f32>;
+@group(0) @binding(6) var<storage, read> dKl: array<f32>;
 @group(0) @binding(7) var<uniform> u: Uniforms;
-//$ else
-@group(0) @binding(6) var<uniform> u: Uniforms;
-//$ end
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {

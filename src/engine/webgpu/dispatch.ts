@@ -4,7 +4,6 @@
 
 import { webgpuBackend, type GpuTensorData } from '../private';
 import { tf } from '../tf';
-import { adapterTraits } from './adapter';
 import { expand, type Values } from './template';
 
 /** `count` elements of a tensor from `first`; to be bound, `first` must be a multiple of 64, which are 256 bytes. */
@@ -69,16 +68,6 @@ export function release(...tensors: tf.TensorInfo[]): void {
 export function line(count: number): [number, number] {
   const most = webgpuBackend().device.limits.maxComputeWorkgroupsPerDimension;
   return count <= most ? [count, 1] : [most, Math.ceil(count / most)];
-}
-
-/** Rows that are each added up, a workgroup for one; on a software adapter an invocation for one, `ROWS` a workgroup. */
-export function rowByRow(count: number): {
-  values: { ALONE: boolean; ROWS: number };
-  groups: [number, number];
-} {
-  const ALONE = adapterTraits().software;
-  const ROWS = ALONE ? 16 : 1;
-  return { values: { ALONE, ROWS }, groups: line(Math.ceil(count / ROWS)) };
 }
 
 export function size({ shape }: tf.TensorInfo): number {

@@ -1,15 +1,14 @@
-// The small kernels: dropout, GELU, LayerNorm, the cache write, gather and its deterministic adjoint.
+// The small kernels: dropout, GELU, the cache write, gather and its deterministic adjoint.
 
 import cacheWriteSource from '../ops/cache-write.wgsl?raw';
 import dropoutSource from '../ops/dropout.wgsl?raw';
 import gatherRowsSource from '../ops/gather-rows.wgsl?raw';
 import geluFunctions from '../ops/gelu-functions.wgsl?raw';
 import geluSource from '../ops/gelu.wgsl?raw';
-import layerNormSource from '../ops/layer-norm.wgsl?raw';
 import scatterLinksSource from '../ops/scatter-links.wgsl?raw';
 import scatterRowsSource from '../ops/scatter-rows.wgsl?raw';
 import type { tf } from '../tf';
-import { dispatch, line, output, release, rowByRow, size } from './dispatch';
+import { dispatch, line, output, release, size } from './dispatch';
 import type { Values } from './template';
 
 type Inputs<Names extends string> = Record<Names, tf.TensorInfo>;
@@ -126,38 +125,5 @@ function elementwise(
   const result = output(reads[0].shape);
   const elements = size(result);
   dispatch({ ...shader, writes: [result], reads, integers: [elements], groups: each(elements) });
-  return result;
-}
-
-/** x [N, C], gamma [C], beta [C] → [N, C]. */
-export function layerNormKernel(
-  { x, gamma, beta }: Inputs<'x' | 'gamma' | 'beta'>,
-  { eps }: { eps: number },
-): tf.TensorInfo {
-  return normalise(false, [x, gamma, beta], eps);
-}
-
-/** → dx [N, C], plus `add`. */
-export function layerNormGradKernel(
-  { x, gamma, dy, add }: Inputs<'x' | 'gamma' | 'dy'> & { add?: tf.TensorInfo },
-  { eps }: { eps: number },
-): tf.TensorInfo {
-  return normalise(true, add ? [x, gamma, dy, add] : [x, gamma, dy], eps);
-}
-
-function normalise(grad: boolean, reads: [x: tf.TensorInfo, ...more: tf.TensorInfo[]], eps: number) {
-  const [N = 0, C = 0] = reads[0].shape;
-  const result = output([N, C]);
-  const { values, groups } = rowByRow(N);
-  dispatch({
-    name: 'layer-norm',
-    source: layerNormSource,
-    values: { ...values, GRAD: grad, ADD: reads.length > 3 },
-    writes: [result],
-    reads,
-    integers: [N, C],
-    floats: [eps],
-    groups,
-  });
   return result;
 }

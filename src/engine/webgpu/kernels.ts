@@ -10,12 +10,11 @@ import {
   gatherRowsKernel,
   geluGradKernel,
   geluKernel,
-  layerNormGradKernel,
-  layerNormKernel,
   scatterRowsKernel,
 } from './elementwise';
-import { rmsNormGradKernel, rmsNormKernel, rotaryKernel, swigluGradKernel, swigluKernel } from './llama';
+import { rotaryKernel, swigluGradKernel, swigluKernel } from './llama';
 import { matmulKernel } from './matmul';
+import { layerNormGradKernel, layerNormKernel, rmsNormGradKernel, rmsNormKernel } from './norms';
 import { adamwKernel, flattenKernel, sumOfSquaresKernel } from './optimizer';
 import { productsKernel } from './products';
 import { tokenKlGradKernel, tokenKlKernel } from './token-kl';

@@ -1,42 +1,11 @@
-// What Llama's blocks have and GPT's do not: RMSNorm, rotary positions and the gate of the MLP.
+// What Llama's blocks have and GPT's do not, besides RMSNorm: rotary positions and the gate of the MLP.
 
-import rmsNormSource from '../ops/rms-norm.wgsl?raw';
 import rotarySource from '../ops/rotary.wgsl?raw';
 import swigluSource from '../ops/swiglu.wgsl?raw';
 import type { tf } from '../tf';
-import { dispatch, line, output, rowByRow, size } from './dispatch';
+import { dispatch, line, output, size } from './dispatch';
 
 type Inputs<Names extends string> = Record<Names, tf.TensorInfo>;
-
-/** x [N, C], gamma [C] → [N, C]. */
-export function rmsNormKernel({ x, gamma }: Inputs<'x' | 'gamma'>, { eps }: { eps: number }): tf.TensorInfo {
-  return normalise([x, gamma], eps);
-}
-
-/** → dx [N, C], plus `add`. */
-export function rmsNormGradKernel(
-  { x, gamma, dy, add }: Inputs<'x' | 'gamma' | 'dy'> & { add?: tf.TensorInfo },
-  { eps }: { eps: number },
-): tf.TensorInfo {
-  return normalise(add ? [x, gamma, dy, add] : [x, gamma, dy], eps);
-}
-
-function normalise(reads: [x: tf.TensorInfo, gamma: tf.TensorInfo, ...more: tf.TensorInfo[]], eps: number) {
-  const [N = 0, C = 0] = reads[0].shape;
-  const result = output([N, C]);
-  const { values, groups } = rowByRow(N);
-  dispatch({
-    name: 'rms-norm',
-    source: rmsNormSource,
-    values: { ...values, GRAD: reads.length > 2, ADD: reads.length > 3 },
-    writes: [result],
-    reads,
-    integers: [N, C],
-    floats: [eps],
-    groups,
-  });
-  return result;
-}
 
 /** x [N, H·D], cos and sin [N, R/2] → [N, H·D]. */
 export function rotaryKernel(

@@ -60,7 +60,7 @@ export function tokenKlGradKernel(
       source: gradSource,
       values: { OF_P: ofP },
       writes: [slopes],
-      reads: [...logits, pLse, qLse, dKl, ...(ofP ? [kl] : [])],
+      reads: [...logits, pLse, qLse, kl, dKl],
       integers: [N * tokens, tokens],
       floats: [1 / attributes.temperature],
       groups: line(Math.ceil((N * tokens) / 64)),
