@@ -6,7 +6,7 @@ import { flatten } from '../src/engine/ops/flatten';
 import { forkLayerNorm, forkRmsNorm } from '../src/engine/ops/fork';
 import { linear, linearGelu, type LinearLayer, linears } from '../src/engine/ops/linears';
 import { placeRows } from '../src/engine/ops/place-rows';
-import { permutation } from '../src/engine/random';
+import { hash32, permutation } from '../src/engine/random';
 import { tf } from '../src/engine/tf';
 import { DEVICES, extent, hold, property, random, useDevice, withGradients } from './kernels';
 
@@ -110,6 +110,16 @@ describe.each(DEVICES)('on %s', (device) => {
       [100, 64],
     ] as const) {
       const from = permutation(rows, C).map((row, n) => (n % 3 === 1 ? -1 : row));
+      await hold(() => withGradients((x) => placeRows(x as tf.Tensor2D, from), [random([rows, C], 'x')]));
+    }
+    // Taken several times, once, never; and none.
+    for (const [rows, N, C] of [
+      [1, 9, 3],
+      [8, 70, 5],
+      [40, 33, 64],
+      [1100, 1400, 4],
+    ] as const) {
+      const from = Int32Array.from({ length: N }, (_, n) => (hash32(n, rows) % (rows + 1)) - 1);
       await hold(() => withGradients((x) => placeRows(x as tf.Tensor2D, from), [random([rows, C], 'x')]));
     }
     await hold(() => [flatten([random([3, 5], 'a'), random([1], 'b'), random([2, 2, 7], 'c')])]);

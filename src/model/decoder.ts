@@ -1,11 +1,12 @@
 // A forward pass over a growing batch of texts, with keys and values cached. Prompts are padded on the left so that every
-// row meets its next token at the same slot; one that several rows share is read once and its cache copied.
+// row meets its next token at the same slot; one that several rows share is read once and its cache copied, and so is
+// what prompts that differ begin alike with.
 
 import { cachedAttention, cacheWrite } from '../engine/ops/cached-attention';
 import { gatherRows } from '../engine/ops/gather-rows';
 import { tf } from '../engine/tf';
 import { gains } from './dora';
-import { logits, positions, readRows } from './forward';
+import { logits, readRows, readTokens } from './forward';
 import type { Adapter } from './lora';
 import type { Attend, LanguageModel } from './types';
 
@@ -66,9 +67,12 @@ export class Decoder {
       ids.set(prompt, first);
       mask.fill(1, first, (b + 1) * length);
     });
-    const prompts = tf.tensor1d(ids, 'int32'); // [U·T]
-    const read = this.#forward(prompts, positions(mask, batch, length), batch); // [U, V]
-    prompts.dispose();
+    const attend = this.#attend(length, batch);
+    const read = tf.tidy(() => {
+      const last = Int32Array.from({ length: batch }, (_, b) => (b + 1) * length - 1);
+      const newest = readTokens(this.#model, { ids, mask, batch, length }, last, this.#pass(attend)); // [U, C]
+      return logits(this.#model, newest, this.#adapter); // [U, V]
+    });
     if (batch === this.#rows.length) return read;
     this.#spread(this.#rows);
     const spread = tf.tidy(() => gatherRows(read, tf.tensor1d([...this.#rows], 'int32'))); // [B, V]
@@ -110,31 +114,27 @@ export class Decoder {
   step(ids: tf.Tensor1D): tf.Tensor2D {
     const read = this.#slot - this.#start;
     const places = Int32Array.from(this.#rows, (row) => this.#prompts[row]!.length + read);
-    return this.#forward(ids, places, places.length);
+    const attend = this.#attend(1, places.length);
+    return tf.tidy(() => {
+      const newest = readRows(this.#model, undefined, { ...this.#pass(attend), ids, positions: places }); // [B, C]
+      return logits(this.#model, newest, this.#adapter); // [B, V]
+    });
   }
 
-  #forward(ids: tf.Tensor1D, places: Int32Array, batch: number): tf.Tensor2D {
-    const t = places.length / batch;
+  #pass(attend: Attend) {
+    return { adapter: this.#adapter, attend, dropout: null, gains: this.#gains };
+  }
+
+  /** How t new tokens of each row meet the cache, which they join. */
+  #attend(t: number, batch: number): Attend {
     const start = this.#slot;
     this.#slot += t;
-    const attend: Attend = (layer, q, k, v, call) => {
+    return (layer, q, k, v, call) => {
       const [keys, values] = [this.#keys[layer] as tf.Variable, this.#values[layer] as tf.Variable]; // [B, S, C]
       cacheWrite(keys, k, start);
       cacheWrite(values, v, start);
       return cachedAttention(q, keys, values, this.#mask, { batch, start, ...call });
     };
-    return tf.tidy(() => {
-      const last = Int32Array.from({ length: batch }, (_, b) => (b + 1) * t - 1);
-      const newest = readRows(this.#model, t === 1 ? undefined : last, {
-        adapter: this.#adapter,
-        ids,
-        positions: places,
-        attend,
-        dropout: null,
-        gains: this.#gains,
-      }); // [B, C]
-      return logits(this.#model, newest, this.#adapter); // [B, V]
-    });
   }
 
   dispose(): void {

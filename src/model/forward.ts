@@ -1,13 +1,15 @@
 // The whole-sequence forward pass, for training and scoring: a padded batch in, hidden states out. Positions count
-// a document's own tokens only, so padding on either side and its neighbours in a packed row change nothing.
+// a document's own tokens only, so padding on either side and its neighbours in a packed row change nothing. Where few
+// rows are read, what the batch repeats is computed once (distinct.ts).
 
 import { attention } from '../engine/ops/attention';
 import { linear } from '../engine/ops/matmul';
 import { placeRows } from '../engine/ops/place-rows';
 import { tf } from '../engine/tf';
 import { PlaygroundError } from '../shared/errors';
+import { type Distinct, distinctRows, distinctTokens } from './distinct';
 import { type Adapter, parameter } from './lora';
-import type { ForwardInput, LanguageModel, TokenBatch } from './types';
+import type { Attend, ForwardInput, LanguageModel, TokenBatch } from './types';
 
 /**
  * Hidden states after the final norm, [B·T, C], or of `rows` of them; those of padding are finite and mean nothing. `adapter` chooses who
@@ -17,10 +19,11 @@ import type { ForwardInput, LanguageModel, TokenBatch } from './types';
 export function hiddenStates(
   model: LanguageModel,
   adapter: Adapter | null,
-  { ids, mask, batch, length }: TokenBatch,
+  tokens: TokenBatch,
   dropout: number | null = null,
   rows?: Int32Array,
 ): tf.Tensor2D {
+  const { mask, batch, length } = tokens;
   if (length > model.config.context) {
     throw new PlaygroundError(
       'too-long',
@@ -31,13 +34,45 @@ export function hiddenStates(
   const segments = (): tf.Tensor2D => tf.tensor2d(mask, [batch, length], 'int32'); // [B, T]
   // A block that is computed twice outlives the tensors of the forward pass: it makes its own.
   const shared = model.gradientCheckpointing ? null : segments();
-  return readRows(model, rows, {
+  return readTokens(model, tokens, rows, {
     adapter,
-    ids: tf.tensor1d(ids, 'int32'),
-    positions: positions(mask, batch, length),
     attend: (_layer, q, k, v, call) => attention(q, k, v, shared ?? segments(), { batch, ...call }),
     dropout,
   });
+}
+
+/** The states of a padded batch, or of `rows` of it: then each token is computed once (distinct.ts). `attend` meets the
+ *  batch as it lies. */
+export function readTokens(
+  model: LanguageModel,
+  tokens: TokenBatch,
+  rows: Int32Array | undefined,
+  input: Omit<ForwardInput, 'ids' | 'positions' | 'rows'>,
+): tf.Tensor2D {
+  // With dropout, equal tokens of different rows are no longer equal.
+  const dropping = input.dropout !== null && (input.adapter?.settings.lora_dropout ?? 0) > 0;
+  const distinct = rows && !dropping ? distinctTokens(tokens) : null;
+  if (!rows || !distinct) {
+    const { ids, mask, batch, length } = tokens;
+    const whole = { ids: tf.tensor1d(ids, 'int32'), positions: positions(mask, batch, length) };
+    return readRows(model, rows, { ...input, ...whole });
+  }
+  const { read, from } = distinctRows(rows, distinct);
+  const hidden = readRows(model, read, {
+    ...input,
+    ids: tf.tensor1d(distinct.ids, 'int32'),
+    positions: distinct.positions,
+    attend: attendDistinct(input.attend, distinct),
+  }); // [U, C]
+  return placeRows(hidden, from);
+}
+
+/** Attention of the distinct tokens [N, H·D]: over the batch as it lies, [B·T, H·D]. */
+function attendDistinct(attend: Attend, { of, first }: Distinct): Attend {
+  return (layer, q, k, v, call) => {
+    const [ofQ, ofK, ofV] = [q, k, v].map((x) => placeRows(x, of)) as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D];
+    return placeRows(attend(layer, ofQ, ofK, ofV, call), first);
+  };
 }
 
 /** The architecture's pass, its result narrowed to `rows`, of which −1 gives any finite state. */

@@ -1,4 +1,4 @@
-// Samples completions, as a batch that is halved as soon as half of its rows have ended. The draw of each token is
+// Samples completions, as a batch that is made smaller as soon as a quarter of its rows have ended. The draw of each token is
 // decided by (seed, the row's stream, the token's place), never by what else is in the batch. On a GPU a token is known
 // here a few steps after it was drawn, and the steps past the last one that is wanted are for nothing.
 
@@ -90,7 +90,7 @@ export async function generate(
       }
       if (last || done.every(Boolean)) return { tokens, logprobs };
       signal?.throwIfAborted();
-      const kept = halved(rows.map((b) => done[b]!));
+      const kept = remaining(rows.map((b) => done[b]!));
       if (kept.length < rows.length) {
         decoder.take(kept);
         rows = kept.map((i) => rows[i]!);
@@ -163,10 +163,13 @@ function checkLengths(
   });
 }
 
-/** The rows to go on with: all, or the half with all that have not ended. Only halves, so that the device sees few shapes. */
-function halved(ended: readonly boolean[]): number[] {
+/** Rows are dropped down to multiples of this, as long as there are more: the device sees few shapes. */
+const EIGHT = 8;
+
+/** The rows to go on with: all, or those that have not ended, once that is a quarter less. */
+function remaining(ended: readonly boolean[]): number[] {
   const all = [...ended.keys()];
-  const half = Math.ceil(all.length / 2);
   const going = all.filter((i) => !ended[i]);
-  return going.length > half ? all : [...going, ...all.filter((i) => ended[i])].slice(0, half);
+  const wanted = all.length > EIGHT ? Math.ceil(going.length / EIGHT) * EIGHT : going.length;
+  return wanted > (3 / 4) * all.length ? all : [...going, ...all.filter((i) => ended[i])].slice(0, wanted);
 }

@@ -77,6 +77,18 @@ function scatterRows(machine: Machine, inputs: Inputs, attrs: Attributes): tf.Te
   return out;
 }
 
+function sumRows(machine: Machine, inputs: Inputs): tf.TensorInfo {
+  const C = matrix(inputs, 'x')[1];
+  const rows = elements(inputs, 'starts') - 1;
+  const out = output([rows, C]);
+  machine.run({
+    kernel: Kernel.SumRows,
+    integers: [...addresses(inputs, 'x', 'starts', 'places'), address(out), C, rows],
+    units: Math.ceil(rows / BLOCK_ROWS),
+  });
+  return out;
+}
+
 function rotary(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo {
   const [rows, width] = matrix(inputs, 'x');
   const heads = attribute(attrs, 'heads');
@@ -203,6 +215,7 @@ const table: Record<string, KernelFunction> = {
   Sample: sample,
   GatherRows: gatherRows,
   ScatterRows: scatterRows,
+  SumRows: sumRows,
   AdamW: adamw,
   SumOfSquares: sumOfSquares,
   Dropout: dropout,

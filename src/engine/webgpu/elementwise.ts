@@ -1,4 +1,4 @@
-// The small kernels: dropout, GELU, the cache write, gather and its deterministic adjoint.
+// The small kernels: dropout, GELU, the cache write, gather and its deterministic adjoints.
 
 import cacheWriteSource from '../ops/cache-write.wgsl?raw';
 import dropoutSource from '../ops/dropout.wgsl?raw';
@@ -7,6 +7,7 @@ import geluFunctions from '../ops/gelu-functions.wgsl?raw';
 import geluSource from '../ops/gelu.wgsl?raw';
 import scatterLinksSource from '../ops/scatter-links.wgsl?raw';
 import scatterRowsSource from '../ops/scatter-rows.wgsl?raw';
+import sumRowsSource from '../ops/sum-rows.wgsl?raw';
 import type { tf } from '../tf';
 import { dispatch, line, output, release, size } from './dispatch';
 import type { Values } from './template';
@@ -81,6 +82,22 @@ export function scatterRowsKernel(
     groups: each(N * C),
   });
   release(links);
+  return result;
+}
+
+/** x [N, C], starts int32 [rows + 1], places int32 → [rows, C]. */
+export function sumRowsKernel({ x, starts, places }: Inputs<'x' | 'starts' | 'places'>): tf.TensorInfo {
+  const C = x.shape[1] ?? 0;
+  const result = output([size(starts) - 1, C]);
+  const elements = size(result);
+  dispatch({
+    name: 'sum-rows',
+    source: sumRowsSource,
+    writes: [result],
+    reads: [x, starts, places],
+    integers: [elements, C],
+    groups: each(elements),
+  });
   return result;
 }
 

@@ -11,6 +11,7 @@ import {
   geluGradKernel,
   geluKernel,
   scatterRowsKernel,
+  sumRowsKernel,
 } from './elementwise';
 import { rotaryKernel, swigluGradKernel, swigluKernel } from './llama';
 import { matmulKernel } from './matmul';
@@ -39,6 +40,7 @@ export function installWebGPUKernels(): void {
   register('Sample', sampleKernel);
   register('GatherRows', gatherRowsKernel);
   register('ScatterRows', scatterRowsKernel);
+  register('SumRows', sumRowsKernel);
   register('CacheWrite', cacheWriteKernel);
   register('Dequantize', dequantizeKernel);
   register('RmsNorm', rmsNormKernel);

@@ -36,7 +36,7 @@ function hide(scores: usize, lo: usize, hi: usize, i: usize, window: usize, segm
     v128.store(scores + (j << 2), v128.bitselect(v128.load(scores + (j << 2)), hidden, seen));
   }
   for (; j < count; j++) if (load<i32>(segments + ((lo + j) << 2)) != own) store<f32>(scores + (j << 2), HIDDEN);
-  const first = firstKey(i, window) - lo;
+  const first = max(firstKey(i, window), lo) - lo;
   for (j = 0; j < first; j++) store<f32>(scores + (j << 2), HIDDEN);
   for (j = i + 1 - lo; j < count || j & 3; j++) store<f32>(scores + (j << 2), HIDDEN);
 }
@@ -123,7 +123,10 @@ function attendOne(
   position: usize, size: usize, window: usize, scale: f32, scratch: usize,
 ): void {
   const scores = scratch + GEMM_SCRATCH;
-  const lo = firstKey(position, window);
+  let lo = firstKey(position, window);
+  // Past what it does not see, by fours: sums keep their order.
+  const own = v128.load_splat<i32>(segments + (position << 2));
+  while (lo + 4 <= position && !v128.any_true(i32x4.eq(v128.load(segments + (lo << 2)), own))) lo += 4;
   const keys = position + 1 - lo;
   const scales = f32x4.splat(scale);
   let j: usize = 0;

@@ -1,20 +1,20 @@
-// Matrix product in 4 × 8 register blocks (Goto & van de Geijn 2008). b is packed into panels, a only where its rows are
+// Matrix product in 6 × 8 register blocks (Goto & van de Geijn 2008). b is packed into panels, a only where its rows are
 // not contiguous; so all four transpositions are the same product. Every output element is summed in the order k = 0, 1,
 // 2 … by itself, so it does not depend on the block it falls in, on the split among threads, or on how many rows share
 // the call.
 
+import { block, ROWS } from './blocks';
 import { oneRow, oneRowAcross } from './gemv';
-import { madd } from './math';
 
-/** Depth, rows and columns packed at a time: 8 KiB panels for L1, 128 and 256 KiB blocks for L2. */
+/** Depth, rows and columns packed at a time: 8 KiB panels for L1, 132 and 256 KiB blocks for L2. */
 const KC: usize = 256;
-const MC: usize = 128;
+const MC: usize = 132;
 const NC: usize = 256;
 
 const A_PACK: usize = NC * KC * 4;
 const TILE: usize = A_PACK + MC * KC * 4;
 /** Bytes of scratch that gemm uses; other kernels put theirs after it. */
-export const GEMM_SCRATCH: usize = TILE + 128;
+export const GEMM_SCRATCH: usize = TILE + ROWS * 32;
 
 /** Stores the columns of four rows of four, `dstStride` bytes apart. */
 @inline
@@ -82,165 +82,31 @@ function packPanel(dst: usize, b: usize, bks: usize, bns: usize, k: usize, cols:
   }
 }
 
-/** Whole tiles of four rows of a [m, k], of which a row's elements are not contiguous, to [k, 4]. */
-function packA(dst: usize, a: usize, ars: usize, aks: usize, tiles: usize, k: usize): void {
-  const tile = k << 4;
-  for (let t: usize = 0; t < tiles; t++, a += 4 * ars, dst += tile) {
-    if (ars == 4 && t + 4 <= tiles) {
-      // A cache line of 16 rows at a time.
-      for (let i: usize = 0, s = a, d = dst; i < k; i++, s += aks, d += 16) {
-        v128.store(d, v128.load(s));
-        v128.store(d + tile, v128.load(s, 16));
-        v128.store(d + 2 * tile, v128.load(s, 32));
-        v128.store(d + 3 * tile, v128.load(s, 48));
-      }
-      t += 3;
-      a += 3 * 4 * ars;
-      dst += 3 * tile;
-    } else if (ars == 4) {
+/** Whole tiles of `rows` (4 or 6) rows of a [m, k], of which a row's elements are not contiguous, to [k, rows]. */
+function packA(dst: usize, a: usize, ars: usize, aks: usize, tiles: usize, rows: usize, k: usize): void {
+  const width = rows << 2;
+  const tile = k * width;
+  for (let t: usize = 0; t < tiles; t++, a += rows * ars, dst += tile) {
+    if (ars == 4 && rows == 4) {
       for (let i: usize = 0, s = a, d = dst; i < k; i++, s += aks, d += 16) v128.store(d, v128.load(s));
+    } else if (ars == 4 && t + 2 <= tiles) {
+      // Two at a time: 48 bytes, three vectors.
+      for (let i: usize = 0, s = a, d = dst; i < k; i++, s += aks, d += width) {
+        const middle = v128.load(s, 16);
+        v128.store(d, v128.load(s));
+        v128.store64_lane(d, middle, 0, 16);
+        v128.store64_lane(d + tile, middle, 1);
+        v128.store(d + tile, v128.load(s, 32), 8);
+      }
+      t++;
+      a += rows * ars;
+      dst += tile;
     } else {
-      for (let i: usize = 0; i < k; i++) {
-        for (let r: usize = 0; r < 4; r++) store<f32>(dst + (i << 4) + (r << 2), load<f32>(a + r * ars + i * aks));
+      for (let i: usize = 0, d = dst; i < k; i++, d += width) {
+        for (let r: usize = 0; r < rows; r++) store<f32>(d + (r << 2), load<f32>(a + r * ars + i * aks));
       }
     }
   }
-}
-
-/** A whole sum to its place: scale · sum + add, where add = 0 is none. */
-@inline
-function finish(c: usize, v: v128, scale: v128, add: usize): void {
-  v = f32x4.mul(v, scale);
-  if (add) v = f32x4.add(v, v128.load(add));
-  v128.store(c, v);
-}
-
-/**
- * A 4 × 8 block: c = scale·(from + Σ a·b) + add over k. `b` is a panel; a's rows are ars bytes apart, a row's elements
- * aks. from = 0 is none.
- */
-function block4(
-  a: usize, ars: usize, aks: usize, b: usize, c: usize, ldc: usize, k: usize,
-  from: usize, fromStride: usize, scale: v128, add: usize, addStride: usize,
-): void {
-  let a1 = a + ars;
-  let a2 = a1 + ars;
-  let a3 = a2 + ars;
-  let v00 = f32x4.splat(0), v01 = v00, v10 = v00, v11 = v00, v20 = v00, v21 = v00, v30 = v00, v31 = v00;
-  if (from) {
-    v00 = v128.load(from);
-    v01 = v128.load(from, 16);
-    from += fromStride;
-    v10 = v128.load(from);
-    v11 = v128.load(from, 16);
-    from += fromStride;
-    v20 = v128.load(from);
-    v21 = v128.load(from, 16);
-    from += fromStride;
-    v30 = v128.load(from);
-    v31 = v128.load(from, 16);
-  }
-  const end = b + (k << 5);
-  while (b < end) {
-    const b0 = v128.load(b);
-    const b1 = v128.load(b, 16);
-    const x0 = v128.load_splat<f32>(a);
-    v00 = madd(v00, x0, b0);
-    v01 = madd(v01, x0, b1);
-    const x1 = v128.load_splat<f32>(a1);
-    v10 = madd(v10, x1, b0);
-    v11 = madd(v11, x1, b1);
-    const x2 = v128.load_splat<f32>(a2);
-    v20 = madd(v20, x2, b0);
-    v21 = madd(v21, x2, b1);
-    const x3 = v128.load_splat<f32>(a3);
-    v30 = madd(v30, x3, b0);
-    v31 = madd(v31, x3, b1);
-    a += aks;
-    a1 += aks;
-    a2 += aks;
-    a3 += aks;
-    b += 32;
-  }
-  const next = add ? 16 : 0;
-  finish(c, v00, scale, add);
-  finish(c + 16, v01, scale, add + next);
-  c += ldc;
-  add += addStride;
-  finish(c, v10, scale, add);
-  finish(c + 16, v11, scale, add + next);
-  c += ldc;
-  add += addStride;
-  finish(c, v20, scale, add);
-  finish(c + 16, v21, scale, add + next);
-  c += ldc;
-  add += addStride;
-  finish(c, v30, scale, add);
-  finish(c + 16, v31, scale, add + next);
-}
-
-/** The same for two rows. */
-function block2(
-  a: usize, ars: usize, aks: usize, b: usize, c: usize, ldc: usize, k: usize,
-  from: usize, fromStride: usize, scale: v128, add: usize, addStride: usize,
-): void {
-  let a1 = a + ars;
-  let v00 = f32x4.splat(0), v01 = v00, v10 = v00, v11 = v00;
-  if (from) {
-    v00 = v128.load(from);
-    v01 = v128.load(from, 16);
-    v10 = v128.load(from + fromStride);
-    v11 = v128.load(from + fromStride, 16);
-  }
-  const end = b + (k << 5);
-  while (b < end) {
-    const b0 = v128.load(b);
-    const b1 = v128.load(b, 16);
-    const x0 = v128.load_splat<f32>(a);
-    v00 = madd(v00, x0, b0);
-    v01 = madd(v01, x0, b1);
-    const x1 = v128.load_splat<f32>(a1);
-    v10 = madd(v10, x1, b0);
-    v11 = madd(v11, x1, b1);
-    a += aks;
-    a1 += aks;
-    b += 32;
-  }
-  const next = add ? 16 : 0;
-  finish(c, v00, scale, add);
-  finish(c + 16, v01, scale, add + next);
-  add += addStride;
-  finish(c + ldc, v10, scale, add);
-  finish(c + ldc + 16, v11, scale, add + next);
-}
-
-/** The same for one row. */
-function block1(a: usize, aks: usize, b: usize, c: usize, k: usize, from: usize, scale: v128, add: usize): void {
-  let v0 = from ? v128.load(from) : f32x4.splat(0);
-  let v1 = from ? v128.load(from, 16) : f32x4.splat(0);
-  const end = b + (k << 5);
-  while (b < end) {
-    const x = v128.load_splat<f32>(a);
-    v0 = madd(v0, x, v128.load(b));
-    v1 = madd(v1, x, v128.load(b, 16));
-    a += aks;
-    b += 32;
-  }
-  finish(c, v0, scale, add);
-  finish(c + 16, v1, scale, add ? add + 16 : 0);
-}
-
-/** `rows` (1 … 4) rows of a block. */
-@inline
-function block(
-  rows: usize, a: usize, ars: usize, aks: usize, b: usize, c: usize, ldc: usize, k: usize,
-  from: usize, fromStride: usize, scale: v128, add: usize, addStride: usize,
-): void {
-  if (rows == 4) return block4(a, ars, aks, b, c, ldc, k, from, fromStride, scale, add, addStride);
-  if (rows > 1) block2(a, ars, aks, b, c, ldc, k, from, fromStride, scale, add, addStride);
-  if (rows == 2) return;
-  const at = rows - 1;
-  block1(a + at * ars, aks, b, c + at * ldc, k, from ? from + at * fromStride : 0, scale, add ? add + at * addStride : 0);
 }
 
 /** An incomplete panel is summed in a complete tile; this brings what its sum begins with. */
@@ -291,20 +157,21 @@ export function gemm(
       const slots: usize = m > MC ? NC / 8 - 1 : 1;
       for (let m0: usize = 0; m0 < m; m0 += MC) {
         const mc = min(MC, m - m0);
-        const tiles = mc >> 2;
+        // Eight rows go faster as four and four than as six and two.
+        const tall = packed && mc == 8 ? 4 : ROWS;
         const aBlock = a + m0 * ars + k0 * aks;
-        if (packed) packA(aPack, aBlock, ars, aks, tiles, kc);
+        if (packed) packA(aPack, aBlock, ars, aks, mc / tall, tall, kc);
         for (let j: usize = 0; j < nc; j += 8) {
           const panel = scratch + ((j >> 3) & slots) * (kc << 5);
           const cols = min<usize>(8, nc - j);
           if (m0 == 0 && (j & 8) == 0) packPanels(panel, b + k0 * bks + (n0 + j) * bns, bks, bns, kc, min<usize>(16, nc - j));
           const column = (n0 + j) << 2;
-          for (let i: usize = 0; i < mc; i += 4) {
-            const rows = min<usize>(4, mc - i);
-            const tiled = packed && rows == 4;
+          for (let i: usize = 0, rows: usize = 0; i < mc; i += rows) {
+            rows = !packed && mc - i == 8 ? 4 : min(tall, mc - i);
+            const tiled = packed && rows == tall;
             const at = tiled ? aPack + i * (kc << 2) : aBlock + i * ars;
             const rowStride = tiled ? 4 : ars;
-            const step = tiled ? 16 : aks;
+            const step = tiled ? tall << 2 : aks;
             const row = m0 + i;
             const to = c + row * ldc + column;
             const start = begin ? begin + row * beginStride + column : 0;

@@ -12,7 +12,7 @@ import { rmsNorm, rmsNormGrad, rotary, swiglu, swigluGrad } from './llama';
 import { scaleRows, tokenLogprobs, tokenLogprobsGrad } from './logprobs';
 import { adamw, sumOfSquares } from './optimizer';
 import { PRODUCT_SCRATCH, products } from './products';
-import { cacheWrite, gatherRows, scatterRows } from './rows';
+import { cacheWrite, gatherRows, scatterRows, sumRows } from './rows';
 import { sample } from './sample';
 import { tokenKl, tokenKlGrad } from './token-kl';
 
@@ -53,6 +53,8 @@ export function run(kernel: i32, args: usize, begin: usize, end: usize, scratch:
       return gatherRows(args, begin, end);
     case Kernel.ScatterRows:
       return scatterRows(args, begin, end);
+    case Kernel.SumRows:
+      return sumRows(args, begin, end);
     case Kernel.RmsNorm:
       return rmsNorm(args, begin, end);
     case Kernel.RmsNormGrad:

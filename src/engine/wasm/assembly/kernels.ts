@@ -16,6 +16,7 @@ export enum Kernel {
   Sample,
   GatherRows,
   ScatterRows,
+  SumRows,
   CacheWrite,
   Dequantize,
   RmsNorm,

@@ -1,4 +1,4 @@
-// Kernels that move rows: gather and its adjoint, and writing to a key or value cache.
+// Kernels that move rows: gather and its adjoints, and writing to a key or value cache.
 
 import { integer } from './args';
 
@@ -29,11 +29,31 @@ export function scatterRows(args: usize, begin: usize, end: usize): void {
   for (let n: usize = 0; n < N; n++) {
     const id = load<usize>(ids + (n << 2));
     if (id < first || id >= last) continue;
-    const x = integer(args, 0) + n * stride;
-    const to = out + id * stride;
-    let at: usize = 0;
-    for (; at + 16 <= stride; at += 16) v128.store(to + at, f32x4.add(v128.load(to + at), v128.load(x + at)));
-    for (; at < stride; at += 4) store<f32>(to + at, load<f32>(to + at) + load<f32>(x + at));
+    addRow(out + id * stride, integer(args, 0) + n * stride, stride);
+  }
+}
+
+/** to += x, `bytes` bytes of floats. */
+function addRow(to: usize, x: usize, bytes: usize): void {
+  let at: usize = 0;
+  for (; at + 16 <= bytes; at += 16) v128.store(to + at, f32x4.add(v128.load(to + at), v128.load(x + at)));
+  for (; at < bytes; at += 4) store<f32>(to + at, load<f32>(to + at) + load<f32>(x + at));
+}
+
+/**
+ * out[r] = Σ x[places[p]] over p = starts[r] … starts[r + 1] − 1, in their order. Units are blocks of r. Integers: x,
+ * starts, places, out, C, rows.
+ */
+export function sumRows(args: usize, begin: usize, end: usize): void {
+  const stride = integer(args, 4) << 2;
+  const last = min(integer(args, 5), end * UNIT);
+  for (let r = begin * UNIT; r < last; r++) {
+    const to = integer(args, 3) + r * stride;
+    const starts = integer(args, 1) + (r << 2);
+    memory.fill(to, 0, stride);
+    for (let p = load<usize>(starts); p < load<usize>(starts, 4); p++) {
+      addRow(to, integer(args, 0) + load<usize>(integer(args, 2) + (p << 2)) * stride, stride);
+    }
   }
 }
 
