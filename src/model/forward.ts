@@ -102,7 +102,7 @@ export function headMatrix(model: LanguageModel, adapter: Adapter | null = null)
 }
 
 /** The number of tokens of its own segment before each, 0 under padding. Row-major [B, T]. */
-export function positions(mask: Int32Array, batch: number, length: number): Int32Array {
+function positions(mask: Int32Array, batch: number, length: number): Int32Array {
   const result = new Int32Array(batch * length);
   for (let i = 1; i < batch * length; i++) {
     const goesOn = i % length > 0 && mask[i] !== 0 && mask[i] === mask[i - 1];
