@@ -165,13 +165,14 @@ describe.each(['wasm', 'webgpu'] as const)('%s', { timeout: 300_000 }, (backend)
     }
   });
 
+  // And less: of rows that are shorter, what is padded is not computed.
   test('rows of many lengths take no more than the longest', async () => {
     const { stages } = of(8, 'sft', 'dpo');
     const more = stages.map((some) => ({ ...some, max_steps: 8 }));
     const mixed = await measure(TINY, { ...long, mixed: true }, { stages: more });
     for (const { stage: name, told, taken } of mixed) {
       console.log(`${name}: took ${MiB(taken)}, told ${(told / taken).toFixed(3)} of it`);
-      expect.soft(Math.abs(told / taken - 1), name).toBeLessThanOrEqual(0.15);
+      expect.soft(told / taken, name).toBeGreaterThanOrEqual(0.85);
     }
   });
 });

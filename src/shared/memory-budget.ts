@@ -95,6 +95,19 @@ function trainingTokens(stage: Stage, { whole, rows }: RowLengths): number {
   return tokensOf(Math.min(most, learnt), length, pair ? 2 : 1);
 }
 
+/** Below this share, the tokens that texts of a batch have in common are computed once (model/distinct.ts). */
+const WORTH = 0.9;
+
+/** The share of a micro-batch's tokens that is computed: sides of a pair, and groups, have their prompt in common. The
+ *  longest prompt and completion need not be one row's, so the prompt counts as what the latter leaves of the row. */
+function distinctShare(stage: Stage, { whole, completion }: RowLengths): number {
+  const pair = methodOf(stage.kind).needs.some(({ what, labels }) => what === 'pairs' && !labels);
+  const group = pair || stage.kind === 'online_dpo' ? 2 : (fieldsOf(stage)['num_generations'] ?? 1);
+  const prompt = Math.max(0, whole - completion);
+  const share = (prompt / group + whole - prompt) / whole;
+  return stage.kind === 'rft' || share > WORTH ? 1 : share;
+}
+
 /** Padded tokens of a stage's largest pass without gradients; 0 where there is none. */
 function readingTokens(stage: Stage, { whole, rows }: RowLengths): number {
   const fields = fieldsOf(stage);
@@ -167,7 +180,12 @@ export function memoryBudget(
     const read = stage.kind === 'reward' ? 1 : Math.min(rows.completion, rows.whole); // of a row
     const activations = Math.max(
       tokens > 0
-        ? activationBytes(shape, lora, { tokens, rows: (tokens * read) / rows.whole }, checkpointing)
+        ? activationBytes(
+            shape,
+            lora,
+            { tokens, rows: (tokens * read) / rows.whole, distinct: distinctShare(stage, lengths[i]!) },
+            checkpointing,
+          )
         : 0,
       readingBytes(shape, readingTokens(stage, rows)),
     );

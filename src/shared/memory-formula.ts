@@ -90,19 +90,30 @@ function perLayer({ architecture, width: C, inner: I, heads, headDim, kvHeads }:
 /** Of the logits, and of what their gradient makes of them, this many numbers are there at once. */
 const LOGITS = 2 ** 22;
 
+/** The micro-batch of a step. */
+interface MicroBatchSize {
+  /** Padded tokens. */
+  tokens: number;
+  /** Of them, those that are read, as those that predict a completion token. */
+  rows: number;
+  /** The share of them that is computed, where texts begin alike (model/distinct.ts). */
+  distinct?: number;
+}
+
 /**
- * Bytes of one micro-batch's forward and backward pass: `tokens` padded tokens, `rows` of them read, as those that predict
- * a completion token; the adapter on its targets; with or without gradient checkpointing.
+ * Bytes of one micro-batch's forward and backward pass; the adapter on its targets; with or without gradient
+ * checkpointing.
  */
 export function activationBytes(
   shape: ModelShape,
   lora: LoraSettings,
-  { tokens, rows }: { tokens: number; rows: number },
+  { tokens: attended, rows, distinct = 1 }: MicroBatchSize,
   checkpointing = false,
 ): number {
-  const { width: C, layers, vocabulary: V } = shape;
+  const { width: C, layers, vocabulary: V, heads, headDim } = shape;
   const { kept, made, first, last } = perLayer(shape);
   const full = lora.use_peft === false;
+  const tokens = distinct * attended;
   // Over all layers. DoRA keeps what it stretches, and stretched.
   const adapted = full
     ? 0
@@ -110,14 +121,20 @@ export function activationBytes(
         (sum, { outputs }) => sum + 2 * lora.r + (lora.use_dora ? 3 * outputs : 0),
         0,
       );
-  const unread = (tokens - rows) * last;
+  const unread = Math.max(0, tokens - rows) * last;
+  // Attention has q, k, v and its result for every place of the batch, whose gradients are made; q, k and v of the distinct
+  // tokens need not be kept.
+  const Q = heads * headDim;
+  const copies = distinct < 1 ? { kept: 4 * Q * attended - 3 * Q * tokens, made: 4 * Q * attended } : null;
+  const forwardBlock = tokens * kept + (copies?.kept ?? 0);
+  const backwardBlock = tokens * made + (copies?.made ?? 0);
   // Checkpointed, every block keeps its input and that one's gradient, and one at a time the rest.
   const forward = checkpointing
     ? tokens * layers * C
-    : tokens * (layers * kept + adapted + 5 * C) - unread / 2;
+    : layers * forwardBlock + tokens * (adapted + 5 * C) - unread / 2;
   const backward = checkpointing
-    ? tokens * (layers * C + kept + made + adapted / layers)
-    : tokens * (layers * made - (full ? 0 : first)) - unread / 2;
+    ? tokens * (layers * C + adapted / layers) + forwardBlock + backwardBlock
+    : layers * backwardBlock - tokens * (full ? 0 : first) - unread / 2;
   // Embeddings, and the last norm of the rows that are read, with their gradients.
   const around = C * (tokens / 2 + 4 * rows);
   // The backward pass begins with the logits: the slopes of a part of them, or, of all weights, eleven tensors of theirs
