@@ -25,3 +25,17 @@ test('a row above the budget goes alone', () => {
   const long = { ids: Array<number>(3000).fill(1), promptLength: 1 };
   expect(microBatches([long, long], 4096).map(({ rows }) => rows)).toEqual([[0], [1]]);
 });
+
+test('completions of one prompt stand side by side', () => {
+  const of = (prompt: number, length: number) => ({
+    ids: [prompt, ...Array<number>(length - 1).fill(9)],
+    promptLength: 1,
+  });
+  const mixed = [of(1, 500), of(2, 480), of(1, 20), of(2, 400), of(3, 450), of(1, 300)];
+  const batches = microBatches(mixed, 512);
+  expect(batches.map(({ rows }) => rows)).toEqual([
+    [0, 5, 2, 1],
+    [3, 4],
+  ]);
+  for (const { batch } of batches) expect(batch.batch * batch.length).toBeLessThanOrEqual(2048);
+});

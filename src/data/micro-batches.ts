@@ -1,6 +1,7 @@
-// Rows on their way through the model in micro-batches of similar length and bounded size. The order is by length,
-// then index, so that the same rows always meet the same neighbours and padding, whatever order they came in: a
-// log-probability computed twice is then the same number. `perToken` and `padded` lead from padded tensors to ragged
+// Rows on their way through the model in micro-batches of similar length and bounded size; completions of one prompt stand
+// side by side, as what they have in common is computed once (model/distinct.ts). The order is by length, then index, so that
+// the same rows always meet the same neighbours and padding, whatever order they came in: a log-probability computed twice
+// is then the same number. `perToken` and `padded` lead from padded tensors to ragged
 // rows (one number for each completion token, as advantages are computed) and back.
 
 import { download } from '../engine/download';
@@ -17,7 +18,8 @@ export interface MicroBatch {
 /** Most padded tokens of one micro-batch: bounds memory, and changes nothing else. */
 export const MICRO_BATCH_TOKENS = 2048;
 
-/** Cuts rows (default: all) of a list into micro-batches of at most `most` rows, the longest first. */
+/** Cuts rows (default: all) of a list into micro-batches of at most `most` rows, those of the longest prompt with its
+ *  completion first. */
 export function microBatches(
   sequences: readonly Sequence[],
   context: number,
@@ -25,7 +27,11 @@ export function microBatches(
   most = Infinity,
 ): MicroBatch[] {
   const lengthOf = (row: number): number => sequences[row]!.ids.length;
-  return chunks(rows, lengthOf, context, 1, most).map((some) => ({
+  const promptOf = (row: number): string => {
+    const { ids, promptLength } = sequences[row]!;
+    return ids.slice(0, promptLength).join();
+  };
+  return chunks(rows, lengthOf, context, { most, groupOf: promptOf }).map((some) => ({
     rows: some,
     batch: collate(
       some.map((row) => sequences[row]!),
@@ -34,21 +40,43 @@ export function microBatches(
   }));
 }
 
-/** The rows of each micro-batch, `most` of them at most, when a row stands for `width` sequences of at most the given
- *  length. */
+interface Cut {
+  /** Sequences that a row stands for. */
+  width?: number;
+  /** Rows of a micro-batch at the most. */
+  most?: number;
+  /** Rows of one group stand side by side. */
+  groupOf?: (row: number) => string | number;
+}
+
+/** The rows of each micro-batch; a row's sequences have at most the given length. */
 export function chunks(
   rows: Iterable<number>,
   lengthOf: (row: number) => number,
   context: number,
-  width = 1,
-  most = Infinity,
+  { width = 1, most = Infinity, groupOf = (row) => row }: Cut = {},
 ): number[][] {
-  const order = Array.from(rows).sort((a, b) => lengthOf(b) - lengthOf(a) || a - b);
-  const result: number[][] = [];
-  while (order.length > 0) {
-    const tokens = width * bucketLength(lengthOf(order[0]!), context);
-    result.push(order.splice(0, Math.min(most, Math.max(1, Math.floor(MICRO_BATCH_TOKENS / tokens)))));
+  const byLength = (a: number, b: number): number => lengthOf(b) - lengthOf(a) || a - b;
+  const groups = new Map<string | number, number[]>();
+  for (const row of Array.from(rows).sort(byLength)) {
+    const group = groups.get(groupOf(row));
+    if (group) group.push(row);
+    else groups.set(groupOf(row), [row]);
   }
+  const result: number[][] = [];
+  let [chunk, longest]: [number[], number] = [[], 0];
+  // A map keeps its groups in the order of their longest rows.
+  for (const row of [...groups.values()].flat()) {
+    const length = Math.max(longest, bucketLength(lengthOf(row), context));
+    const full = chunk.length === most || (chunk.length + 1) * width * length > MICRO_BATCH_TOKENS;
+    if (chunk.length > 0 && full) {
+      result.push(chunk);
+      [chunk, longest] = [[], 0];
+    }
+    chunk.push(row);
+    longest = Math.max(longest, bucketLength(lengthOf(row), context));
+  }
+  if (chunk.length > 0) result.push(chunk);
   return result;
 }
 

@@ -61,7 +61,7 @@ export async function generateRows(
   const token_ids: number[][] = [];
   const logprobs: number[][] = [];
   const lengthOf = (s: number): number => prompts[samples[s]!.row]!.ids.length + options.maxNewTokens;
-  for (const some of chunks(samples.keys(), lengthOf, model.config.context, GENERATION_WIDTH)) {
+  for (const some of chunks(samples.keys(), lengthOf, model.config.context, { width: GENERATION_WIDTH })) {
     const drawn = await generate(
       model,
       adapter,

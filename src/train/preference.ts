@@ -68,7 +68,7 @@ export function pairBatches(
   most = Infinity,
 ): PairBatch[] {
   const lengths = longerSides(pairs);
-  return chunks(rows, (row) => lengths[row]!, context, 2, most).map((some) => ({
+  return chunks(rows, (row) => lengths[row]!, context, { width: 2, most }).map((some) => ({
     rows: some,
     batch: collate(
       [...some.map((row) => pairs[row]!.chosen), ...some.map((row) => pairs[row]!.rejected)],
