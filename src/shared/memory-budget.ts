@@ -102,10 +102,10 @@ const WORTH = 0.9;
  *  longest prompt and completion need not be one row's, so the prompt counts as what the latter leaves of the row. */
 function distinctShare(stage: Stage, { whole, completion }: RowLengths): number {
   const pair = methodOf(stage.kind).needs.some(({ what, labels }) => what === 'pairs' && !labels);
-  const group = pair || stage.kind === 'online_dpo' ? 2 : (fieldsOf(stage)['num_generations'] ?? 1);
+  const group = pair ? 2 : groupOf(stage);
   const prompt = Math.max(0, whole - completion);
   const share = (prompt / group + whole - prompt) / whole;
-  return stage.kind === 'rft' || share > WORTH ? 1 : share;
+  return share > WORTH ? 1 : share;
 }
 
 /** Padded tokens of a stage's largest pass without gradients; 0 where there is none. */
@@ -178,16 +178,18 @@ export function memoryBudget(
     const adapters = size * (4 * trained + frozen); // values, two moments, gradient
     const tokens = trainingTokens(stage, rows);
     const read = stage.kind === 'reward' ? 1 : Math.min(rows.completion, rows.whole); // of a row
+    const distinct = distinctShare(stage, lengths[i]!);
     const activations = Math.max(
       tokens > 0
         ? activationBytes(
             shape,
             lora,
-            { tokens, rows: (tokens * read) / rows.whole, distinct: distinctShare(stage, lengths[i]!) },
+            // Rejection sampling keeps one of a group.
+            { tokens, rows: (tokens * read) / rows.whole, distinct: stage.kind === 'rft' ? 1 : distinct },
             checkpointing,
           )
         : 0,
-      readingBytes(shape, readingTokens(stage, rows)),
+      readingBytes(shape, readingTokens(stage, rows), distinct),
     );
     const caches = writings(stage, rows, experiment).map(({ rows: batch, tokens: fresh, group = 1 }) => {
       const written = Math.min(fresh, shape.context - 1);

@@ -145,9 +145,13 @@ export function activationBytes(
   return FLOAT * (around + forward + Math.max(slopes, backward + whole));
 }
 
-/** Bytes of a pass over `tokens` padded tokens that keeps nothing for a gradient: one block at a time. */
-export function readingBytes(shape: ModelShape, tokens: number): number {
-  return FLOAT * tokens * (perLayer(shape).kept + 6 * shape.width + shape.vocabulary / 32);
+/** Bytes of a pass over `tokens` padded tokens, of which that share is computed, that keeps nothing for a gradient: one
+ *  block at a time. */
+export function readingBytes(shape: ModelShape, tokens: number, distinct = 1): number {
+  const Q = shape.heads * shape.headDim;
+  const copies = distinct < 1 ? (4 - 3 * distinct) * Q : 0; // as above
+  const each = distinct * (perLayer(shape).kept + 6 * shape.width) + copies;
+  return FLOAT * tokens * (each + shape.vocabulary / 32);
 }
 
 /** Bytes that writing takes at most, as long as one row does not: more rows are written one part after the other. */
