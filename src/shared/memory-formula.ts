@@ -149,7 +149,8 @@ export function activationBytes(
  *  block at a time. */
 export function readingBytes(shape: ModelShape, tokens: number, distinct = 1): number {
   const Q = shape.heads * shape.headDim;
-  const copies = distinct < 1 ? (4 - 3 * distinct) * Q : 0; // as above
+  // As above, but that the distinct q, k and v are there until the block's end: two of them count, as measured.
+  const copies = distinct < 1 ? (4 - 2 * distinct) * Q : 0;
   const each = distinct * (perLayer(shape).kept + 6 * shape.width) + copies;
   return FLOAT * tokens * (each + shape.vocabulary / 32);
 }
