@@ -1,8 +1,8 @@
 // Rows on their way through the model in micro-batches of similar length and bounded size; completions of one prompt stand
 // side by side, as what they have in common is computed once (model/distinct.ts). The order is by length, then index, so that
 // the same rows always meet the same neighbours and padding, whatever order they came in: a log-probability computed twice
-// is then the same number. `perToken` and `padded` lead from padded tensors to ragged
-// rows (one number for each completion token, as advantages are computed) and back.
+// is then the same number. `perToken` and `padded` lead from padded tensors to ragged rows (one number for each completion
+// token, as advantages are computed) and back.
 
 import { download } from '../engine/download';
 import { tf } from '../engine/tf';
@@ -67,16 +67,15 @@ export function chunks(
   let [chunk, longest]: [number[], number] = [[], 0];
   // A map keeps its groups in the order of their longest rows.
   for (const row of [...groups.values()].flat()) {
-    const length = Math.max(longest, bucketLength(lengthOf(row), context));
-    const full = chunk.length === most || (chunk.length + 1) * width * length > MICRO_BATCH_TOKENS;
-    if (chunk.length > 0 && full) {
-      result.push(chunk);
+    const length = bucketLength(lengthOf(row), context);
+    const tokens = (chunk.length + 1) * width * Math.max(longest, length);
+    if (chunk.length === 0 || chunk.length === most || tokens > MICRO_BATCH_TOKENS) {
       [chunk, longest] = [[], 0];
+      result.push(chunk);
     }
     chunk.push(row);
-    longest = Math.max(longest, bucketLength(lengthOf(row), context));
+    longest = Math.max(longest, length);
   }
-  if (chunk.length > 0) result.push(chunk);
   return result;
 }
 

@@ -1,5 +1,5 @@
-// Samples completions, as a batch that is made smaller as soon as a quarter of its rows have ended. The draw of each token is
-// decided by (seed, the row's stream, the token's place), never by what else is in the batch. On a GPU a token is known
+// Samples completions, as a batch that is made smaller as soon as a quarter of its rows have ended. The draw of each token
+// is decided by (seed, the row's stream, the token's place), never by what else is in the batch. On a GPU a token is known
 // here a few steps after it was drawn, and the steps past the last one that is wanted are for nothing.
 
 import { download, downloadsUnderWay } from '../engine/download';

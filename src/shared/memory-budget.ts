@@ -82,6 +82,10 @@ function tokensOf(rows: number, length: number, width = 1): number {
   return Math.min(rows, most) * length * width;
 }
 
+/** Whether a row is a pair, both sides of it in one micro-batch. */
+const takesPairs = (stage: Stage): boolean =>
+  methodOf(stage.kind).needs.some(({ what, labels }) => what === 'pairs' && !labels);
+
 /** Padded tokens of a stage's largest micro-batch; 0 where it trains nothing. */
 function trainingTokens(stage: Stage, { whole, rows }: RowLengths): number {
   const fields = fieldsOf(stage);
@@ -90,7 +94,7 @@ function trainingTokens(stage: Stage, { whole, rows }: RowLengths): number {
   const step = batchOf(fields);
   if (stage.kind === 'online_dpo') return tokensOf(Math.ceil(most / 2), length, 2);
   if (stage.kind === 'rft') return tokensOf(Math.min(most, step / stage.num_generations), length);
-  const pair = methodOf(stage.kind).needs.some(({ what, labels }) => what === 'pairs' && !labels);
+  const pair = takesPairs(stage);
   const learnt = newTokens(stage) > 0 ? step / parts : pair ? rows / 2 : rows;
   return tokensOf(Math.min(most, learnt), length, pair ? 2 : 1);
 }
@@ -101,8 +105,7 @@ const WORTH = 0.9;
 /** The share of a micro-batch's tokens that is computed: sides of a pair, and groups, have their prompt in common. The
  *  longest prompt and completion need not be one row's, so the prompt counts as what the latter leaves of the row. */
 function distinctShare(stage: Stage, { whole, completion }: RowLengths): number {
-  const pair = methodOf(stage.kind).needs.some(({ what, labels }) => what === 'pairs' && !labels);
-  const group = pair ? 2 : groupOf(stage);
+  const group = takesPairs(stage) ? 2 : groupOf(stage);
   const prompt = Math.max(0, whole - completion);
   const share = (prompt / group + whole - prompt) / whole;
   return share > WORTH ? 1 : share;
@@ -184,8 +187,11 @@ export function memoryBudget(
         ? activationBytes(
             shape,
             lora,
-            // Rejection sampling keeps one of a group.
-            { tokens, rows: (tokens * read) / rows.whole, distinct: stage.kind === 'rft' ? 1 : distinct },
+            // Rejection sampling keeps one of a group, and with dropout nothing is shared.
+            {
+              ...{ tokens, rows: (tokens * read) / rows.whole },
+              distinct: stage.kind === 'rft' || lora.lora_dropout > 0 ? 1 : distinct,
+            },
             checkpointing,
           )
         : 0,
