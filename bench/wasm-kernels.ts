@@ -2,12 +2,13 @@
 // beside the same composed of stock tfjs-wasm ops.
 
 import { openDevice } from '../src/engine/device';
-import { attention, attentionReference } from '../src/engine/ops/attention';
+import { attention, attentionReference, forestTensor } from '../src/engine/ops/attention';
 import { cachedAttention, cachedAttentionReference } from '../src/engine/ops/cached-attention';
 import { gelu, geluReference } from '../src/engine/ops/gelu';
 import { layerNorm, layerNormReference } from '../src/engine/ops/layer-norm';
 import { matmul, matmulReference } from '../src/engine/ops/matmul';
 import { tokenLogprobs, tokenLogprobsReference } from '../src/engine/ops/token-logprobs';
+import { allTokens } from '../src/model/distinct';
 import { tf } from '../src/engine/tf';
 import { table } from './table';
 import { least, random } from './timing';
@@ -64,7 +65,7 @@ const backward = (op: (...xs: tf.Tensor[]) => tf.Tensor, ...inputs: tf.Tensor[])
 
 function ops() {
   const [batch, T, heads, C] = [2, 104, 8, 256];
-  const options = { batch, heads, window: 0, scale: 0.2 };
+  const options = { heads, window: 0, scale: 0.2 };
   const x = random(batch * T, C);
   const wide = random(batch * T, 4 * C);
   const gamma = tf.ones([C]);
@@ -73,22 +74,22 @@ function ops() {
   const q = random(batch, C);
   const head = random(1024, C);
   const ids = tf.zeros<tf.Rank.R1>([batch * T], 'int32');
-  const last = { ...options, start: T - 1 };
-  const attend = (f: typeof attention) => (a: tf.Tensor, b: tf.Tensor, c: tf.Tensor) =>
-    f(a as tf.Tensor2D, b as tf.Tensor2D, c as tf.Tensor2D, mask, options);
+  const last = { ...options, slot: T - 1 };
+  const texts = { ids: new Int32Array(batch * T), mask: new Int32Array(batch * T).fill(1), batch, length: T };
+  const forest = allTokens(texts);
+  const nodes = forestTensor(forest);
+  type Three = [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D];
+  const fused = (...qkv: tf.Tensor[]) => attention(...(qkv as Three), forest, nodes, options);
+  const plain = (...qkv: tf.Tensor[]) => attentionReference(...(qkv as Three), forest, options);
   const norm = (f: typeof layerNorm) => (a: tf.Tensor) => f(a as tf.Tensor2D, gamma, gamma, 1e-5);
   const score = (f: typeof tokenLogprobs) => (a: tf.Tensor) => f(a as tf.Tensor2D, head, ids, 1).logprobs;
   return [
     compare(
       'attention, 2 × 104, 8 heads of 32',
-      () => tf.tidy(() => attend(attention)(x, x, x)),
-      () => attend(attentionReference)(x, x, x),
+      () => tf.tidy(() => fused(x, x, x)),
+      () => plain(x, x, x),
     ),
-    compare(
-      '… and its gradient',
-      backward(attend(attention), x, x, x),
-      backward(attend(attentionReference), x, x, x),
-    ),
+    compare('… and its gradient', backward(fused, x, x, x), backward(plain, x, x, x)),
     compare(
       'one cached token of 2 rows, 104 slots',
       () => cachedAttention(q, cache, cache, mask, last),

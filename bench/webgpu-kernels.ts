@@ -3,12 +3,13 @@
 // the software adapter computes in our own process, so its processor time can be taken, whatever else the machine does.
 
 import { openDevice } from '../src/engine/device';
-import { attention, attentionReference } from '../src/engine/ops/attention';
+import { attention, attentionReference, forestTensor } from '../src/engine/ops/attention';
 import { gelu, geluReference } from '../src/engine/ops/gelu';
 import { layerNorm, layerNormReference } from '../src/engine/ops/layer-norm';
 import { matmul, matmulReference } from '../src/engine/ops/matmul';
 import { tokenLogprobs, tokenLogprobsReference } from '../src/engine/ops/token-logprobs';
 import { webgpuBackend } from '../src/engine/private';
+import { allTokens } from '../src/model/distinct';
 import { tf } from '../src/engine/tf';
 import { table } from './table';
 import { random } from './timing';
@@ -79,10 +80,14 @@ async function ops(): Promise<string[][]> {
   const head = random(V, C);
   const gamma = tf.ones([C]);
   const ids = tf.zeros<tf.Rank.R1>([batch * T], 'int32');
-  const mask = tf.ones<tf.Rank.R2>([batch, T], 'int32');
   const score = (f: typeof tokenLogprobs) => (h: tf.Tensor2D) => f(h, head, ids, 1).logprobs;
-  const attend = (f: typeof attention) => (q: tf.Tensor2D, k: tf.Tensor2D, v: tf.Tensor2D) =>
-    f(q, k, v, mask, { batch, heads: 8, window: 0, scale: 0.2 });
+  const texts = { ids: new Int32Array(batch * T), mask: new Int32Array(batch * T).fill(1), batch, length: T };
+  const forest = allTokens(texts);
+  const nodes = forestTensor(forest);
+  const options = { heads: 8, window: 0, scale: 0.2 };
+  type Three = [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D];
+  const fused = (...qkv: tf.Tensor2D[]) => attention(...(qkv as Three), forest, nodes, options);
+  const plain = (...qkv: tf.Tensor2D[]) => attentionReference(...(qkv as Three), forest, options);
   const norm = (f: typeof layerNorm) => (h: tf.Tensor2D) => f(h, gamma, gamma, 1e-5);
   const cases: [
     string,
@@ -91,7 +96,7 @@ async function ops(): Promise<string[][]> {
     tf.Tensor2D[],
   ][] = [
     ['token log-probabilities, 128 of 4096', score(tokenLogprobs), score(tokenLogprobsReference), [x]],
-    ['attention, 2 × 64, 8 heads of 32', attend(attention), attend(attentionReference), [x, x, x]],
+    ['attention, 2 × 64, 8 heads of 32', fused, plain, [x, x, x]],
     ['LayerNorm, 128 × 256', norm(layerNorm), norm(layerNormReference), [x]],
     ['GELU, 128 × 1024', gelu, geluReference, [wide]],
   ];

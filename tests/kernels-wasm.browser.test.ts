@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { openDevice } from '../src/engine/device';
 import { memoryInUse } from '../src/engine/memory';
 import { adamw, adamwReference } from '../src/engine/ops/adamw';
-import { attention, attentionReference } from '../src/engine/ops/attention';
+import { attention, attentionReference, forestTensor } from '../src/engine/ops/attention';
 import { cacheWrite, cachedAttention, cachedAttentionReference } from '../src/engine/ops/cached-attention';
 import { dropout, dropoutReference } from '../src/engine/ops/dropout';
 import { gatherRows, scatterRows, scatterRowsReference } from '../src/engine/ops/gather-rows';
@@ -17,7 +17,9 @@ import { type Predictor, tokenKl } from '../src/engine/ops/token-kl';
 import { tokenLogprobs } from '../src/engine/ops/token-logprobs';
 import { hash32, normals, uniforms } from '../src/engine/random';
 import { hasKernel, tf } from '../src/engine/tf';
+import { allTokens, distinctTokens } from '../src/model/distinct';
 import { sampled, useDevice } from './kernels';
+import { textsOf } from './texts';
 
 useDevice('wasm');
 
@@ -124,37 +126,26 @@ test('GELU, up to arguments that saturate', async () => {
   expect(await difference(gelu(extreme), tf.tensor2d([[0, 0, 0, 0, 20, 90, 1e4]]))).toBeLessThan(1e-6);
 });
 
-/** Segments of rows: padding on the left, on the right or none, and some documents one after the other. */
-function segmentsOf(batch: number, length: number, ...words: (number | string)[]): tf.Tensor2D {
-  const segments = new Int32Array(batch * length).fill(1);
-  for (let b = 0; b < batch; b++) {
-    const row = segments.subarray(b * length, (b + 1) * length);
-    const padding = pick(0, length - 1, ...words, b, 'padding');
-    const side = pick(0, 3, ...words, b, 'side');
-    if (side === 1) row.fill(0, 0, padding);
-    if (side === 2) row.fill(0, length - padding);
-    if (side === 3) row.forEach((_, t) => (row[t] = 1 + Math.floor((3 * t) / length)));
-  }
-  return tf.tensor2d(segments, [batch, length], 'int32');
-}
-
-test('attention: windows longer and shorter than the sequence, padding on either side, packed rows, any head size', async () => {
-  for (let trial = 0; trial < 24; trial++) {
-    const [batch, heads] = [pick(1, 3, trial, 'B'), pick(1, 3, trial, 'H')];
+test('attention: windows longer and shorter than the texts, padding on either side, packed rows, shared beginnings, any head size', async () => {
+  for (let trial = 0; trial < 36; trial++) {
+    const [batch, heads] = [pick(1, 4, trial, 'B'), pick(1, 3, trial, 'H')];
     const T = trial === 0 ? 1 : pick(2, trial % 3 === 0 ? 100 : 40, trial, 'T');
     const size = [32, 4, 1, 5, 16, 8, 17, 64][trial % 8]!;
     const window = trial % 2 === 0 ? 0 : pick(1, T + 5, trial, 'window');
-    const options = { batch, heads, window, scale: trial % 3 === 0 ? 1 : size ** -0.5 };
-    const segments = segmentsOf(batch, T, trial);
-    const [q, k, v] = ['q', 'k', 'v'].map((name) => random([batch * T, heads * size], trial, name));
+    const options = { heads, window, scale: trial % 3 === 0 ? 1 : size ** -0.5 };
+    const forest = (trial % 3 === 1 ? allTokens : distinctTokens)(textsOf(batch, T, trial));
+    const nodes = forestTensor(forest);
+    const [q, k, v] = ['q', 'k', 'v'].map((name) => random([forest.ids.length, heads * size], trial, name));
     // So that no probability is 1 but for rounding: the gradients in q and k would be that rounding.
     const inputs = [tf.mul(q!, size ** -0.5), k!, v!];
-    const call =
-      (f: typeof attention): Op =>
-      (q, k, v) =>
-        f(q as tf.Tensor2D, k as tf.Tensor2D, v as tf.Tensor2D, segments, options);
-    await agree(call(attention), call(attentionReference), inputs);
-    tf.dispose([...inputs, q!, segments]);
+    // What is no token comes to 0 here, and to anything by the reference.
+    const real = tf.tensor2d(forest.first, [forest.ids.length, 1]).greaterEqual(0).cast('float32'); // [N, 1]
+    const fused: Op = (q, k, v) =>
+      attention(q as tf.Tensor2D, k as tf.Tensor2D, v as tf.Tensor2D, forest, nodes, options);
+    const reference: Op = (q, k, v) =>
+      tf.mul(real, attentionReference(q as tf.Tensor2D, k as tf.Tensor2D, v as tf.Tensor2D, forest, options));
+    await agree(fused, reference, inputs);
+    tf.dispose([...inputs, q!, nodes, real]);
   }
 });
 
@@ -165,7 +156,7 @@ test('attention over a cache, and writing it', async () => {
     const t = trial % 2 === 0 ? 1 : pick(1, S, trial, 't');
     const start = pick(0, S - t, trial, 'start');
     const window = trial % 3 === 0 ? pick(1, S, trial, 'window') : 0;
-    const options = { batch, heads, window, scale: 0.7, start };
+    const options = { heads, window, scale: 0.7, slot: start };
     const caches = ['k', 'v'].map((name) => tf.variable(random([batch, S, heads * size], trial, name)));
     const [k, v] = caches as [tf.Variable, tf.Variable];
     const before = await k.array();
@@ -182,7 +173,7 @@ test('attention over a cache, and writing it', async () => {
       [batch, S],
       'int32',
     );
-    const q = random([batch * t, heads * size], trial, 'q') as tf.Tensor2D;
+    const q = random([batch, heads * size], trial, 'q') as tf.Tensor2D;
     const got = cachedAttention(q, k, v, segments, options);
     const wanted = cachedAttentionReference(q, k, v, segments, options);
     expect(await difference(got, wanted)).toBeLessThan(2e-5);
@@ -281,8 +272,9 @@ test.each([1, 3, 4, 5, 16_384, 40_001])('Dropout of %i numbers, with its gradien
 /** One of everything that is shared among threads: a digest of all values and gradients. */
 async function everything(): Promise<string> {
   const [batch, T, heads, C, V] = [4, 50, 4, 64, 700];
-  const options = { batch, heads, window: 20, scale: 0.3 };
-  const segments = segmentsOf(batch, T, 'segments');
+  const options = { heads, window: 20, scale: 0.3 };
+  const forest = allTokens(textsOf(batch, T, 'texts'));
+  const nodes = forestTensor(forest);
   const ids = tf.tensor1d(
     Int32Array.from({ length: batch * T }, (_, i) => hash32(i) % V),
     'int32',
@@ -292,7 +284,7 @@ async function everything(): Promise<string> {
     ...[random([C], 'gamma'), random([4 * C, C], 'up'), random([V, C], 'head')],
   ];
   const loss: Op = (x, q, k, v, gamma, up, head) => {
-    const mixed = attention(q as tf.Tensor2D, k as tf.Tensor2D, v as tf.Tensor2D, segments, options);
+    const mixed = attention(q as tf.Tensor2D, k as tf.Tensor2D, v as tf.Tensor2D, forest, nodes, options);
     const normal = layerNorm(tf.add(x, mixed), gamma, gamma, 1e-5);
     const wide = gelu(matmul(normal, up as tf.Tensor2D, { transposeB: true }));
     const hidden = matmul(wide, up as tf.Tensor2D, { add: x });
@@ -308,7 +300,7 @@ async function everything(): Promise<string> {
     bannedId: -1,
   });
   const all = [value, ...grads].map((t) => t.dataSync().slice());
-  tf.dispose([value, ...grads, ...inputs, segments, ids]);
+  tf.dispose([value, ...grads, ...inputs, nodes, ids]);
   const bits = await new Blob([...all, drawn.ids, drawn.logprobs] as BlobPart[]).arrayBuffer();
   return Array.from(new Uint8Array(await crypto.subtle.digest('SHA-256', bits))).join(' ');
 }

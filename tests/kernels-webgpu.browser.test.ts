@@ -3,14 +3,16 @@
 // the kernel, on tfjs's cpu backend there is none and it takes the reference.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { attention } from '../src/engine/ops/attention';
+import { attention, forestTensor } from '../src/engine/ops/attention';
 import { cachedAttention } from '../src/engine/ops/cached-attention';
 import { layerNorm } from '../src/engine/ops/layer-norm';
 import { matmul } from '../src/engine/ops/matmul';
 import { tokenLogprobs } from '../src/engine/ops/token-logprobs';
 import { uniform } from '../src/engine/random';
 import { hasKernel, runKernel, tf } from '../src/engine/tf';
+import { allTokens, distinctTokens } from '../src/model/distinct';
 import { errorOf, extent, hold, integers, property, random, useDevice, withGradients } from './kernels';
+import { textsOf } from './texts';
 
 useDevice('webgpu');
 
@@ -114,17 +116,6 @@ test('TokenLogprobs: large tiles, several stretches of the vocabulary', async ()
   });
 });
 
-/** Segments: a row of two documents, one padded on the left, one padded on the right, and so on. */
-function segmentsOf(B: number, T: number): tf.Tensor2D {
-  const segments = Int32Array.from({ length: B * T }, (_, at) => {
-    const [b, i] = [Math.floor(at / T), at % T];
-    const cut = Math.floor(uniform('cut', b) * T);
-    if (b % 3 === 0) return i < cut ? 1 : 2;
-    return Number(b % 3 === 1 ? i >= cut : i < T - cut);
-  });
-  return tf.tensor2d(segments, [B, T], 'int32');
-}
-
 const attentionShapes = fc.record({
   B: fc.integer({ min: 1, max: 4 }),
   H: fc.integer({ min: 1, max: 3 }),
@@ -149,58 +140,60 @@ describe.each(['webgpu', 'webgpu as on a GPU'] as const)('%s', (device) => {
     );
   });
 
-  test('Attention with gradients: windows, padding on either side, packed rows', async () => {
+  test('Attention with gradients: windows, padding on either side, packed rows, shared beginnings', async () => {
     await property(
-      attentionShapes,
-      ({ B, H, T, D, window, scale }) =>
+      fc.tuple(attentionShapes, fc.boolean()),
+      ([{ B, H, T, D, window, scale }, shared]) =>
         hold(() => {
-          const segments = segmentsOf(B, T);
-          const [k, v] = [random([B * T, H * D], 'k'), random([B * T, H * D], 'v')];
-          const q = tf.mul(random([B * T, H * D], 'q'), 0.5); // so that no probability is 1 but for rounding
-          const inputs = [q, k, v] as tf.Tensor2D[];
-          const options = { batch: B, heads: H, window, scale };
-          return withGradients(
-            (...qkv) => attention(...(qkv as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D]), segments, options),
-            inputs,
-          );
+          const forest = (shared ? distinctTokens : allTokens)(textsOf(B, T, B, T));
+          const N = forest.ids.length;
+          const [k, v] = [random([N, H * D], 'k'), random([N, H * D], 'v')];
+          const q = tf.mul(random([N, H * D], 'q'), 0.5); // so that no probability is 1 but for rounding
+          const options = { heads: H, window, scale };
+          // What is no token comes to 0, and to anything by the reference.
+          const real = tf.tensor2d(forest.first, [N, 1]).greaterEqual(0).cast('float32'); // [N, 1]
+          const nodes = forestTensor(forest);
+          const of = (...qkv: tf.Tensor2D[]) =>
+            tf.mul(
+              real,
+              attention(...(qkv as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D]), forest, nodes, options),
+            );
+          return withGradients(of, [q, k, v] as tf.Tensor2D[]);
         }, 1e-4),
-      15,
+      25,
     );
   });
 
-  test('CachedAttention: from any slot, prefill and single tokens', async () => {
+  test('CachedAttention: from any slot', async () => {
     await property(
-      fc.tuple(attentionShapes, fc.integer({ min: 0, max: 12 }), fc.integer({ min: 0, max: 5 })),
-      ([{ B, H, T, D, window, scale }, start, rest]) =>
+      fc.tuple(attentionShapes, fc.integer({ min: 0, max: 5 })),
+      ([{ B, H, T, D, window, scale }, rest]) =>
         hold(() => {
-          const S = start + T + rest;
+          const S = T + rest;
           const segments = tf.tensor2d(
             Int32Array.from({ length: B * S }, (_, at) => Math.floor(3 * uniform('m', at))),
             [B, S],
             'int32',
           );
-          const q = random([B * T, H * D], 'q') as tf.Tensor2D;
+          const q = random([B, H * D], 'q') as tf.Tensor2D;
           const [k, v] = [random([B, S, H * D], 'k'), random([B, S, H * D], 'v')];
-          return [cachedAttention(q, k, v, segments, { batch: B, heads: H, window, scale, start })];
+          return [cachedAttention(q, k, v, segments, { heads: H, window, scale, slot: T - 1 })];
         }, 5e-5),
       15,
     );
   });
 
   test.each([
-    [3, 2, 2, 20, 147, 0],
-    [2, 1, 1, 7, 128, 100],
-    [1, 3, 1, 64, 64, 0],
-  ])(
-    'CachedAttention: %i × %i queries of %i heads of %i, after %i keys',
-    async (B, T, H, D, start, window) => {
-      await hold(() => {
-        const S = start + T + 3;
-        const [k, v] = [random([B, S, H * D], 'k'), random([B, S, H * D], 'v')];
-        const segments = segmentsOf(B, S);
-        const options = { batch: B, heads: H, window, scale: 0.5, start };
-        return [cachedAttention(random([B * T, H * D], 'q') as tf.Tensor2D, k, v, segments, options)];
-      }, 5e-5);
-    },
-  );
+    [6, 2, 20, 147, 0],
+    [2, 1, 7, 128, 100],
+    [3, 1, 64, 64, 0],
+  ])('CachedAttention: %i queries of %i heads of %i, after %i keys', async (B, H, D, slot, window) => {
+    await hold(() => {
+      const S = slot + 4;
+      const [k, v] = [random([B, S, H * D], 'k'), random([B, S, H * D], 'v')];
+      const segments = tf.tensor2d(textsOf(B, S, 'cache').mask, [B, S], 'int32');
+      const options = { heads: H, window, scale: 0.5, slot };
+      return [cachedAttention(random([B, H * D], 'q') as tf.Tensor2D, k, v, segments, options)];
+    }, 5e-5);
+  });
 });

@@ -2,7 +2,7 @@
 // on cpu. Three at the true limit of 65,535, and all of them on a device that says its limit is 64.
 import { describe, expect, test } from 'vitest';
 import { adamw } from '../src/engine/ops/adamw';
-import { attention } from '../src/engine/ops/attention';
+import { attention, forestTensor } from '../src/engine/ops/attention';
 import { cachedAttention, cacheWrite } from '../src/engine/ops/cached-attention';
 import { dequantize, dequantizeReference } from '../src/engine/ops/dequantize';
 import { dropout } from '../src/engine/ops/dropout';
@@ -17,6 +17,7 @@ import { swiglu } from '../src/engine/ops/swiglu';
 import { tokenKl } from '../src/engine/ops/token-kl';
 import { tokenLogprobs } from '../src/engine/ops/token-logprobs';
 import { tf } from '../src/engine/tf';
+import { allTokens } from '../src/model/distinct';
 import { computeAs } from '../src/engine/webgpu/adapter';
 import {
   errorOf,
@@ -69,14 +70,17 @@ const dear: Record<string, Case> = {
   'RMSNorm and its gradients': (n) =>
     both((x) => rmsNorm(x, repeated([4], 'gamma'), 0.1), matrix(16 * n, 4, 'x')),
   'attention and its gradients': (n) => {
-    const options = { batch: n / 2, heads: 64, window: 0, scale: 1 };
+    const options = { heads: 64, window: 0, scale: 1 };
+    const [ids, mask] = [new Int32Array(n), new Int32Array(n).fill(1)];
+    const forest = allTokens({ ids, mask, batch: n / 2, length: 2 });
+    const nodes = forestTensor(forest);
     const of = (...xs: tf.Tensor2D[]) =>
-      attention(...(xs as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D]), ones(n / 2, 2), options);
+      attention(...(xs as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D]), forest, nodes, options);
     return both(of, matrix(n, 64, 'q'), matrix(n, 64, 'k'), matrix(n, 64, 'v'));
   },
   'attention over a cache': (n) => {
     const [k, v] = [repeated([n, 2, 64], 'k'), repeated([n, 2, 64], 'v')];
-    const options = { batch: n, heads: 64, window: 0, scale: 1, start: 1 };
+    const options = { heads: 64, window: 0, scale: 1, slot: 1 };
     return [cachedAttention(matrix(n, 64, 'q'), k, v, ones(n, 2), options)];
   },
   'gather and scatter': (n) => {
@@ -119,7 +123,7 @@ describe('past 64, on a device that has no more', () => {
     computeAs({ software: false });
     const run = () => {
       const [k, v] = [repeated([SOME, 2, 8], 'k'), repeated([SOME, 2, 8], 'v')];
-      const options = { batch: SOME, heads: 2, window: 0, scale: 1, start: 1 };
+      const options = { heads: 2, window: 0, scale: 1, slot: 1 };
       return [cachedAttention(matrix(SOME, 8, 'q'), k, v, ones(SOME, 2), options)];
     };
     await hold(run, 1e-4).finally(() => computeAs({ software: true }));

@@ -73,7 +73,8 @@ async function measure(path: string, rows: Rows, settings: Record<string, unknow
   const before = watch.now();
   const loaded = await loadModel(path, directory(path), undefined, experiment.quantization);
   const { stages, gradientCheckpointing } = await budgetOf(loaded, experiment, readData, null);
-  const model = { ...loaded, gradientCheckpointing };
+  // Without an end of text, completions are as long as was told.
+  const model = { ...loaded, gradientCheckpointing, config: { ...loaded.config, eosId: null } };
   const taken = new Map<string, number>();
   await runExperiment({
     ...{ experiment, model, readData, store: new MemoryStore(), resume: false, control: new Control() },

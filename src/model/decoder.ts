@@ -67,12 +67,13 @@ export class Decoder {
       ids.set(prompt, first);
       mask.fill(1, first, (b + 1) * length);
     });
-    const attend = this.#attend(length, batch);
     const read = tf.tidy(() => {
       const last = Int32Array.from({ length: batch }, (_, b) => (b + 1) * length - 1);
-      const newest = readTokens(this.#model, { ids, mask, batch, length }, last, this.#pass(attend)); // [U, C]
+      const prompts = { ids, mask, batch, length };
+      const newest = readTokens(this.#model, prompts, last, this.#pass(), (...kept) => this.#write(...kept)); // [U, C]
       return logits(this.#model, newest, this.#adapter); // [U, V]
     });
+    this.#slot = length;
     if (batch === this.#rows.length) return read;
     this.#spread(this.#rows);
     const spread = tf.tidy(() => gatherRows(read, tf.tensor1d([...this.#rows], 'int32'))); // [B, V]
@@ -114,27 +115,27 @@ export class Decoder {
   step(ids: tf.Tensor1D): tf.Tensor2D {
     const read = this.#slot - this.#start;
     const places = Int32Array.from(this.#rows, (row) => this.#prompts[row]!.length + read);
-    const attend = this.#attend(1, places.length);
+    const slot = this.#slot++;
+    const attend: Attend = (layer, q, k, v, call) => {
+      const [keys, values] = this.#write(layer, k, v, slot);
+      return cachedAttention(q, keys, values, this.#mask, { slot, ...call });
+    };
     return tf.tidy(() => {
-      const newest = readRows(this.#model, undefined, { ...this.#pass(attend), ids, positions: places }); // [B, C]
+      const newest = readRows(this.#model, undefined, { ...this.#pass(), attend, ids, positions: places }); // [B, C]
       return logits(this.#model, newest, this.#adapter); // [B, V]
     });
   }
 
-  #pass(attend: Attend) {
-    return { adapter: this.#adapter, attend, dropout: null, gains: this.#gains };
+  #pass() {
+    return { adapter: this.#adapter, dropout: null, gains: this.#gains };
   }
 
-  /** How t new tokens of each row meet the cache, which they join. */
-  #attend(t: number, batch: number): Attend {
-    const start = this.#slot;
-    this.#slot += t;
-    return (layer, q, k, v, call) => {
-      const [keys, values] = [this.#keys[layer] as tf.Variable, this.#values[layer] as tf.Variable]; // [B, S, C]
-      cacheWrite(keys, k, start);
-      cacheWrite(values, v, start);
-      return cachedAttention(q, keys, values, this.#mask, { batch, start, ...call });
-    };
+  /** Puts keys and values [B·t, H·D] of a layer into its caches [B, S, H·D], from `slot` on. */
+  #write(layer: number, k: tf.Tensor2D, v: tf.Tensor2D, slot = 0): [tf.Variable, tf.Variable] {
+    const [keys, values] = [this.#keys[layer] as tf.Variable, this.#values[layer] as tf.Variable];
+    cacheWrite(keys, k, slot);
+    cacheWrite(values, v, slot);
+    return [keys, values];
   }
 
   dispose(): void {

@@ -84,8 +84,11 @@ function computed(
     whole
       ? placeRows(hiddenStates(model, adapter, batch), rows)
       : hiddenStates(model, adapter, batch, null, rows); // [R, C]
-  // −1 gives any state: only that it is finite is asked.
-  const real = tf.tidy(() => placeRows(tf.ones([batch.ids.length, model.config.width]), rows)); // [R, C]
+  // −1 and padding give any state: only that it is finite is asked.
+  const real = tf.tensor2d(
+    Float32Array.from(rows, (row) => Number(batch.mask[row]! > 0)),
+    [rows.length, 1],
+  ); // [R, 1]
   const loss = () => {
     const read = states();
     expect(read.dataSync().every(Number.isFinite)).toBe(true);
@@ -96,7 +99,8 @@ function computed(
     const outputs: tf.Tensor[] = [tf.mul(states(), real)];
     if (adapter)
       outputs.push(...Object.values(tf.variableGrads(loss, [...adapter.variables.values()]).grads));
-    return outputs.map((output) => Array.from(output.dataSync()));
+    // −0 is 0.
+    return outputs.map((output) => Array.from(output.dataSync(), (value) => value + 0));
   });
   real.dispose();
   return values;

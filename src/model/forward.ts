@@ -1,13 +1,13 @@
 // The whole-sequence forward pass, for training and scoring: a padded batch in, hidden states out. Positions count
-// a document's own tokens only, so padding on either side and its neighbours in a packed row change nothing. Where few
-// rows are read, what the batch repeats is computed once (distinct.ts).
+// a document's own tokens only, so padding on either side and its neighbours in a packed row change nothing. Where it is
+// said which rows are read, what the batch repeats is computed once (distinct.ts).
 
-import { attention } from '../engine/ops/attention';
+import { attention, forestTensor } from '../engine/ops/attention';
 import { linear } from '../engine/ops/matmul';
 import { placeRows } from '../engine/ops/place-rows';
 import { tf } from '../engine/tf';
 import { PlaygroundError } from '../shared/errors';
-import { type Distinct, distinctRows, distinctTokens } from './distinct';
+import { allTokens, distinctRows, distinctTokens } from './distinct';
 import { type Adapter, parameter } from './lora';
 import type { Attend, ForwardInput, LanguageModel, TokenBatch } from './types';
 
@@ -23,7 +23,7 @@ export function hiddenStates(
   dropout: number | null = null,
   rows?: Int32Array,
 ): tf.Tensor2D {
-  const { mask, batch, length } = tokens;
+  const { length } = tokens;
   if (length > model.config.context) {
     throw new PlaygroundError(
       'too-long',
@@ -31,48 +31,36 @@ export function hiddenStates(
       'Shorten the prompts or the completions.',
     );
   }
-  const segments = (): tf.Tensor2D => tf.tensor2d(mask, [batch, length], 'int32'); // [B, T]
-  // A block that is computed twice outlives the tensors of the forward pass: it makes its own.
-  const shared = model.gradientCheckpointing ? null : segments();
-  return readTokens(model, tokens, rows, {
-    adapter,
-    attend: (_layer, q, k, v, call) => attention(q, k, v, shared ?? segments(), { batch, ...call }),
-    dropout,
-  });
+  return readTokens(model, tokens, rows, { adapter, dropout });
 }
 
-/** The states of a padded batch, or of `rows` of it: then each token is computed once (distinct.ts). `attend` meets the
- *  batch as it lies. */
+/** What a layer's keys and values [B·T, H·D] are once a batch was read, 0 at padding. */
+type Keep = (layer: number, k: tf.Tensor2D, v: tf.Tensor2D) => void;
+
+/** The states of a padded batch [B·T, C], or of `rows` of it: then each token is computed once (distinct.ts). */
 export function readTokens(
   model: LanguageModel,
-  tokens: TokenBatch,
+  batch: TokenBatch,
   rows: Int32Array | undefined,
-  input: Omit<ForwardInput, 'ids' | 'positions' | 'rows'>,
+  input: Pick<ForwardInput, 'adapter' | 'dropout' | 'gains'>,
+  keep?: Keep,
 ): tf.Tensor2D {
   // With dropout, equal tokens of different rows are no longer equal.
   const dropping = input.dropout !== null && (input.adapter?.settings.lora_dropout ?? 0) > 0;
-  const distinct = rows && !dropping ? distinctTokens(tokens) : null;
-  if (!rows || !distinct) {
-    const { ids, mask, batch, length } = tokens;
-    const whole = { ids: tf.tensor1d(ids, 'int32'), positions: positions(mask, batch, length) };
-    return readRows(model, rows, { ...input, ...whole });
-  }
-  const { read, from } = distinctRows(rows, distinct);
-  const hidden = readRows(model, read, {
-    ...input,
-    ids: tf.tensor1d(distinct.ids, 'int32'),
-    positions: distinct.positions,
-    attend: attendDistinct(input.attend, distinct),
-  }); // [U, C]
-  return placeRows(hidden, from);
-}
-
-/** Attention of the distinct tokens [N, H·D]: over the batch as it lies, [B·T, H·D]. */
-function attendDistinct(attend: Attend, { of, first }: Distinct): Attend {
-  return (layer, q, k, v, call) => {
-    const [ofQ, ofK, ofV] = [q, k, v].map((x) => placeRows(x, of)) as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D];
-    return placeRows(attend(layer, ofQ, ofK, ofV, call), first);
+  const tokens = rows && !dropping ? distinctTokens(batch) : allTokens(batch);
+  // A block that is computed twice outlives the tensors of the forward pass: it makes its own.
+  const shared = model.gradientCheckpointing ? null : forestTensor(tokens);
+  const attend: Attend = (layer, q, k, v, call) => {
+    keep?.(layer, placeRows(k, tokens.of), placeRows(v, tokens.of));
+    return attention(q, k, v, tokens, shared ?? forestTensor(tokens), call);
   };
+  const ids = tf.tensor1d(tokens.ids, 'int32');
+  const states = (read: Int32Array | undefined): tf.Tensor2D =>
+    readRows(model, read, { ...input, ids, positions: tokens.depth, attend });
+  if (!rows || dropping) return states(rows);
+  const { read, from } = distinctRows(rows, tokens);
+  const asAsked = read.length === rows.length && from.every((row, i) => row < 0 || row === i);
+  return asAsked ? states(read) : placeRows(states(read), from); // [R, C] of [U, C]
 }
 
 /** The architecture's pass, its result narrowed to `rows`, of which −1 gives any finite state. */
@@ -99,14 +87,4 @@ export function logits(
 /** The output matrix [V, C], the adapter's own where it has one. */
 export function headMatrix(model: LanguageModel, adapter: Adapter | null = null): tf.Tensor2D {
   return parameter(model, adapter, model.architecture.head(model.config)) as tf.Tensor2D;
-}
-
-/** The number of tokens of its own segment before each, 0 under padding. Row-major [B, T]. */
-function positions(mask: Int32Array, batch: number, length: number): Int32Array {
-  const result = new Int32Array(batch * length);
-  for (let i = 1; i < batch * length; i++) {
-    const goesOn = i % length > 0 && mask[i] !== 0 && mask[i] === mask[i - 1];
-    if (goesOn) result[i] = result[i - 1]! + 1;
-  }
-  return result;
 }

@@ -99,16 +99,12 @@ function trainingTokens(stage: Stage, { whole, rows }: RowLengths): number {
   return tokensOf(Math.min(most, learnt), length, pair ? 2 : 1);
 }
 
-/** Below this share, the tokens that texts of a batch have in common are computed once (model/distinct.ts). */
-const WORTH = 0.9;
-
 /** The share of a micro-batch's tokens that is computed: sides of a pair, and groups, have their prompt in common. The
  *  longest prompt and completion need not be one row's, so the prompt counts as what the latter leaves of the row. */
 function distinctShare(stage: Stage, { whole, completion }: RowLengths): number {
   const group = takesPairs(stage) ? 2 : groupOf(stage);
   const prompt = Math.max(0, whole - completion);
-  const share = (prompt / group + whole - prompt) / whole;
-  return share > WORTH ? 1 : share;
+  return (prompt / group + whole - prompt) / whole;
 }
 
 /** Padded tokens of a stage's largest pass without gradients; 0 where there is none. */
@@ -182,20 +178,18 @@ export function memoryBudget(
     const tokens = trainingTokens(stage, rows);
     const read = stage.kind === 'reward' ? 1 : Math.min(rows.completion, rows.whole); // of a row
     const distinct = distinctShare(stage, lengths[i]!);
+    // Rejection sampling keeps one of a group, and with dropout nothing is shared.
+    const computed = stage.kind === 'rft' || lora.lora_dropout > 0 ? 1 : distinct;
     const activations = Math.max(
       tokens > 0
         ? activationBytes(
             shape,
             lora,
-            // Rejection sampling keeps one of a group, and with dropout nothing is shared.
-            {
-              ...{ tokens, rows: (tokens * read) / rows.whole },
-              distinct: stage.kind === 'rft' || lora.lora_dropout > 0 ? 1 : distinct,
-            },
+            { tokens: tokens * computed, rows: (tokens * read) / rows.whole },
             checkpointing,
           )
         : 0,
-      readingBytes(shape, readingTokens(stage, rows), distinct),
+      readingBytes(shape, readingTokens(stage, rows) * distinct),
     );
     const caches = writings(stage, rows, experiment).map(({ rows: batch, tokens: fresh, group = 1 }) => {
       const written = Math.min(fresh, shape.context - 1);

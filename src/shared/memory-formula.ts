@@ -92,12 +92,10 @@ const LOGITS = 2 ** 22;
 
 /** The micro-batch of a step. */
 interface MicroBatchSize {
-  /** Padded tokens. */
+  /** Those that are computed: what texts have in common once (model/distinct.ts). */
   tokens: number;
-  /** Of them, those that are read, as those that predict a completion token. */
+  /** Places of it that are read, as those that predict a completion token. */
   rows: number;
-  /** The share of them that is computed, where texts begin alike (model/distinct.ts). */
-  distinct?: number;
 }
 
 /**
@@ -107,13 +105,12 @@ interface MicroBatchSize {
 export function activationBytes(
   shape: ModelShape,
   lora: LoraSettings,
-  { tokens: attended, rows, distinct = 1 }: MicroBatchSize,
+  { tokens, rows }: MicroBatchSize,
   checkpointing = false,
 ): number {
-  const { width: C, layers, vocabulary: V, heads, headDim } = shape;
+  const { width: C, layers, vocabulary: V } = shape;
   const { kept, made, first, last } = perLayer(shape);
   const full = lora.use_peft === false;
-  const tokens = distinct * attended;
   // Over all layers. DoRA keeps what it stretches, and stretched.
   const adapted = full
     ? 0
@@ -122,19 +119,13 @@ export function activationBytes(
         0,
       );
   const unread = Math.max(0, tokens - rows) * last;
-  // Attention has q, k, v and its result for every place of the batch, whose gradients are made; q, k and v of the distinct
-  // tokens need not be kept.
-  const Q = heads * headDim;
-  const copies = distinct < 1 ? { kept: 4 * Q * attended - 3 * Q * tokens, made: 4 * Q * attended } : null;
-  const forwardBlock = tokens * kept + (copies?.kept ?? 0);
-  const backwardBlock = tokens * made + (copies?.made ?? 0);
   // Checkpointed, every block keeps its input and that one's gradient, and one at a time the rest.
   const forward = checkpointing
     ? tokens * layers * C
-    : layers * forwardBlock + tokens * (adapted + 5 * C) - unread / 2;
+    : tokens * (layers * kept + adapted + 5 * C) - unread / 2;
   const backward = checkpointing
-    ? tokens * (layers * C + adapted / layers) + forwardBlock + backwardBlock
-    : layers * backwardBlock - tokens * (full ? 0 : first) - unread / 2;
+    ? tokens * (layers * C + adapted / layers + kept + made)
+    : tokens * (layers * made - (full ? 0 : first)) - unread / 2;
   // Embeddings, and the last norm of the rows that are read, with their gradients.
   const around = C * (tokens / 2 + 4 * rows);
   // The backward pass begins with the logits: the slopes of a part of them, or, of all weights, eleven tensors of theirs
@@ -145,14 +136,9 @@ export function activationBytes(
   return FLOAT * (around + forward + Math.max(slopes, backward + whole));
 }
 
-/** Bytes of a pass over `tokens` padded tokens, of which that share is computed, that keeps nothing for a gradient: one
- *  block at a time. */
-export function readingBytes(shape: ModelShape, tokens: number, distinct = 1): number {
-  const Q = shape.heads * shape.headDim;
-  // As above, but that the distinct q, k and v are there until the block's end: two of them count, as measured.
-  const copies = distinct < 1 ? (4 - 2 * distinct) * Q : 0;
-  const each = distinct * (perLayer(shape).kept + 6 * shape.width) + copies;
-  return FLOAT * tokens * (each + shape.vocabulary / 32);
+/** Bytes of a pass over `tokens` tokens that keeps nothing for a gradient: one block at a time. */
+export function readingBytes(shape: ModelShape, tokens: number): number {
+  return FLOAT * tokens * (perLayer(shape).kept + 6 * shape.width + shape.vocabulary / 32);
 }
 
 /** Bytes that writing takes at most, as long as one row does not: more rows are written one part after the other. */

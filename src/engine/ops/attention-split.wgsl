@@ -5,47 +5,48 @@
 
 const NEVER = -1e30;
 var<workgroup> ofKeys: array<f32, 64>; // scores of a block, then e^(score − the highest so far)
+var<workgroup> places: array<i32, 64>; // where the keys of a block lie
 var<workgroup> parts: array<Element, 64>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let at = group.y * groups.x + group.x;
-  if (at >= u.B * u.H * u.T) { return; }
-  let i = at % u.T;
-  let h = (at / u.T) % u.H;
-  let b = at / (u.T * u.H);
-  let own = ((b * u.T + i) * u.H + h) * $D;
-  let slot = u.start + i;
-  let mine = segments[b * u.S + slot];
-  let begin = select(0, slot + 1 - u.window, u.window > 0 && slot + 1 > u.window);
+  if (at >= u.N * u.H) { return; }
+  let row = at % u.N;
+  let h = at / u.N;
+  let own = (row * u.H + h) * $D;
+  let keys = keysOf(row);
   let element = local % $D;
   let part = local / $D;
   var most = NEVER;
   var sum = 0.0;
   var o = Element();
-  for (var first = begin; first <= slot; first += 64) {
+  for (var first = keys.begin; first < keys.end; first += 64) {
     let j = first + local;
+    var key = -1;
     var score = NEVER;
-    if (j <= slot && segments[b * u.S + min(j, slot)] == mine) {
-      let other = ((b * u.S + j) * u.H + h) * $D;
+    if (j < keys.end) { key = keyAt(keys, j); }
+    if (key >= 0) {
+      let other = (u32(key) * u.H + h) * $D;
       score = 0;
       for (var d = 0u; d < $D; d++) { score += inner(q[own + d] * u.scale, k[other + d]); }
     }
     ofKeys[local] = score;
+    places[local] = key;
     workgroupBarrier();
     var highest = most;
     for (var n = 0u; n < 64; n++) { highest = max(highest, ofKeys[n]); }
     workgroupBarrier();
-    ofKeys[local] = select(0, exp(score - highest), score > NEVER);
+    ofKeys[local] = select(0, exp(score - highest), key >= 0);
     workgroupBarrier();
     let keep = exp(most - highest);
     most = highest;
     sum *= keep;
     for (var n = 0u; n < 64; n++) { sum += ofKeys[n]; }
     o *= keep;
-    for (var n = part; n < select(0, min(64, slot + 1 - first), part < $PARTS); n += $PARTS) {
-      // What another segment has there may be no number.
-      if (ofKeys[n] > 0) { o += ofKeys[n] * v[((b * u.S + first + n) * u.H + h) * $D + element]; }
+    for (var n = part; n < select(0, min(64, keys.end - first), part < $PARTS); n += $PARTS) {
+      // What another text has there may be no number.
+      if (places[n] >= 0) { o += ofKeys[n] * v[(u32(places[n]) * u.H + h) * $D + element]; }
     }
     workgroupBarrier();
   }
@@ -53,9 +54,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   workgroupBarrier();
   if (local < $D) {
     for (var p = 1u; p < $PARTS; p++) { o += parts[p * $D + local]; }
-    result[own + local] = o * (1 / sum);
+    result[own + local] = o * (1 / select(1, sum, keys.end > 0));
   }
-//$ if LSE
-  if (local == 0) { lse[at] = most + log(sum); }
+//$ if FOREST
+  if (local == 0) { lse[at] = select(0, most + log(sum), keys.end > 0); }
 //$ end
 }

@@ -1,12 +1,12 @@
-// Attention over a key/value cache, for generation: a few new queries of each row against everything before them.
+// Attention over a key/value cache, for generation: the newest token of each row against everything before it.
 // No gradient. The caches are tf.Variables because cacheWrite changes them in place.
 
 import { hasKernel, runKernel, tf, unshare } from '../tf';
 import type { AttentionOptions } from './attention';
 
 export interface CachedAttentionOptions extends AttentionOptions {
-  /** Cache slot of each row's first query; query i of a row sits at slot start + i. */
-  start: number;
+  /** Cache slot of each row's query. */
+  slot: number;
 }
 
 /** Puts the new keys or values x [B·t, C] into cache [B, S, C] at slots start … start + t − 1, in place. */
@@ -25,7 +25,8 @@ export function cacheWrite(cache: tf.Variable, x: tf.Tensor2D, start: number): v
   });
 }
 
-/** q [B·t, C], caches [B, S, C], segments int32 [B, S] → [B·t, C]; slots past a query's own are not read. */
+/** q [B, C], caches [B, S, C], segments int32 [B, S] → [B, C]: a query sees the slots up to its own that are of its
+ *  segment, which 0 before a text and 1 in it keep apart. */
 export function cachedAttention(
   q: tf.Tensor2D,
   kCache: tf.Tensor,
@@ -43,22 +44,19 @@ export function cachedAttentionReference(
   kCache: tf.Tensor,
   vCache: tf.Tensor,
   segments: tf.Tensor2D,
-  { batch, heads, window, scale, start }: CachedAttentionOptions,
+  { heads, window, scale, slot }: CachedAttentionOptions,
 ): tf.Tensor2D {
-  const [rows, width] = q.shape;
-  const t = rows / batch;
+  const [batch, width] = q.shape;
   const S = kCache.shape[1] ?? 0;
   const D = width / heads;
   const split = (x: tf.Tensor, n: number) => tf.transpose(tf.reshape(x, [batch, n, heads, D]), [0, 2, 1, 3]); // [B, H, n, D]
-  const i = tf.range(start, start + t, 1, 'int32').reshape([t, 1]);
   const j = tf.range(0, S, 1, 'int32').reshape([1, S]);
-  const causal = tf.lessEqual(j, i); // [t, S]
-  const near = window > 0 ? tf.logicalAnd(causal, tf.greater(j, tf.sub(i, window))) : causal;
-  const asking = tf.slice(segments, [0, start], [batch, t]).reshape([batch, 1, t, 1]);
-  const own = tf.equal(asking, segments.reshape([batch, 1, 1, S]));
-  const visible = tf.logicalAnd(near.reshape([1, 1, t, S]), own); // [B, 1, t, S]
-  const scores = tf.mul(tf.matMul(split(q, t), split(kCache, S), false, true), scale); // [B, H, t, S]
+  const causal = tf.lessEqual(j, slot); // [1, S]
+  const near = window > 0 ? tf.logicalAnd(causal, tf.greater(j, slot - window)) : causal;
+  const own = tf.equal(tf.slice(segments, [0, slot], [batch, 1]), segments); // [B, S]
+  const visible = tf.logicalAnd(near, own).reshape([batch, 1, 1, S]);
+  const scores = tf.mul(tf.matMul(split(q, 1), split(kCache, S), false, true), scale); // [B, H, 1, S]
   const masked = tf.where(tf.broadcastTo(visible, scores.shape), scores, tf.fill(scores.shape, -1e9));
-  const mixed = tf.matMul(tf.softmax(masked), split(vCache, S)); // [B, H, t, D]
-  return tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [rows, width]);
+  const mixed = tf.matMul(tf.softmax(masked), split(vCache, S)); // [B, H, 1, D]
+  return tf.reshape(mixed, [batch, width]);
 }

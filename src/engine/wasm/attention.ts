@@ -12,56 +12,59 @@ const QUERIES = 32;
 const scoreBytes = (keys: number, blocks: number): number => 4 * QUERIES * (Math.ceil(keys / 4) * 4) * blocks;
 
 export function attention(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo[] {
-  const [batch, heads, window] = attributes(attrs, 'batch', 'heads', 'window') as [number, number, number];
-  const [rows, width] = matrix(inputs, 'q');
-  const T = rows / batch;
-  const out = output([rows, width]);
-  const lse = output([batch * heads, T]);
+  const { integers, floats, heads, trees, longest, size } = layout(inputs, attrs);
+  const [N, width] = matrix(inputs, 'q');
+  const out = output([N, width]);
+  const lse = output([heads, N]);
   machine.run({
     kernel: Kernel.Attention,
-    floats: attributes(attrs, 'scale'),
-    integers: [
-      ...[...addresses(inputs, 'q', 'k', 'v', 'segments'), address(out), address(lse)],
-      ...[T, heads, width / heads, window, T, 0],
-    ],
-    units: batch * heads,
-    scratch: scoreBytes(T, 1),
+    floats,
+    integers: [...addresses(inputs, 'q', 'k', 'v', 'nodes'), address(out), address(lse), ...integers],
+    units: heads * trees,
+    scratch: scoreBytes(longest, 1) + 2 * 4 * longest * size,
   });
   return [out, lse];
 }
 
 export function attentionGrad(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo[] {
-  const [batch, heads, window] = attributes(attrs, 'batch', 'heads', 'window') as [number, number, number];
-  const [rows, width] = matrix(inputs, 'q');
-  const T = rows / batch;
-  const grads = [0, 1, 2].map(() => output([rows, width]));
+  const { integers, floats, heads, trees, longest, size } = layout(inputs, attrs);
+  const grads = [0, 1, 2].map(() => output(matrix(inputs, 'q')));
   machine.run({
     kernel: Kernel.AttentionGrad,
-    floats: attributes(attrs, 'scale'),
+    floats,
     integers: [
-      ...addresses(inputs, 'q', 'k', 'v', 'segments', 'out', 'lse', 'dy'),
-      ...[...grads.map(address), T, heads, width / heads, window],
+      ...addresses(inputs, 'q', 'k', 'v', 'nodes', 'out', 'lse', 'dy'),
+      ...[...grads.map(address), ...integers],
     ],
-    units: batch * heads,
-    scratch: scoreBytes(T, 2),
+    units: heads * trees,
+    scratch: scoreBytes(longest, 2) + 4 * 4 * longest * size,
   });
   return grads;
 }
 
+function layout(inputs: Inputs, attrs: Attributes) {
+  const names = ['heads', 'window', 'trees', 'longest'] as const;
+  const [heads, window, trees, longest] = attributes(attrs, ...names) as [number, number, number, number];
+  const [N, width] = matrix(inputs, 'q');
+  const size = width / heads;
+  const integers = [N, heads, size, window, trees, longest];
+  return { integers, floats: attributes(attrs, 'scale'), heads, trees, longest, size };
+}
+
 export function cachedAttention(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo {
-  const [batch, heads, window, start] = attributes(attrs, 'batch', 'heads', 'window', 'start');
-  const [rows, width] = matrix(inputs, 'q');
+  const [heads, window, slot] = attributes(attrs, 'heads', 'window', 'slot') as [number, number, number];
+  const [batch, width] = matrix(inputs, 'q');
   const slots = input(inputs, 'kCache').shape[1]!;
-  const out = output([rows, width]);
+  const out = output([batch, width]);
   machine.run({
-    kernel: Kernel.Attention,
+    kernel: Kernel.CachedAttention,
     floats: attributes(attrs, 'scale'),
     integers: [
-      ...[...addresses(inputs, 'q', 'kCache', 'vCache', 'segments'), address(out), 0],
-      ...[rows / batch!, heads!, width / heads!, window!, slots, start!],
+      ...[...addresses(inputs, 'q', 'kCache', 'vCache', 'segments'), address(out)],
+      ...[heads, width / heads, window, slots, slot],
     ],
-    units: batch! * heads!,
-    scratch: scoreBytes(slots, 1),
+    units: batch * heads,
+    scratch: 4 * Math.ceil(slots / 4) * 4,
   });
   return out;
 }

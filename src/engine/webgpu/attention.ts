@@ -13,38 +13,38 @@ import { dispatch, line, output, release } from './dispatch';
 
 type Inputs<Names extends string> = Record<Names, tf.TensorInfo>;
 
-/** q, k, v [B·T, H·D], segments int32 [B, T] → [B·T, H·D], log-sum-exp [B·H, T]. */
+/** q, k, v [N, H·D], nodes int32 [3N + B·T] → [N, H·D], log-sum-exp [H, N]. */
 export function attentionKernel(
-  { q, k, v, segments }: Inputs<'q' | 'k' | 'v' | 'segments'>,
-  { batch, heads, window, scale }: AttentionOptions,
+  { q, k, v, nodes }: Inputs<'q' | 'k' | 'v' | 'nodes'>,
+  { heads, window, scale }: AttentionOptions,
 ): tf.TensorInfo[] {
-  const { T, forward } = layout(q, batch, heads);
+  const { N, forward } = layout(q, heads);
   const result = output(q.shape);
-  const lse = output([batch * heads, T]);
+  const lse = output([heads, N]);
   dispatch({
     ...forward(true),
     writes: [result, lse],
-    reads: [q, k, v, segments],
-    integers: [batch, heads, T, T, 0, window],
+    reads: [q, k, v, nodes],
+    integers: [N, heads, window],
     floats: [scale],
   });
   return [result, lse];
 }
 
-/** → dq, dk, dv [B·T, H·D]. */
+/** → dq, dk, dv [N, H·D]. */
 export function attentionGradKernel(
-  { q, k, v, segments, out, lse, dy }: Inputs<'q' | 'k' | 'v' | 'segments' | 'out' | 'lse' | 'dy'>,
-  { batch, heads, window, scale }: AttentionOptions,
+  { q, k, v, nodes, out, lse, dy }: Inputs<'q' | 'k' | 'v' | 'nodes' | 'out' | 'lse' | 'dy'>,
+  { heads, window, scale }: AttentionOptions,
 ): tf.TensorInfo[] {
-  const { T, values, groups } = layout(q, batch, heads);
-  const delta = output([batch * heads, T]);
+  const { N, values, groups } = layout(q, heads);
+  const delta = output([heads, N]);
   dispatch({
     name: 'attention-delta',
     source: deltaSource,
     values: { WIDTH: (q.shape[1] ?? 0) / heads },
     writes: [delta],
     reads: [dy, out],
-    integers: [batch * heads * T, heads, T],
+    integers: [heads * N, N, heads],
     groups,
   });
   const part = (of: 'DQ' | 'DK' | 'DV') => {
@@ -54,8 +54,8 @@ export function attentionGradKernel(
       source: gradSource,
       values: { ...values, DQ: of === 'DQ', DV: of === 'DV' },
       writes: [result],
-      reads: [q, k, segments, lse, dy, ...(of === 'DV' ? [] : [v, delta])],
-      integers: [batch, heads, T, window],
+      reads: [q, k, nodes, lse, dy, ...(of === 'DV' ? [] : [v, delta])],
+      integers: [N, heads, window],
       floats: [scale],
       groups,
     });
@@ -66,18 +66,18 @@ export function attentionGradKernel(
   return grads;
 }
 
-/** q [B·t, C], caches [B, S, C], segments int32 [B, S] → [B·t, C]. */
+/** q [B, H·D], caches [B, S, H·D], segments int32 [B, S] → [B, H·D]. */
 export function cachedAttentionKernel(
   { q, kCache, vCache, segments }: Inputs<'q' | 'kCache' | 'vCache' | 'segments'>,
-  { batch, heads, window, scale, start }: CachedAttentionOptions,
+  { heads, window, scale, slot }: CachedAttentionOptions,
 ): tf.TensorInfo {
-  const { T, forward } = layout(q, batch, heads);
+  const { N, forward } = layout(q, heads);
   const result = output(q.shape);
   dispatch({
     ...forward(false),
     writes: [result],
     reads: [q, kCache, vCache, segments],
-    integers: [batch, heads, T, kCache.shape[1] ?? 0, start, window],
+    integers: [N, heads, kCache.shape[1] ?? 0, slot, window],
     floats: [scale],
   });
   return result;
@@ -86,21 +86,21 @@ export function cachedAttentionKernel(
 /** Invocations that fill a GPU. */
 const FULL = 4096;
 
-function layout({ shape }: tf.TensorInfo, batch: number, heads: number) {
-  const [rows = 0, width = 0] = shape;
+function layout({ shape }: tf.TensorInfo, heads: number) {
+  const [N = 0, width = 0] = shape;
   const ALIGNED = (width / heads) % 4 === 0;
   const D = width / heads / (ALIGNED ? 4 : 1);
-  const queries = rows * heads;
+  const queries = N * heads;
   const values = { ALIGNED, D };
   const groups = line(Math.ceil(queries / 64));
   // On the processor nothing is gained by many invocations, and a barrier is dear.
   const split = queries < FULL && D <= 64 && !adapterTraits().software;
-  const forward = (LSE: boolean) =>
+  const forward = (FOREST: boolean) =>
     split
       ? {
           ...{ name: 'attention-split', source: splitSource },
-          ...{ values: { ...values, INPUTS, LSE, PARTS: Math.floor(64 / D) }, groups: line(queries) },
+          ...{ values: { ...values, INPUTS, FOREST, PARTS: Math.floor(64 / D) }, groups: line(queries) },
         }
-      : { name: 'attention', source, values: { ...values, INPUTS, LSE }, groups };
-  return { T: rows / batch, values, groups, forward };
+      : { name: 'attention', source, values: { ...values, INPUTS, FOREST }, groups };
+  return { N, values, groups, forward };
 }

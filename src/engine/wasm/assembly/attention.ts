@@ -1,9 +1,12 @@
-// Causal attention by (row of the batch, head), a block of queries at a time, so that no [T, T] scores exist. The
-// forward pass keeps each query's log-sum-exp; the backward pass computes the probabilities again from it.
+// Causal attention over a forest of texts (ops/attention.ts), a head of a tree at a time. Each run of tokens that stand one
+// after the other in a text is met with the keys of that text up to its end, gathered side by side, a block of queries at
+// a time, so that no [T, T] scores exist. The forward pass keeps each query's log-sum-exp; the backward pass computes the
+// probabilities again from it.
 
 import { integer, number } from './args';
-import { GEMM_SCRATCH, gemm } from './gemm';
+import { GEMM_SCRATCH, gemmInBlocks as gemm } from './gemm';
 import { dot, exps, log, max4, sum4 } from './math';
+import { addRow } from './rows';
 
 /** Queries of a block. */
 const QUERIES: usize = 32;
@@ -22,22 +25,13 @@ function scoreStride(keys: usize): usize {
   return ((keys + 3) & ~3) << 2;
 }
 
-/**
- * Hides from one row of scores (for keys lo … hi − 1, padded to fours) what query i does not see: keys of another
- * segment, before its window, and later keys.
- */
-function hide(scores: usize, lo: usize, hi: usize, i: usize, window: usize, segments: usize): void {
-  const hidden = f32x4.splat(HIDDEN);
-  const own = load<i32>(segments + (i << 2));
+/** Hides from one row of scores (for keys lo … hi − 1, padded to fours) what query i does not see of its own text. */
+@inline
+function hide(scores: usize, lo: usize, hi: usize, i: usize, window: usize): void {
+  const first = max(firstKey(i, window), lo) - lo;
   const count = hi - lo;
   let j: usize = 0;
-  for (; j + 4 <= count; j += 4) {
-    const seen = i32x4.eq(v128.load(segments + ((lo + j) << 2)), i32x4.splat(own));
-    v128.store(scores + (j << 2), v128.bitselect(v128.load(scores + (j << 2)), hidden, seen));
-  }
-  for (; j < count; j++) if (load<i32>(segments + ((lo + j) << 2)) != own) store<f32>(scores + (j << 2), HIDDEN);
-  const first = max(firstKey(i, window), lo) - lo;
-  for (j = 0; j < first; j++) store<f32>(scores + (j << 2), HIDDEN);
+  for (; j < first; j++) store<f32>(scores + (j << 2), HIDDEN);
   for (j = i + 1 - lo; j < count || j & 3; j++) store<f32>(scores + (j << 2), HIDDEN);
 }
 
@@ -57,31 +51,29 @@ function softmax(scores: usize, bytes: usize): f32 {
 }
 
 /**
- * One head of one row: `count` queries, the first at position `start`, over the keys up to their own positions. All
- * strides in bytes; lse = 0 keeps no log-sum-exp.
+ * One head of a run of `count` queries, of which the first has `start` tokens before it, over their text's `keys` and
+ * `values`, side by side. Strides in bytes.
  */
 function attend(
-  q: usize, k: usize, v: usize, segments: usize, out: usize, lse: usize, stride: usize,
-  count: usize, start: usize, size: usize, window: usize, scale: f32, scratch: usize,
+  q: usize, keys: usize, values: usize, out: usize, lse: usize, stride: usize,
+  count: usize, start: usize, size: usize, window: usize, scale: f32, scratch: usize, scores: usize,
 ): void {
-  const scores = scratch + GEMM_SCRATCH;
+  const side = size << 2;
   for (let i0: usize = 0; i0 < count; i0 += QUERIES) {
     const rows = min(QUERIES, count - i0);
-    const lo = firstKey(start + i0, window);
+    const lo = firstKey(start + i0, window) & ~3; // sums by fours go alike wherever a block begins
     const hi = start + i0 + rows;
     const bytes = scoreStride(hi - lo);
-    const keys = k + lo * stride;
     gemm(
-      q + i0 * stride, stride, 4, keys, 4, stride, scores, bytes,
+      q + i0 * stride, stride, 4, keys + lo * side, 4, side, scores, bytes,
       rows, hi - lo, size, 0, 0, scale, 0, 0, scratch,
     );
     for (let i: usize = 0; i < rows; i++) {
-      hide(scores + i * bytes, lo, hi, start + i0 + i, window, segments);
-      const sum = softmax(scores + i * bytes, bytes);
-      if (lse) store<f32>(lse + ((i0 + i) << 2), sum);
+      hide(scores + i * bytes, lo, hi, start + i0 + i, window);
+      store<f32>(lse + ((i0 + i) << 2), softmax(scores + i * bytes, bytes));
     }
     gemm(
-      scores, bytes, 4, v + lo * stride, stride, 4, out + i0 * stride, stride,
+      scores, bytes, 4, values + lo * side, side, 4, out + i0 * stride, stride,
       rows, size, hi - lo, 0, 0, 1, 0, 0, scratch,
     );
   }
@@ -117,7 +109,7 @@ function score4(q: usize, k: usize, stride: usize, size: usize): v128 {
   return sum;
 }
 
-/** The same for one query, whose keys are worth no packing. */
+/** One head of one query at `position` of a cache, whose keys are worth no packing. */
 function attendOne(
   q: usize, k: usize, v: usize, segments: usize, out: usize, stride: usize,
   position: usize, size: usize, window: usize, scale: f32, scratch: usize,
@@ -135,7 +127,15 @@ function attendOne(
     v128.store(scores + (j << 2), f32x4.mul(scales, score4(q, at, stride, size)));
   }
   for (; j < keys; j++, at += stride) store<f32>(scores + (j << 2), scale * dot(q, at, size));
-  hide(scores, lo, position + 1, position, window, segments);
+  const hidden = f32x4.splat(HIDDEN);
+  for (j = 0; j + 4 <= keys; j += 4) {
+    const seen = i32x4.eq(v128.load(segments + ((lo + j) << 2)), own);
+    v128.store(scores + (j << 2), v128.bitselect(v128.load(scores + (j << 2)), hidden, seen));
+  }
+  for (; j < keys; j++) {
+    if (load<i32>(segments + ((lo + j) << 2)) != v128.extract_lane<i32>(own, 0)) store<f32>(scores + (j << 2), HIDDEN);
+  }
+  for (; j & 3; j++) store<f32>(scores + (j << 2), HIDDEN);
   softmax(scores, scoreStride(keys));
   const values = v + lo * stride;
   let d: usize = 0;
@@ -180,80 +180,188 @@ function attendOne(
 }
 
 /**
- * Units are (row, head). Floats: scale. Integers: q, k, v, segments, out, lse (0 = none), T queries a row, heads, head
- * size, window, S slots a row of k, v and segments, slot of the first query.
+ * Units are (row, head). Floats: scale. Integers: q, k, v, segments, out, heads, head size, window, S slots a row of k, v
+ * and segments, slot of the query.
  */
-export function attention(args: usize, begin: usize, end: usize, scratch: usize): void {
+export function cachedAttention(args: usize, begin: usize, end: usize, scratch: usize): void {
   const scale = <f32>number(args, 0);
-  const lse = integer(args, 5);
-  const T = integer(args, 6);
-  const heads = integer(args, 7);
-  const size = integer(args, 8);
-  const window = integer(args, 9);
-  const S = integer(args, 10);
-  const start = integer(args, 11);
+  const heads = integer(args, 5);
+  const size = integer(args, 6);
+  const window = integer(args, 7);
+  const S = integer(args, 8);
+  const slot = integer(args, 9);
   const stride = (heads * size) << 2;
   for (let unit = begin; unit < end; unit++) {
     const row = unit / heads;
     const column = ((unit % heads) * size) << 2;
-    const q = integer(args, 0) + row * T * stride + column;
+    const q = integer(args, 0) + row * stride + column;
     const k = integer(args, 1) + row * S * stride + column;
     const v = integer(args, 2) + row * S * stride + column;
     const segments = integer(args, 3) + ((row * S) << 2);
-    const out = integer(args, 4) + row * T * stride + column;
-    if (T == 1 && !lse) attendOne(q, k, v, segments, out, stride, start, size, window, scale, scratch);
-    else attend(q, k, v, segments, out, lse ? lse + ((unit * T) << 2) : 0, stride, T, start, size, window, scale, scratch);
+    const out = integer(args, 4) + row * stride + column;
+    attendOne(q, k, v, segments, out, stride, slot, size, window, scale, scratch);
+  }
+}
+
+// A forest of N nodes is first, depth and end, int32 [N] each, then `of` [B·T].
+
+/** The first node of tree `number`; N if there are fewer. */
+function rootOf(nodes: usize, N: usize, number: usize): usize {
+  let r: usize = 0;
+  while (r < N) {
+    if (load<i32>(nodes + (r << 2)) < 0) r++;
+    else if (number-- == 0) break;
+    else r = endOf(nodes, N, r);
+  }
+  return r;
+}
+
+/** The node after all that go on from r; N for r = N. */
+@inline
+function endOf(nodes: usize, N: usize, r: usize): usize {
+  return r < N ? load<usize>(nodes + ((2 * N + r) << 2)) : N;
+}
+
+/** Where the run of tokens ends that begins with node r and stands as it is in a text of a tree that ends at `end`. */
+function runEnd(nodes: usize, r: usize, end: usize): usize {
+  const place = load<i32>(nodes + (r << 2)) - <i32>r;
+  while (++r < end && load<i32>(nodes + (r << 2)) - <i32>r == place) continue;
+  return r;
+}
+
+/** The nodes of the text of r from its beginning on: addresses of int32. */
+@inline
+function textOf(nodes: usize, N: usize, r: usize): usize {
+  const place = load<usize>(nodes + (r << 2)) - load<usize>(nodes + ((N + r) << 2));
+  return nodes + ((3 * N + place) << 2);
+}
+
+/** Rows x[text[j]] of a head, for j = from … to − 1, side by side in `out`, where row j has its place. */
+function gather(x: usize, stride: usize, text: usize, from: usize, to: usize, out: usize, side: usize): void {
+  for (let j = from; j < to; j++) memory.copy(out + j * side, x + load<usize>(text + (j << 2)) * stride, side);
+}
+
+/** The other way: x[text[j]] += rows[j]. */
+function spread(x: usize, stride: usize, text: usize, from: usize, to: usize, rows: usize, side: usize): void {
+  for (let j = from; j < to; j++) addRow(x + load<usize>(text + (j << 2)) * stride, rows + j * side, side);
+}
+
+/** Zeros in a head of rows begin … end − 1, or of those that are no nodes. */
+function clear(x: usize, stride: usize, begin: usize, end: usize, side: usize, nodes: usize): void {
+  for (let r = begin; r < end; r++) {
+    if (!nodes || load<i32>(nodes + (r << 2)) < 0) memory.fill(x + r * stride, 0, side);
   }
 }
 
 /**
- * Units are (row, head). Floats: scale. Integers: q, k, v, segments, out, lse, dy, dq, dk, dv, T, heads, head size,
- * window.
+ * Units are (head, tree). Floats: scale. Integers: q, k, v, nodes, out, lse, N, heads, head size, window, trees, tokens of
+ * the longest text.
+ */
+export function attention(args: usize, begin: usize, end: usize, scratch: usize): void {
+  const scale = <f32>number(args, 0);
+  const nodes = integer(args, 3);
+  const N = integer(args, 6);
+  const size = integer(args, 8);
+  const window = integer(args, 9);
+  const trees = integer(args, 10);
+  const side = size << 2;
+  const stride = integer(args, 7) * side;
+  const keys = scratch + GEMM_SCRATCH;
+  const values = keys + integer(args, 11) * side;
+  const scores = values + integer(args, 11) * side;
+  for (let unit = begin; unit < end; unit++) {
+    const column = (unit / trees) * side;
+    const out = integer(args, 4) + column;
+    const lse = integer(args, 5) + (((unit / trees) * N) << 2);
+    if (unit % trees == 0) {
+      clear(out, stride, 0, N, side, nodes);
+      clear(lse, 4, 0, N, 4, nodes);
+    }
+    const root = rootOf(nodes, N, unit % trees);
+    const to = endOf(nodes, N, root);
+    for (let r = root; r < to; ) {
+      const next = runEnd(nodes, r, to);
+      const start = load<usize>(nodes + ((N + r) << 2));
+      const text = textOf(nodes, N, r);
+      const from = firstKey(start, window) & ~3;
+      gather(integer(args, 1) + column, stride, text, from, start + next - r, keys, side);
+      gather(integer(args, 2) + column, stride, text, from, start + next - r, values, side);
+      attend(
+        integer(args, 0) + column + r * stride, keys, values, out + r * stride, lse + (r << 2), stride,
+        next - r, start, size, window, scale, scratch, scores,
+      );
+      r = next;
+    }
+  }
+}
+
+/**
+ * Units are (head, tree). Floats: scale. Integers: q, k, v, nodes, out, lse, dy, dq, dk, dv, N, heads, head size, window,
+ * trees, tokens of the longest text.
  */
 export function attentionGrad(args: usize, begin: usize, end: usize, scratch: usize): void {
   const scale = <f32>number(args, 0);
-  const T = integer(args, 10);
-  const heads = integer(args, 11);
+  const nodes = integer(args, 3);
+  const N = integer(args, 10);
   const size = integer(args, 12);
   const window = integer(args, 13);
-  const stride = (heads * size) << 2;
+  const trees = integer(args, 14);
+  const side = size << 2;
+  const stride = integer(args, 11) * side;
+  const keys = scratch + GEMM_SCRATCH;
+  const values = keys + integer(args, 15) * side;
+  const dKeys = values + integer(args, 15) * side;
+  const dValues = dKeys + integer(args, 15) * side;
+  const p = dValues + integer(args, 15) * side; // [rows, n]
   for (let unit = begin; unit < end; unit++) {
-    const row = unit / heads;
-    const at = row * T * stride + (((unit % heads) * size) << 2);
-    const q = integer(args, 0) + at;
-    const k = integer(args, 1) + at;
-    const v = integer(args, 2) + at;
-    const segments = integer(args, 3) + ((row * T) << 2);
-    const out = integer(args, 4) + at;
-    const lse = integer(args, 5) + ((unit * T) << 2);
-    const dy = integer(args, 6) + at;
-    const dq = integer(args, 7) + at;
-    const dk = integer(args, 8) + at;
-    const dv = integer(args, 9) + at;
-    for (let i: usize = 0; i < T; i++) {
-      memory.fill(dk + i * stride, 0, size << 2);
-      memory.fill(dv + i * stride, 0, size << 2);
+    const column = (unit / trees) * side;
+    const dk = integer(args, 8) + column;
+    const dv = integer(args, 9) + column;
+    if (unit % trees == 0) {
+      clear(integer(args, 7) + column, stride, 0, N, side, nodes);
+      clear(dk, stride, 0, N, side, nodes);
+      clear(dv, stride, 0, N, side, nodes);
     }
-    for (let i0: usize = 0; i0 < T; i0 += QUERIES) {
-      const rows = min(QUERIES, T - i0);
-      const lo = firstKey(i0, window);
-      const hi = i0 + rows;
-      const n = hi - lo;
-      const bytes = scoreStride(n);
-      const p = scratch + GEMM_SCRATCH; // [rows, n]
-      const ds = p + QUERIES * bytes; // [rows, n]
-      const block = i0 * stride;
-      const keys = lo * stride;
-      gemm(q + block, stride, 4, k + keys, 4, stride, p, bytes, rows, n, size, 0, 0, scale, 0, 0, scratch);
-      gemm(dy + block, stride, 4, v + keys, 4, stride, ds, bytes, rows, n, size, 0, 0, 1, 0, 0, scratch);
-      for (let i: usize = 0; i < rows; i++) {
-        const here = block + i * stride;
-        hide(p + i * bytes, lo, hi, i0 + i, window, segments);
-        scoreGrad(p + i * bytes, ds + i * bytes, bytes, load<f32>(lse + ((i0 + i) << 2)), dot(dy + here, out + here, size), scale);
+    const root = rootOf(nodes, N, unit % trees);
+    const to = endOf(nodes, N, root);
+    clear(dk, stride, root, to, side, 0);
+    clear(dv, stride, root, to, side, 0);
+    for (let r = root; r < to; ) {
+      const next = runEnd(nodes, r, to);
+      const start = load<usize>(nodes + ((N + r) << 2));
+      const last = start + next - r;
+      const text = textOf(nodes, N, r);
+      const from = firstKey(start, window) & ~3;
+      gather(integer(args, 1) + column, stride, text, from, last, keys, side);
+      gather(integer(args, 2) + column, stride, text, from, last, values, side);
+      memory.fill(dKeys + from * side, 0, (last - from) * side);
+      memory.fill(dValues + from * side, 0, (last - from) * side);
+      for (let i0: usize = 0; i0 < next - r; i0 += QUERIES) {
+        const rows = min(QUERIES, next - r - i0);
+        const lo = firstKey(start + i0, window) & ~3; // sums by fours go alike wherever a block begins
+        const hi = start + i0 + rows;
+        const n = hi - lo;
+        const bytes = scoreStride(n);
+        const ds = p + QUERIES * bytes; // [rows, n]
+        const block = column + (r + i0) * stride;
+        const q = integer(args, 0) + block;
+        const dy = integer(args, 6) + block;
+        const lse = integer(args, 5) + (((unit / trees) * N + r + i0) << 2);
+        const at = lo * side;
+        gemm(q, stride, 4, keys + at, 4, side, p, bytes, rows, n, size, 0, 0, scale, 0, 0, scratch);
+        gemm(dy, stride, 4, values + at, 4, side, ds, bytes, rows, n, size, 0, 0, 1, 0, 0, scratch);
+        for (let i: usize = 0; i < rows; i++) {
+          hide(p + i * bytes, lo, hi, start + i0 + i, window);
+          const delta = dot(dy + i * stride, integer(args, 4) + block + i * stride, size);
+          scoreGrad(p + i * bytes, ds + i * bytes, bytes, load<f32>(lse + (i << 2)), delta, scale);
+        }
+        gemm(ds, bytes, 4, keys + at, side, 4, integer(args, 7) + block, stride, rows, size, n, 0, 0, 1, 0, 0, scratch);
+        gemm(ds, 4, bytes, q, stride, 4, dKeys + at, side, n, size, rows, dKeys + at, side, 1, 0, 0, scratch);
+        gemm(p, 4, bytes, dy, stride, 4, dValues + at, side, n, size, rows, dValues + at, side, 1, 0, 0, scratch);
       }
-      gemm(ds, bytes, 4, k + keys, stride, 4, dq + block, stride, rows, size, n, 0, 0, 1, 0, 0, scratch);
-      gemm(ds, 4, bytes, q + block, stride, 4, dk + keys, stride, n, size, rows, dk + keys, stride, 1, 0, 0, scratch);
-      gemm(p, 4, bytes, dy + block, stride, 4, dv + keys, stride, n, size, rows, dv + keys, stride, 1, 0, 0, scratch);
+      spread(dk, stride, text, from, last, dKeys, side);
+      spread(dv, stride, text, from, last, dValues, side);
+      r = next;
     }
   }
 }

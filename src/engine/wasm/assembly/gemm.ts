@@ -138,6 +138,14 @@ export function gemm(
 ): void {
   if (m == 1 && aks == 4 && bks == 4) return oneRow(a, b, bns, c, n, k, from, scale, add);
   if (m == 1 && aks == 4 && bns == 4) return oneRowAcross(a, b, bks, c, n, k, from, scale, add);
+  gemmInBlocks(a, ars, aks, b, bks, bns, c, ldc, m, n, k, from, fromStride, scale, add, addStride, scratch);
+}
+
+/** The same, where a row must come to the same bits whatever number of rows it is among. */
+export function gemmInBlocks(
+  a: usize, ars: usize, aks: usize, b: usize, bks: usize, bns: usize, c: usize, ldc: usize,
+  m: usize, n: usize, k: usize, from: usize, fromStride: usize, scale: f32, add: usize, addStride: usize, scratch: usize,
+): void {
   const scales = f32x4.splat(scale);
   const ones = f32x4.splat(1);
   const aPack = scratch + A_PACK;

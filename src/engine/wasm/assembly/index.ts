@@ -2,7 +2,7 @@
 // which thread does which unit changes no bit of the result. Nothing here may have static data (strings, arrays,
 // tables): it would be laid over tfjs's memory.
 
-import { attention, attentionGrad } from './attention';
+import { attention, attentionGrad, cachedAttention } from './attention';
 import { dropout } from './dropout';
 import { dequantize } from './dequantize';
 import { gelu, geluGrad } from './elementwise';
@@ -37,6 +37,8 @@ export function run(kernel: i32, args: usize, begin: usize, end: usize, scratch:
       return attention(args, begin, end, scratch);
     case Kernel.AttentionGrad:
       return attentionGrad(args, begin, end, scratch);
+    case Kernel.CachedAttention:
+      return cachedAttention(args, begin, end, scratch);
     case Kernel.TokenLogprobs:
       return tokenLogprobs(args, begin, end, scratch);
     case Kernel.TokenLogprobsGrad:

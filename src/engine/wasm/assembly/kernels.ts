@@ -8,6 +8,7 @@ export enum Kernel {
   GeluGrad,
   Attention,
   AttentionGrad,
+  CachedAttention,
   TokenLogprobs,
   TokenLogprobsGrad,
   ScaleRows,

@@ -34,7 +34,7 @@ export function scatterRows(args: usize, begin: usize, end: usize): void {
 }
 
 /** to += x, `bytes` bytes of floats. */
-function addRow(to: usize, x: usize, bytes: usize): void {
+export function addRow(to: usize, x: usize, bytes: usize): void {
   let at: usize = 0;
   for (; at + 16 <= bytes; at += 16) v128.store(to + at, f32x4.add(v128.load(to + at), v128.load(x + at)));
   for (; at < bytes; at += 4) store<f32>(to + at, load<f32>(to + at) + load<f32>(x + at));
