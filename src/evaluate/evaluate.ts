@@ -46,7 +46,7 @@ export interface EvaluationContext {
 }
 
 /** Completions sampled at once: wide, because a step of generation costs little more for more rows. */
-const ROWS = 64;
+const ROWS = 128;
 
 /** Completions of each prompt that an optimum, or a share of good ones, is estimated from. */
 export const OPTIMUM_DRAWS = 16;

@@ -174,7 +174,8 @@ describe('the rows of an experiment', () => {
     );
     expect(pairs.found).toEqual(pairs.expected);
     const [sft, reward] = pairs.found;
-    expect(reward!.activations).toBeGreaterThan(1.8 * sft!.activations);
+    // Two sides of eight tokens, of which three are in common.
+    expect(reward!.activations).toBeGreaterThan(1.5 * sft!.activations);
   });
 
   test('that cannot be read are left to the stage', async () => {

@@ -26,7 +26,7 @@ export interface PairsContext extends StageContext {
 }
 
 /** Prompts completed in one step, each twice. */
-const PROMPTS = 32;
+const PROMPTS = 64;
 
 /** Batches in a row without a single pair after which the labeller is taken to see no difference at all. */
 const PATIENCE = 20;

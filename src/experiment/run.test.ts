@@ -57,7 +57,7 @@ const experiment: Experiment = {
       count: 40,
       temperature: 1,
       max_new_tokens: 8,
-      labeller: { kind: 'rule', name: 'capitals', noise: 0.1 },
+      labeller: { kind: 'rule', name: 'capitals', noise: 0.3 },
     },
     { kind: 'reward', ...supervised, max_steps: 6, center_rewards_coefficient: 0.01, normalise_samples: 16 },
     {

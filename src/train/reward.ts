@@ -26,6 +26,9 @@ import {
 import { learnFromRows } from './rows';
 import { deviation, mean, ScalarSums, type StageContext, ToldRows, type TrainState } from './state';
 
+/** Completions written at once to find the scale of the scores. */
+const WRITTEN = 128;
+
 /** The policy's adapter with a new head, N(0, 1/(C + 1)). */
 export function startReward({ model, name, seed }: StageContext, start: Adapter): TrainState {
   const reward = start.clone('reward', initialHead(model, hash32(seed, name)).values);
@@ -151,8 +154,8 @@ export async function references(
   const lengths = prompts.map(({ length }) => length);
   const maxNewTokens = roomAfter(lengths, longest, model.config.context);
   const sequences: Sequence[] = [];
-  for (let start = 0; start < prompts.length; start += 64) {
-    const some = prompts.slice(start, start + 64);
+  for (let start = 0; start < prompts.length; start += WRITTEN) {
+    const some = prompts.slice(start, start + WRITTEN);
     const { tokens } = await generate(model, policy, some, {
       ...pureSampling({ maxNewTokens, seed: hash32(seed, name, 'reference') }),
       streams: some.map((_, i) => start + i),
