@@ -110,10 +110,16 @@ function distinctShare(stage: Stage, { whole, completion }: RowLengths): number 
 /** Padded tokens of a stage's largest pass without gradients; 0 where there is none. */
 function readingTokens(stage: Stage, { whole, rows }: RowLengths): number {
   const fields = fieldsOf(stage);
-  if (newTokens(stage) > 0) return tokensOf(batchOf(fields) || WRITTEN, whole);
+  if (newTokens(stage) > 0) return tokensOf(writtenAtOnce(stage, rows), whole);
   const { holdsReference } = methodOf(stage.kind);
   const read = holdsReference ? rows : Math.ceil(rows * (fields['eval_fraction'] ?? 0));
   return tokensOf(Math.max(read, fields['normalise_samples'] ?? 0), fields['max_length'] ?? whole);
+}
+
+/** Completions that a stage writes at once; an evaluation goes through its prompts once. */
+function writtenAtOnce(stage: Stage, prompts: number): number {
+  const all = stage.kind === 'evaluate' ? prompts * groupOf(stage) : Infinity;
+  return batchOf(fieldsOf(stage)) || Math.min(WRITTEN, all);
 }
 
 /** Completions of one prompt. */
@@ -132,7 +138,7 @@ function writings(
   const heldOut = Math.ceil(rows * (fields['eval_fraction'] ?? 0));
   const watched = data.eval_prompts !== undefined && methodOf(stage.kind).leaves === 'policy';
   return [
-    { rows: batchOf(fields) || WRITTEN, tokens: newTokens(stage), group: groupOf(stage) },
+    { rows: writtenAtOnce(stage, rows), tokens: newTokens(stage), group: groupOf(stage) },
     { rows: Math.min(fields['normalise_samples'] ?? 0, WRITTEN), tokens: completion },
     { rows: stage.kind === 'sft' ? Math.min(heldOut, LOOK) : 0, tokens: completion },
     ...(watched ? [WATCH] : []),
