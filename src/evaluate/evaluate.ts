@@ -12,6 +12,7 @@ import { completionLogprobs } from '../model/logprobs';
 import type { Adapter } from '../model/lora';
 import type { LanguageModel } from '../model/types';
 import type { RewardFunction } from '../reward';
+import { WRITTEN } from '../shared/memory-formula';
 import type { EvaluateStage } from '../shared/experiment';
 import type { SampleRow } from '../shared/protocol';
 import { pureSampling } from '../shared/sampling';
@@ -45,9 +46,6 @@ export interface EvaluationContext {
   studied: string | null;
 }
 
-/** Completions sampled at once: wide, because a step of generation costs little more for more rows. */
-const ROWS = 128;
-
 /** Completions of each prompt that an optimum, or a share of good ones, is estimated from. */
 export const OPTIMUM_DRAWS = 16;
 
@@ -62,7 +60,7 @@ export function evaluationBatches(
     [];
   const add = (candidate: Candidate, checkpoint: string, first: number, last: number): void => {
     const draws = Array.from({ length: last - first }, (_, k) => first + k);
-    const size = Math.max(1, Math.floor(ROWS / draws.length));
+    const size = Math.max(1, Math.floor(WRITTEN / draws.length));
     for (let from = 0; from < prompts.length; from += size) {
       batches.push({ candidate, checkpoint, from, to: Math.min(from + size, prompts.length), draws });
     }

@@ -13,6 +13,7 @@ import type { LanguageModel } from '../model/types';
 import { PlaygroundError } from '../shared/errors';
 import type { PairsStage } from '../shared/experiment';
 import type { LabelledPair } from '../shared/first-rows';
+import { WRITTEN } from '../shared/memory-formula';
 import type { Answer, AnswerPair, MetricsRow } from '../shared/protocol';
 import { pureSampling } from '../shared/sampling';
 import { metricsRow, type StageContext, type TrainState } from '../train/state';
@@ -26,7 +27,7 @@ export interface PairsContext extends StageContext {
 }
 
 /** Prompts completed in one step, each twice. */
-const PROMPTS = 64;
+const PROMPTS = WRITTEN / 2;
 
 /** Batches in a row without a single pair after which the labeller is taken to see no difference at all. */
 const PATIENCE = 20;

@@ -57,7 +57,7 @@ export function readTokens(
   const ids = tf.tensor1d(tokens.ids, 'int32');
   const states = (read: Int32Array | undefined): tf.Tensor2D =>
     readRows(model, read, { ...input, ids, positions: tokens.depth, attend });
-  if (!rows || dropping) return states(rows);
+  if (!rows) return states(undefined);
   const { read, from } = distinctRows(rows, tokens);
   const asAsked = read.length === rows.length && from.every((row, i) => row < 0 || row === i);
   return asAsked ? states(read) : placeRows(states(read), from); // [R, C] of [U, C]

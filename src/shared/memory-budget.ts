@@ -12,6 +12,7 @@ import {
   type ModelShape,
   readingBytes,
   weightBytes,
+  WRITTEN,
 } from './memory-formula';
 import { methodOf } from './methods';
 
@@ -51,8 +52,6 @@ const MANY = 1e9;
 const MICRO_BATCH_TOKENS = 2048;
 /** As batches and caches round lengths up. */
 const BUCKET = 16;
-/** Rows written at once where a stage has no batch: pairs, by an evaluation, by a reward model that looks for its scale. */
-const WRITTEN = 128;
 /** Held-out rows that SFT completes at a look, and what every policy does while it is watched. */
 const LOOK = 32;
 const WATCH = { rows: 4, tokens: 40 };

@@ -141,6 +141,10 @@ export function readingBytes(shape: ModelShape, tokens: number): number {
   return FLOAT * tokens * (perLayer(shape).kept + 6 * shape.width + shape.vocabulary / 32);
 }
 
+/** Completions written at once by what has no batch of its own: pairs, an evaluation, a reward model that looks for its
+ *  scale. Many, because a step of generation costs little more for more rows. */
+export const WRITTEN = 128;
+
 /** Bytes that writing takes at most, as long as one row does not: more rows are written one part after the other. */
 const WRITING = 2 ** 29;
 

@@ -10,6 +10,7 @@ import { sequenceScores } from '../model/heads';
 import { type Adapter, initialHead } from '../model/lora';
 import { rawScores, type RewardModel } from '../reward/learned';
 import type { RewardStage } from '../shared/experiment';
+import { WRITTEN } from '../shared/memory-formula';
 import type { MetricsRow } from '../shared/protocol';
 import { pureSampling } from '../shared/sampling';
 import { bradleyTerryLoss } from './losses';
@@ -25,9 +26,6 @@ import {
 } from './preference';
 import { learnFromRows } from './rows';
 import { deviation, mean, ScalarSums, type StageContext, ToldRows, type TrainState } from './state';
-
-/** Completions written at once to find the scale of the scores. */
-const WRITTEN = 128;
 
 /** The policy's adapter with a new head, N(0, 1/(C + 1)). */
 export function startReward({ model, name, seed }: StageContext, start: Adapter): TrainState {
