@@ -76,7 +76,7 @@ describe('batchIndices', () => {
         const lengths = grouped ? Array.from({ length: count }, (_, i) => (i * 7919) % 97) : undefined;
         const steps = Math.ceil((count * epochs) / batchSize);
         const stream = Array.from({ length: steps }, (_, s) =>
-          batchIndices(count, batchSize, s, seed, 'sft', lengths),
+          batchIndices(count, batchSize, s, seed, 'sft', { lengths }),
         ).flat();
         for (let e = 0; e < epochs; e++) {
           const epoch = stream.slice(e * count, (e + 1) * count).sort((a, b) => a - b);
@@ -99,7 +99,7 @@ describe('batchIndices', () => {
     const padding = (grouped: boolean): number => {
       let wasted = 0;
       for (let s = 0; s < 180; s++) {
-        const batch = batchIndices(1003, 16, s, 1, 'sft', grouped ? lengths : undefined).map(
+        const batch = batchIndices(1003, 16, s, 1, 'sft', { lengths: grouped ? lengths : undefined }).map(
           (i) => lengths[i]!,
         );
         wasted += batch.reduce((sum, length) => sum + Math.max(...batch) - length, 0);
@@ -109,10 +109,26 @@ describe('batchIndices', () => {
     expect(padding(true)).toBeLessThan(0.25 * padding(false));
   });
 
+  test('rows with one key come one after the other, every row once, and keys of their own change nothing', () => {
+    const epoch = (keys: readonly unknown[] | undefined, s = 0): number[] =>
+      batchIndices(60, 60, s, 1, 'reward', { keys });
+    const keys = Array.from({ length: 60 }, (_, row) => row % 15);
+    for (const s of [0, 1]) {
+      const order = epoch(keys, s);
+      expect([...order].sort((a, b) => a - b)).toEqual(Array.from({ length: 60 }, (_, row) => row));
+      const met = order.map((row) => keys[row]!);
+      expect(met.filter((key, i) => key !== met[i - 1]).length).toBe(15);
+    }
+    // Neither do the groups come in the same order again, nor the rows within them.
+    expect(epoch(keys, 1)).not.toEqual(epoch(keys));
+    expect(epoch(keys.map(() => 'one'))).toEqual(epoch(undefined));
+    expect(epoch(Array.from(keys.keys()))).toEqual(epoch(undefined));
+  });
+
   test('grouped batches do not come sorted', () => {
     const lengths = Array.from({ length: 256 }, (_, i) => i);
     const longest = Array.from({ length: 16 }, (_, s) =>
-      Math.max(...batchIndices(256, 16, s, 1, 'sft', lengths)),
+      Math.max(...batchIndices(256, 16, s, 1, 'sft', { lengths })),
     );
     expect(longest).not.toEqual([...longest].sort((a, b) => a - b));
     expect([...longest].sort((a, b) => a - b)).toEqual(Array.from({ length: 16 }, (_, i) => 16 * i + 15));

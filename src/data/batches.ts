@@ -47,6 +47,12 @@ export function collate(sequences: readonly Sequence[], context: number): Comple
   return { ids, mask, completion, batch, length };
 }
 
+/** What makes a permutation of rows more than one of any rows: their lengths, or keys that some of them share. */
+interface RowOrder {
+  lengths?: readonly number[] | undefined;
+  keys?: readonly unknown[] | undefined;
+}
+
 /** The share of the rows, the shortest, that a curriculum begins with. */
 const SHORTEST = 0.1;
 
@@ -60,10 +66,15 @@ export function stepRows(
   step: number,
   { seed, name }: { seed: number; name: string },
   settings: { group_by_length: boolean; curriculum_steps: number },
+  keys?: RowOrder['keys'],
 ): number[] {
   const { group_by_length: grouped, curriculum_steps: steps } = settings;
   const count = lengths.length;
-  if (step >= steps) return batchIndices(count, batchSize, step, seed, name, grouped ? lengths : undefined);
+  if (step >= steps)
+    return batchIndices(count, batchSize, step, seed, name, {
+      lengths: grouped ? lengths : undefined,
+      keys,
+    });
   const shortest = Array.from(lengths.keys()).sort((a, b) => lengths[a]! - lengths[b]! || a - b);
   const share = SHORTEST + ((1 - SHORTEST) * step) / steps;
   const open = Math.min(count, Math.max(batchSize, Math.ceil(share * count)));
@@ -77,7 +88,8 @@ const GROUP = 16;
 /**
  * The rows out of `count` that step `step` (0-based) learns from. The steps walk through one permutation of the rows
  * after another; each row comes once in each, and a batch may reach from one into the next. With `lengths`, rows of
- * similar length meet: within a permutation, runs of 16 batches are sorted by length and their batches shuffled.
+ * similar length meet: within a permutation, runs of 16 batches are sorted by length and their batches shuffled. With
+ * `keys`, the first of the rows with a key brings the others along, so that most of them meet.
  */
 export function batchIndices(
   count: number,
@@ -85,7 +97,7 @@ export function batchIndices(
   step: number,
   seed: number,
   stage: string,
-  lengths?: readonly number[],
+  { lengths, keys }: RowOrder = {},
 ): number[] {
   const orders = new Map<number, Int32Array>();
   return Array.from({ length: batchSize }, (_, i) => {
@@ -94,11 +106,22 @@ export function batchIndices(
     let order = orders.get(epoch);
     if (order === undefined) {
       order = permutation(count, seed, stage, 'rows', epoch);
+      if (keys) order = gatherByKey(order, keys);
       if (lengths) order = groupByLength(order, batchSize, epoch, seed, stage, lengths);
       orders.set(epoch, order);
     }
     return order[position % count]!;
   });
+}
+
+function gatherByKey(order: Int32Array, keys: readonly unknown[]): Int32Array {
+  const groups = new Map<unknown, number[]>();
+  for (const row of order) {
+    const group = groups.get(keys[row]);
+    if (group) group.push(row);
+    else groups.set(keys[row], [row]);
+  }
+  return Int32Array.from([...groups.values()].flat());
 }
 
 /** Whole batches only are grouped: the rows that end the batch begun in the epoch before stay in front as they are. */

@@ -1,5 +1,6 @@
-// Preference pairs of the policy's own making: two completions of each prompt, the better one named by a labeller who
-// errs with a set probability. Pairs that the labeller cannot tell apart are dropped. A yield is one batch of prompts;
+// Preference pairs of the policy's own making: some completions of each prompt, and of every two of them the better one
+// named by a labeller who errs with a set probability. (Ouyang et al. 2022, §3.5, have 4 to 9 completions compared: K
+// of them are K(K − 1)/2 pairs.) Pairs that the labeller cannot tell apart are dropped. A yield is one batch of prompts;
 // its pairs are handed over as lines of pairs.jsonl. `freshPairs` draws some for a person to judge in his place.
 
 import { batchIndices } from '../data/batches';
@@ -26,11 +27,16 @@ export interface PairsContext extends StageContext {
   onPairs: (rows: readonly LabelledPair[]) => Promise<void>;
 }
 
-/** Prompts completed in one step, each twice. */
-const PROMPTS = WRITTEN / 2;
-
 /** Batches in a row without a single pair after which the labeller is taken to see no difference at all. */
 const PATIENCE = 20;
+
+/** Pairs among the completions written in one step, ties included. */
+export function pairsCompared({ num_generations: group }: PairsStage): number {
+  return (promptsOf(group) * group * (group - 1)) / 2;
+}
+
+/** Prompts completed in one step. */
+const promptsOf = (group: number): number => Math.max(1, Math.floor(WRITTEN / group));
 
 export function startPairs(): TrainState {
   return { step: 0, adapters: {}, optimizers: {}, scalars: { pairs: 0, ties: 0, barren: 0 } };
@@ -38,16 +44,22 @@ export function startPairs(): TrainState {
 
 export async function* pairs(
   { model, name, seed, policy, prompts, onPairs }: PairsContext,
-  { count, temperature, max_new_tokens, labeller }: PairsStage,
+  stage: PairsStage,
   state: TrainState,
 ): AsyncGenerator<MetricsRow> {
+  const { count, num_generations: group, temperature, max_new_tokens, labeller } = stage;
   const label = labellerOf(labeller.name, model);
+  const size = promptsOf(group);
+  const twos = Array.from({ length: group }, (_, b) =>
+    Array.from({ length: b }, (_, a) => [a, b] as const),
+  ).flat();
   while (state.scalars['pairs']! < count) {
     const step = state.step;
-    const queries = batchIndices(prompts.length, PROMPTS, step, seed, name).map((row) => prompts[row]!);
-    const answers = await twice(model, policy, queries, {
+    const queries = batchIndices(prompts.length, size, step, seed, name).map((row) => prompts[row]!);
+    const answers = await complete(model, policy, queries, {
+      group,
       seed: hash32(seed, name, 'samples'),
-      stream: (i, answer) => PROMPTS * (2 * step + answer) + i,
+      stream: (i, answer) => size * (group * step + answer) + i,
       temperature,
       maxNewTokens: max_new_tokens,
     });
@@ -55,21 +67,24 @@ export async function* pairs(
     let ties = 0;
     let flips = 0;
     queries.forEach(({ text, ids }, i) => {
-      const [first, second] = answers[i]!;
-      const difference = label(text, first.text) - label(text, second.text);
-      if (difference === 0) ties++;
-      if (difference === 0 || state.scalars['pairs']! + rows.length === count) return;
-      const flip = uniform(seed, name, 'noise', step, i) < labeller.noise;
-      if (flip) flips++;
-      const [better, worse] = difference > 0 !== flip ? [first, second] : [second, first];
-      rows.push({
-        prompt: text,
-        chosen: better.text,
-        rejected: worse.text,
-        prompt_ids: ids,
-        chosen_ids: better.ids,
-        rejected_ids: worse.ids,
-        flipped: flip,
+      const own = answers[i]!;
+      const labels = own.map((answer) => label(text, answer.text));
+      twos.forEach(([a, b], two) => {
+        const difference = labels[a]! - labels[b]!;
+        if (difference === 0) ties++;
+        if (difference === 0 || state.scalars['pairs']! + rows.length === count) return;
+        const flip = uniform(seed, name, 'noise', step, size * two + i) < labeller.noise;
+        if (flip) flips++;
+        const [better, worse] = difference > 0 !== flip ? [own[a]!, own[b]!] : [own[b]!, own[a]!];
+        rows.push({
+          prompt: text,
+          chosen: better.text,
+          rejected: worse.text,
+          prompt_ids: ids,
+          chosen_ids: better.ids,
+          rejected_ids: worse.ids,
+          flipped: flip,
+        });
       });
     });
     await onPairs(rows);
@@ -82,14 +97,14 @@ export async function* pairs(
     if (scalars['barren'] === PATIENCE) {
       throw new PlaygroundError(
         'bad-data',
-        `Stage ${name}: the labeller "${labeller.name}" saw no difference between ${PATIENCE * PROMPTS} pairs in a row.`,
+        `Stage ${name}: the labeller "${labeller.name}" saw no difference between ${PATIENCE * pairsCompared(stage)} pairs in a row.`,
         'Raise the temperature, or use a labeller and prompts that fit each other.',
       );
     }
     const tokens = answers.flat().map(({ ids }) => ids);
     yield metricsRow(name, state.step, {
       pairs: scalars['pairs']!,
-      tie_rate: ties / PROMPTS,
+      tie_rate: ties / pairsCompared(stage),
       flip_rate: rows.length === 0 ? 0 : flips / rows.length,
       finish_rate: tokens.filter((ids) => isEnd(model.config, ids.at(-1))).length / tokens.length,
       mean_length: tokens.reduce((sum, ids) => sum + ids.length, 0) / tokens.length,
@@ -118,14 +133,15 @@ export async function freshPairs(
   const queries = batchIndices(prompts.length, from + count, 0, seed, `${name} judged`)
     .slice(from)
     .map((row) => prompts[row]!);
-  const answers = await twice(workshop.model, policy, queries, {
+  const answers = await complete(workshop.model, policy, queries, {
+    group: 2,
     seed: hash32(seed, name, 'judged'),
     stream: (i, answer) => 2 * (from + i) + answer,
     temperature: stage.temperature,
     maxNewTokens: stage.max_new_tokens,
   });
   return queries.flatMap((prompt, i) => {
-    const [first, second] = answers[i]!;
+    const [first, second] = answers[i] as [Answer, Answer];
     if (first.text.trim() === second.text.trim()) return [];
     const difference = label ? label(prompt.text, first.text) - label(prompt.text, second.text) : 0;
     const labelled = difference === 0 ? null : difference > 0 ? 0 : 1;
@@ -148,35 +164,38 @@ export function labellerOf(name: string, { name: modelName, tokenizer }: Languag
   );
 }
 
-/** Two completions of each query; `stream` numbers the draws of query i's first (0) and second (1) answer. */
-async function twice(
+/** `group` completions of each query; `stream` numbers the draws of query i's first (0), second (1) … answer. */
+async function complete(
   model: LanguageModel,
   policy: Adapter | null,
   queries: readonly PromptExample[],
   {
+    group,
     seed,
     stream,
     temperature,
     maxNewTokens,
   }: {
+    group: number;
     seed: number;
-    stream: (i: number, answer: 0 | 1) => number;
+    stream: (i: number, answer: number) => number;
     temperature: number;
     maxNewTokens: number;
   },
-): Promise<[Answer, Answer][]> {
+): Promise<Answer[][]> {
+  const rounds = Array.from({ length: group }, (_, answer) => answer);
   const { tokens } = await generate(
     model,
     policy,
-    [...queries, ...queries].map(({ ids }) => ids),
+    rounds.flatMap(() => queries.map(({ ids }) => ids)),
     {
       ...pureSampling({ maxNewTokens, temperature, seed }),
-      streams: [...queries.map((_, i) => stream(i, 0)), ...queries.map((_, i) => stream(i, 1))],
+      streams: rounds.flatMap((answer) => queries.map((_, i) => stream(i, answer))),
     },
   );
   const answer = (ids: number[]): Answer => ({
     text: model.tokenizer?.decode(ids, { skipSpecial: true }) ?? '',
     ids,
   });
-  return queries.map((_, i) => [answer(tokens[i]!), answer(tokens[queries.length + i]!)]);
+  return queries.map((_, i) => rounds.map((round) => answer(tokens[round * queries.length + i]!)));
 }

@@ -55,6 +55,7 @@ const experiment: Experiment = {
     {
       kind: 'pairs',
       count: 40,
+      num_generations: 3,
       temperature: 1,
       max_new_tokens: 8,
       labeller: { kind: 'rule', name: 'capitals', noise: 0.3 },
@@ -133,7 +134,15 @@ describe('a run', { timeout: 120_000 }, () => {
       expect(whole.files.has(`adapters/${path}/adapter_model.safetensors`)).toBe(true);
       expect(whole.files.has(`adapters/${path}/adapter_config.json`)).toBe(true);
     }
-    expect(whole.text('pairs.jsonl').trim().split('\n').length).toBe(40);
+    const labelled = rowsOf<{ prompt: string; chosen: string; rejected: string }>(whole, 'pairs.jsonl');
+    expect(labelled.length).toBe(40);
+    // Of three completions of a prompt every two are compared: where all differ, each stands in two pairs.
+    const first = labelled[0]!.prompt;
+    const answers = labelled
+      .filter(({ prompt }) => prompt === first)
+      .flatMap((pair) => [pair.chosen, pair.rejected]);
+    expect(answers.length).toBeGreaterThan(2);
+    expect(answers.some((answer, i) => answers.indexOf(answer) < i)).toBe(true);
     const samples = rowsOf<SampleRow>(whole, 'samples.jsonl');
     for (const checkpoint of ['base', 'sft', 'ppo']) {
       const evaluated = samples.filter((row) => row.checkpoint === checkpoint);

@@ -10,7 +10,7 @@ import { explainPpo, ppo, startPpo } from '../train/ppo';
 import { startPolicy } from '../train/rows';
 import type { SamplingContext } from '../train/rollouts';
 import type { TokenNumbers, TrainState } from '../train/state';
-import { pairs, startPairs } from './pairs';
+import { pairs, pairsCompared, startPairs } from './pairs';
 import { explainByLogprobs } from './watch';
 import {
   contextOf,
@@ -38,8 +38,8 @@ export async function openPairs(workshop: Workshop, index: number, stage: PairsS
   const onPairs = (rows: readonly object[]): Promise<void> => append(`${context.name}.jsonl`, rows);
   return {
     state,
-    // About one pair in four is a tie.
-    totalSteps: Math.ceil(stage.count / 24),
+    // Of ten pairs about four are ties with the labeller of the default experiment.
+    totalSteps: Math.ceil(stage.count / (0.6 * pairsCompared(stage))),
     steps: () => pairs({ ...context, policy, prompts, onPairs }, stage, state),
     finish,
     dispose: () => policy.dispose(),

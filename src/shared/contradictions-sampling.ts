@@ -46,9 +46,9 @@ export function episodeProblems(stage: Sampling, report: Reporter): (Problem | n
   ];
 }
 
-/** Of every method that compares the completions of a prompt. */
+/** Of every method that compares the completions of a prompt; the pairs stage has no batch. */
 export function groupProblems(
-  stage: Batched & { num_generations: number },
+  stage: { num_generations: number } | (Batched & { num_generations: number }),
   report: Reporter,
 ): (Problem | null)[] {
   const group = stage.num_generations;
@@ -58,10 +58,10 @@ export function groupProblems(
           'error',
           'num_generations',
           'a completion is compared with the others of its prompt, and in a group of 1 there is no other.',
-          'Set num_generations to at least 2; 8 is a good start for GRPO, 4 for RLOO and best of n.',
+          'Set num_generations to at least 2; 8 is a good start for GRPO, 4 for RLOO, best of n and pairs.',
         )
       : null,
-    wholeGroups(stage, group, 'num_generations', report),
+    'per_device_train_batch_size' in stage ? wholeGroups(stage, group, 'num_generations', report) : null,
   ];
 }
 

@@ -123,7 +123,7 @@ function writtenAtOnce(stage: Stage, prompts: number): number {
 
 /** Completions of one prompt. */
 function groupOf(stage: Stage): number {
-  if (stage.kind === 'pairs' || stage.kind === 'online_dpo') return 2;
+  if (stage.kind === 'online_dpo') return 2;
   return fieldsOf(stage)['num_generations'] ?? fieldsOf(stage)['samples_per_prompt'] ?? 1;
 }
 

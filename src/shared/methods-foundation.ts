@@ -89,14 +89,15 @@ export const FOUNDATION_METHODS = {
   pairs: method({
     label: 'Judge',
     purpose:
-      'The model writes two endings to each opening, and a labeller says which is better. So can you: blind, with a key.',
+      'The model writes some endings to each opening, and a labeller says which of two is better. So can you: blind, with a key.',
     about:
-      'Two completions of the same prompt are sampled from the present policy and a labeller names the better one. Comparing is easier and steadier than grading, which is why preference data looks like this. Ties are dropped, and a set share of labels is wrong, as it is with people.',
+      'Some completions of the same prompt are sampled from the present policy, and of every two of them a labeller names the better one. Comparing is easier and steadier than grading, which is why preference data looks like this. Ties are dropped, and a set share of labels is wrong, as it is with people.',
     code: 'src/experiment/pairs.ts',
     trl: null,
     needs: [PROMPTS],
     settings: {
       count: [1000],
+      num_generations: [2],
       labeller: [{ kind: 'rule', name: 'feeling-words', noise: 0.1 }],
       max_new_tokens: [40],
       temperature: [1],

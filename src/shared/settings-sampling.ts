@@ -12,7 +12,7 @@ export const SAMPLING_SETTINGS = {
   },
   num_generations: {
     label: 'Completions a prompt',
-    doc: 'Completions of each prompt, compared with each other; it must divide the batch.',
+    doc: 'Completions of each prompt, compared with each other; where there is a batch it must divide that.',
     type: 'integer',
     range: { min: 1, max: 1024, scale: 'log' },
   },

@@ -46,6 +46,8 @@ export async function* reward(
     adapter: 'reward',
     lengths: longerSides(train),
     tokens: bothSides(train),
+    // What is common to the comparisons of a prompt is computed once: they meet in a batch (Ouyang et al. 2022, §3.5).
+    keys: train.map(({ chosen: { ids, promptLength } }, row) => ids.slice(0, promptLength).join() || row),
     batch: (rows, step) => {
       const [sums, told] = [new ScalarSums(), new ToldRows()];
       const batches = pairBatches(train, model.config.context, rows, most);

@@ -30,6 +30,8 @@ export interface Learning {
   /** For each row that is learnt from: tokens of its longest sequence, and of all. */
   lengths: readonly number[];
   tokens: readonly number[];
+  /** Of each row, where rows with the same one are best learnt from in one batch. */
+  keys?: readonly unknown[];
   /** The gradients of the loss of some rows, and what there is to tell of them. */
   batch: (rows: number[], step: number) => Batch | Promise<Batch>;
   /** Null where no rows are held out; the higher the score, the better. */
@@ -51,13 +53,13 @@ export async function* learnFromRows(
   { name, seed }: StageContext,
   stage: RowSettings,
   state: TrainState,
-  { adapter, lengths, tokens, batch, look }: Learning,
+  { adapter, lengths, tokens, keys, batch, look }: Learning,
 ): AsyncGenerator<MetricsRow> {
   const { scalars } = state;
   const batchSize = stage.per_device_train_batch_size * stage.gradient_accumulation_steps;
   while (state.step < stage.max_steps && !outOfPatience(state, stage.early_stopping_patience)) {
     const step = state.step;
-    const rows = stepRows(lengths, batchSize, step, { seed, name }, stage);
+    const rows = stepRows(lengths, batchSize, step, { seed, name }, stage, keys);
     const { grads, figures } = await batch(rows, step);
     const learningRate = learningRateAt(step, stage.max_steps, stage);
     // The update is on its way before anything is read back.

@@ -204,7 +204,7 @@ describe('reward', { timeout: 60_000 }, () => {
     disposeState(state);
     const lead = row!['margin'] as number;
     const losses = [0, 1].map((margin) => Math.log1p(Math.exp(margin - lead)));
-    const [drawn] = batchIndices(train.length, 1, 0, 3, 'reward', longerSides(train));
+    const [drawn] = batchIndices(train.length, 1, 0, 3, 'reward', { lengths: longerSides(train) });
     expect(row!['loss']).toBeCloseTo(losses[train[drawn!]!.margin]!, 5);
     expect(losses[1]! - losses[0]!).toBeGreaterThan(0.1);
   });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Stage } from '../../src/shared/experiment.ts';
 import { defaultStage } from '../../src/shared/validate.ts';
-import { markdown, overSeeds, type Learned } from './table.ts';
+import { joined, markdown, overSeeds, type Learned } from './table.ts';
 import { figures, target } from './token.ts';
 
 test('mean and Student’s interval over seeds', () => {
@@ -10,25 +10,43 @@ test('mean and Student’s interval over seeds', () => {
   expect(margin).toBeCloseTo((2.776 * Math.sqrt(2.5)) / Math.sqrt(5), 10);
 });
 
+const learnedBy = (rows: Learned['rows'], seeds: number[], date = '2026-01-01'): Learned => ({
+  task: 'one token',
+  about: ['About.'],
+  date,
+  backend: 'wasm',
+  device: 'CPU',
+  seeds,
+  columns: [{ name: 'reached', label: 'P', share: true }],
+  rows,
+});
+
 test('the table shows target, mean and interval, and the settings', () => {
-  const learned: Learned = {
-    task: 'one token',
-    about: ['About.'],
-    date: '2026-01-01',
-    backend: 'wasm',
-    device: 'CPU',
-    seeds: [1, 2],
-    columns: [{ name: 'reached', label: 'P', share: true }],
-    rows: [
+  const learned = learnedBy(
+    [
       { kind: 'ppo', settings: { kl_coef: 0.5 }, known: 0.5, found: { reached: [0.4, 0.4] } },
       { kind: 'kto', settings: {}, known: null, found: { reached: [0.9, 0.8] } },
     ],
-  };
+    [1, 2],
+  );
   const text = markdown(learned, (kind) => kind.toUpperCase());
   expect(text).toContain('| PPO | 50.0 % | 40.0 % ± 0.0 % |');
   expect(text).toContain('| KTO | — | 85.0 % ±');
   expect(text).toContain('seeds 1, 2');
   expect(text).toContain('`ppo` {"kl_coef":0.5}');
+});
+
+test('a table is added to one of the same methods and settings, and to no other', () => {
+  const rows = (reached: number[], kl_coef = 0.5): Learned['rows'] => [
+    { kind: 'ppo', settings: { kl_coef }, known: 0.5, found: { reached } },
+  ];
+  const first = learnedBy(rows([0.4, 0.5]), [1, 2]);
+  const whole = joined(first, learnedBy(rows([0.6]), [3], '2026-01-02'));
+  expect(whole.seeds).toEqual([1, 2, 3]);
+  expect(whole.rows[0]!.found).toEqual({ reached: [0.4, 0.5, 0.6] });
+  expect(whole.date).toBe('2026-01-01 and 2026-01-02');
+  expect(whole.device).toBe('CPU');
+  expect(() => joined(first, learnedBy(rows([0.6], 0.3), [3]))).toThrow(/other methods or settings/);
 });
 
 test('a method’s best probability of the token is what maximises its objective', () => {

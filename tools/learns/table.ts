@@ -1,4 +1,5 @@
 // What `npm run learns` found, as numbers a method and seed, and as a table: means over seeds with their intervals.
+import { PlaygroundError } from '../../src/shared/errors.ts';
 import type { StageKind } from '../../src/shared/methods.ts';
 
 export interface Learned {
@@ -38,6 +39,36 @@ export function overSeeds(values: readonly number[]): { mean: number; margin: nu
   const mean = values.reduce((sum, value) => sum + value, 0) / n;
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
   return { mean, margin: (STUDENT[n - 2] ?? 1.96) * Math.sqrt(squares / (n - 1) / n) };
+}
+
+/** Two tables of one task as one, the seeds of the first before those of the second. Throws `bad-arguments` where they
+ *  differ in task, columns, methods or settings. */
+export function joined(first: Learned, second: Learned): Learned {
+  const asked = ({ task, columns, rows }: Learned): string =>
+    JSON.stringify([task, columns, rows.map(({ kind, settings }) => [kind, settings])]);
+  if (asked(first) !== asked(second)) {
+    throw new PlaygroundError(
+      'bad-arguments',
+      `learns: the table to add to is of other methods or settings, or of another task ("${first.task}").`,
+      'Name the table of this very command, or leave --add out.',
+    );
+  }
+  const both = (of: (table: Learned) => string): string =>
+    [...new Set([of(first), of(second)])].join(' and ');
+  const rows = first.rows.map((row, i) => ({
+    ...row,
+    found: Object.fromEntries(
+      Object.entries(row.found).map(([name, values]) => [name, [...values, ...second.rows[i]!.found[name]!]]),
+    ),
+  }));
+  return {
+    ...first,
+    date: both(({ date }) => date),
+    backend: both(({ backend }) => backend),
+    device: both(({ device }) => device),
+    seeds: [...first.seeds, ...second.seeds],
+    rows,
+  };
 }
 
 export function markdown(learned: Learned, labelOf: (kind: StageKind) => string): string {

@@ -28,7 +28,7 @@ export function stageWork(stage: Stage, evaluationPrompts = 200): number {
   }
   const tokens = prompt + stage.max_new_tokens;
   return stage.kind === 'pairs'
-    ? stage.count * 2 * tokens
+    ? ((stage.count * 3.3) / Math.max(1, stage.num_generations - 1)) * tokens
     : evaluationPrompts * stage.samples_per_prompt * 4 * tokens;
 }
 
