@@ -71,7 +71,7 @@ test('data and pairs of a recording are there without an engine, and the loop cl
   const parts = page.getByRole('group', { name: 'Parts of the data' });
   await parts.getByRole('button', { name: /^Preference pairs/ }).click();
   await expect(page.getByText('These pairs the run sampled itself')).toBeVisible();
-  await expect(page.getByText('These are the first 40 of 2,600 rows.')).toBeVisible();
+  await expect(page.getByText('These are the first 40 of 5,200 rows.')).toBeVisible();
 
   await tab(page, 'Judge').click();
   await expect(page.locator('.answer')).toHaveCount(2);
