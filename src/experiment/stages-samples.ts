@@ -4,7 +4,7 @@ import type { Adapter } from '../model/lora';
 import { rewardFunction, type Scorable } from '../reward';
 import type { RewardModel } from '../reward/learned';
 import { newTokens } from '../shared/budget';
-import type { PairsStage, PpoStage, Stage } from '../shared/experiment';
+import { type PairsStage, type PpoStage, type Stage, TOLD_APART } from '../shared/experiment';
 import type { MetricsRow } from '../shared/protocol';
 import { explainPpo, ppo, startPpo } from '../train/ppo';
 import { startPolicy } from '../train/rows';
@@ -38,8 +38,7 @@ export async function openPairs(workshop: Workshop, index: number, stage: PairsS
   const onPairs = (rows: readonly object[]): Promise<void> => append(`${context.name}.jsonl`, rows);
   return {
     state,
-    // Of ten pairs about four are ties with the labeller of the default experiment.
-    totalSteps: Math.ceil(stage.count / (0.6 * pairsCompared(stage))),
+    totalSteps: Math.ceil(stage.count / (TOLD_APART * pairsCompared(stage))),
     steps: () => pairs({ ...context, policy, prompts, onPairs }, stage, state),
     finish,
     dispose: () => policy.dispose(),

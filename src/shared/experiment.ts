@@ -104,6 +104,10 @@ export function stageNames(stages: readonly { kind: StageKind }[]): string[] {
   });
 }
 
+/** The share of pairs in which the labeller of the default experiment sees a difference: how long it takes to collect some
+ *  is told by it before it is known. */
+export const TOLD_APART = 0.6;
+
 /** Name of the last stage that collects pairs, whose file is called after it. */
 export const pairsStage = ({ stages }: Pick<Experiment, 'stages'>): string | undefined =>
   stageNames(stages).findLast((_, i) => stages[i]!.kind === 'pairs');

@@ -30,7 +30,7 @@ export interface Learning {
   /** For each row that is learnt from: tokens of its longest sequence, and of all. */
   lengths: readonly number[];
   tokens: readonly number[];
-  /** Of each row, where rows with the same one are best learnt from in one batch. */
+  /** Of each row, where rows with the same one are best learnt from in one batch, once a curriculum is over. */
   keys?: readonly unknown[];
   /** The gradients of the loss of some rows, and what there is to tell of them. */
   batch: (rows: number[], step: number) => Batch | Promise<Batch>;

@@ -2,7 +2,7 @@
 // are guessed from their share of the work and the pace so far, which is rough, so the page says "about".
 
 import { newTokens } from '../../shared/budget';
-import type { Stage } from '../../shared/experiment';
+import { type Stage, TOLD_APART } from '../../shared/experiment';
 import type { StageState } from '../../shared/protocol';
 
 export interface StageProgress {
@@ -28,7 +28,7 @@ export function stageWork(stage: Stage, evaluationPrompts = 200): number {
   }
   const tokens = prompt + stage.max_new_tokens;
   return stage.kind === 'pairs'
-    ? ((stage.count * 3.3) / Math.max(1, stage.num_generations - 1)) * tokens
+    ? ((2 * stage.count) / (TOLD_APART * Math.max(1, stage.num_generations - 1))) * tokens
     : evaluationPrompts * stage.samples_per_prompt * 4 * tokens;
 }
 
