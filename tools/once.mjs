@@ -12,7 +12,7 @@ export const root = fileURLToPath(new URL('..', import.meta.url));
 const largeFile = 1 << 20;
 /**
  * A hash of the named files and folders of the repository; absent ones count as absent. Large files (models) go in by
- * size and time, tests not at all.
+ * size and time; tests do not, nor do folders of what is built, which the first build would change.
  * @param {string[]} paths
  * @returns {string}
  */
@@ -23,7 +23,7 @@ export function fingerprint(paths) {
     const info = statSync(full, { throwIfNoEntry: false });
     if (!info) return hash.update(`${path} absent\n`);
     if (info.isDirectory()) {
-      for (const name of readdirSync(full).sort()) add(`${path}/${name}`);
+      for (const name of readdirSync(full).sort()) if (name !== 'build') add(`${path}/${name}`);
     } else if (!/\.test\.ts$/.test(path)) {
       const content = info.size > largeFile ? `${info.size} ${info.mtimeMs}` : readFileSync(full);
       hash.update(`${path}\n`).update(content);
