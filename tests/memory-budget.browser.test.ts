@@ -117,7 +117,7 @@ function stage(kind: string, batch: number, fresh = 32): object {
 
 /** A stage that trains little and writes much, and one that only writes. */
 const WRITES = { ...stage('sft', 1), eval_fraction: 0.5, eval_steps: 1 };
-const EVALUATION = { kind: 'evaluate', samples_per_prompt: 4, max_new_tokens: 40 };
+const EVALUATION = { kind: 'evaluate', samples_per_prompt: 2, max_new_tokens: 40 };
 
 type Case = [name: string, path: string, rows: Rows, settings: Record<string, unknown>];
 const of = (batch: number, ...kinds: string[]) => ({ stages: kinds.map((kind) => stage(kind, batch)) });

@@ -14,7 +14,7 @@ import { full } from './full';
 import { jsonl, tinyRun } from './tiny-run';
 
 const MODEL = 'fixtures/gpt-neo-tiny/model';
-const [ROWS, BATCH, LONGEST] = [48, 4, 48];
+const [ROWS, BATCH, LONGEST] = [24, 4, 48];
 
 /** As many tokens as a hash says, up to `longest`. */
 const ids = (longest: number, row: number, part: number): number[] =>
@@ -31,9 +31,9 @@ const files: Record<string, string> = {
 const all = { per_device_train_batch_size: BATCH, warmup_steps: 0, save_steps: 10_000 };
 const sft = (steps: number) => ({
   ...{ ...all, kind: 'sft', max_steps: steps },
-  ...{ eval_fraction: 0.25, eval_steps: 8, early_stopping_patience: null },
+  ...{ eval_fraction: 0.25, eval_steps: 4, early_stopping_patience: null },
 });
-/** 24 go through the prompts twice, so that each half has seen the longest. */
+/** 12 go through the prompts twice, so that each half has seen the longest. */
 const ppo = (steps: number) => ({
   ...{ ...all, kind: 'ppo', total_episodes: steps * BATCH, num_ppo_epochs: 2, num_mini_batches: 2 },
   ...{ response_length: 16, reward: { kind: 'tokens', weights: { a: 1 } } },
@@ -41,8 +41,8 @@ const ppo = (steps: number) => ({
 
 describe.each(['wasm', 'webgpu'] as const)('%s', { timeout: full ? 3_600_000 : 120_000 }, (backend) => {
   test.each([
-    ['steps of SFT', full ? 1000 : 32, sft],
-    ['updates of PPO', full ? 200 : 24, ppo],
+    ['steps of SFT', full ? 1000 : 16, sft],
+    ['updates of PPO', full ? 200 : 12, ppo],
   ])('%s', async (name, steps, stage) => {
     const device = await openDevice(backend, { threads: 1 });
     trimPool();
