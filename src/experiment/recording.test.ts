@@ -69,7 +69,8 @@ function finishedRun(samples: SampleRow[], metrics: object[]): MemoryStore {
   write('samples.jsonl', lines(samples));
   write('changes.jsonl', lines([change]));
   write('report.json', JSON.stringify(report));
-  write('pairs.jsonl', lines(Array.from({ length: 60 }, (_, i) => pair(i))));
+  const others = (i: number) => [pair(i), { ...pair(i), chosen: 'd' }];
+  write('pairs.jsonl', lines(Array.from({ length: 60 }, (_, i) => others(i)).flat()));
   write('rows.json', JSON.stringify(ROWS));
   for (const stage of ['sft', 'ppo']) {
     write(`adapters/${stage}/adapter_config.json`, '{"peft_type": "LORA"}\n');
@@ -95,7 +96,7 @@ describe('a packed run', () => {
     expect(run).toMatchObject({ experiment, report, model, samples: watched, changes: [change] });
   });
 
-  it('brings along the first rows it learnt from, and pairs for a sitting of judging', async () => {
+  it('brings along the first rows it learnt from, and for a sitting of judging a pair of each prompt', async () => {
     const { rows, pairs } = readRecording(await packed(), 'x').run;
     expect(rows).toEqual(ROWS);
     expect(pairs).toEqual(Array.from({ length: 40 }, (_, i) => pair(i)));
@@ -194,7 +195,7 @@ it.each(readdirSync(shipped))('%s ships in 1.5 MB with adapters, rows and pairs'
   expect(Object.keys(run.rows)).toEqual(['sft', 'prompts', 'eval_prompts']);
   for (const { rows, texts } of Object.values(run.rows))
     expect([rows.length, texts.length]).toEqual([15, 15]);
-  expect(run.pairs).toHaveLength(40);
+  expect(new Set(run.pairs.map(({ prompt }) => prompt)).size).toBe(40);
 });
 
 describe('reading', () => {

@@ -59,10 +59,13 @@ export async function packRun(
   return writeRecording({ run, adapters });
 }
 
-/** Of the pairs that were sampled last, as many as a person judges in a sitting or two. */
+/** Of the pairs that were sampled last, as many as a person judges in a sitting or two, each of another prompt. */
 async function firstPairs(store: Files, experiment: Experiment): Promise<LabelledPair[]> {
   const stage = pairsStage(experiment);
-  return stage === undefined ? [] : (await rows<LabelledPair>(store, `${stage}.jsonl`)).slice(0, PAIRS);
+  const byPrompt = new Map<string, LabelledPair>();
+  for (const pair of stage === undefined ? [] : await rows<LabelledPair>(store, `${stage}.jsonl`))
+    if (!byPrompt.has(pair.prompt)) byPrompt.set(pair.prompt, pair);
+  return [...byPrompt.values()].slice(0, PAIRS);
 }
 
 /** Rows of our own JSONL; a last line that a power cut left short is left out. */
