@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { normals } from '../../src/engine/random.ts';
 import { prepareDirectory, writeOutput } from '../files.ts';
+import { GPT2_VOCABULARY, gpt2Tokenizer } from './gpt2-tokenizer.ts';
 import { standInTokenizer } from './make-tokenizer.ts';
 import { presets } from './model-presets.ts';
 
@@ -63,8 +64,13 @@ export async function makeModel(input: {
   prepareDirectory(input.out);
   const weights = createWriteStream(join(input.out, 'model.safetensors'));
   await pipeline(Readable.from(safetensors(architecture.parameters(parsed), input.seed)), weights);
-  const files = { 'config.json': config, ...standInTokenizer(parsed.vocabulary, parsed.eosId ?? 0) };
+  const { vocabulary, eosId } = parsed;
+  const known = vocabulary === GPT2_VOCABULARY;
+  const tokenizer = known ? gpt2Tokenizer() : standInTokenizer(vocabulary, eosId ?? 0);
+  const files = { 'config.json': config, ...tokenizer };
   for (const [name, json] of Object.entries(files))
     writeOutput(join(input.out, name), `${JSON.stringify(json, null, 2)}\n`);
-  console.error(`wrote ${input.out}: ${input.preset} with random weights and a stand-in tokenizer`);
+  console.error(
+    `wrote ${input.out}: ${input.preset} with random weights and ${known ? 'GPT-2’s' : 'a stand-in'} tokenizer`,
+  );
 }
