@@ -17,7 +17,7 @@ const command = {
   flags: {
     preset: choice(presetNames, 'gpt-neo-125m'),
     backend: choice(['wasm', 'webgpu'], 'wasm'),
-    quantization: choice(['none', 'float16', 'int8', 'nf4'], 'none'),
+    quantization: choice(['none', 'float16', 'int8', 'nf4', 'nf4_double'], 'none'),
     method: choice(['ppo', 'dpo'], 'ppo'),
     tokens: number(512, { min: 32, max: 1 << 16, integer: true }),
   },

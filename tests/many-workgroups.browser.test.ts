@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { adamw } from '../src/engine/ops/adamw';
 import { attention, forestTensor } from '../src/engine/ops/attention';
 import { cachedAttention, cacheWrite } from '../src/engine/ops/cached-attention';
-import { dequantize, dequantizeReference } from '../src/engine/ops/dequantize';
+import { dequantize, dequantizeReference, PER_WORD } from '../src/engine/ops/dequantize';
 import { dropout } from '../src/engine/ops/dropout';
 import { gatherRows } from '../src/engine/ops/gather-rows';
 import { gelu } from '../src/engine/ops/gelu';
@@ -18,6 +18,7 @@ import { tokenKl } from '../src/engine/ops/token-kl';
 import { tokenLogprobs } from '../src/engine/ops/token-logprobs';
 import { tf } from '../src/engine/tf';
 import { allTokens } from '../src/model/distinct';
+import { packScales } from '../src/model/quantize';
 import { computeAs } from '../src/engine/webgpu/adapter';
 import {
   errorOf,
@@ -129,14 +130,14 @@ describe('past 64, on a device that has no more', () => {
     await hold(run, 1e-4).finally(() => computeAs({ software: true }));
   });
 
-  test.each(['float16', 'int8', 'nf4'] as const)('unpacking %s', async (packing) => {
+  test.each(['float16', 'int8', 'nf4', 'nf4_double'] as const)('unpacking %s', async (packing) => {
     const words = Int32Array.from({ length: 64 * SOME }, (_, i) => (i * 40_503) & 0x3bff3bff);
-    const shape = [64 * SOME, { float16: 2, int8: 4, nf4: 8 }[packing]] as [number, number];
-    const scales = Float32Array.from({ length: (shape[0] * shape[1]) / 64 }, (_, i) => 1 + (i % 7));
-    const unpacked = async (unpack: typeof dequantize) => {
-      const packed = { packing, shape, packed: tf.tensor1d(words, 'int32'), scales: tf.tensor1d(scales) };
-      return unpack(packed).data();
-    };
+    const shape = [64 * SOME, PER_WORD[packing]] as [number, number];
+    const blocks = Float32Array.from({ length: (shape[0] * shape[1]) / 64 }, (_, i) => 1 + (i % 7));
+    const scales = () =>
+      packing === 'nf4_double' ? tf.tensor1d(packScales(blocks), 'int32') : tf.tensor1d(blocks);
+    const unpacked = async (unpack: typeof dequantize) =>
+      unpack({ packing, shape, packed: tf.tensor1d(words, 'int32'), scales: scales() }).data();
     const got = await unpacked(dequantize);
     await tf.setBackend('cpu');
     const expected = await unpacked(dequantizeReference);

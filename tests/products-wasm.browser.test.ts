@@ -11,7 +11,7 @@ import { extent, hold, property, random, useDevice } from './kernels';
 
 useDevice('wasm');
 
-const packing = fc.constantFrom('float16', 'int8', 'nf4', null);
+const packing = fc.constantFrom('float16', 'int8', 'nf4', 'nf4_double', null);
 const depth = fc.oneof(extent, fc.integer({ min: 250, max: 600 }));
 const oneTerm = fc.record({ K: depth, transposeA: fc.boolean(), transposeB: fc.boolean(), packing });
 const oneProduct = fc.record({
@@ -51,7 +51,7 @@ test('any terms, packed or not, with all that may stand beside them', { timeout:
 });
 
 /** Rows 0 … 6 of 37 columns by themselves and all together, read as the terms say. */
-test.each(['float16', 'int8', 'nf4', null] as const)(
+test.each(['float16', 'int8', 'nf4', 'nf4_double', null] as const)(
   'a row is the same alone, in any company, and on any number of threads; %s',
   async (packing) => {
     for (const [K, transposeB] of [

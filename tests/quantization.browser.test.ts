@@ -14,7 +14,7 @@ import { packMatrix } from '../src/model/quantize';
 import { directory } from './browser-files';
 import { DEVICES, errorOf, useDevice } from './kernels';
 
-const packings: Packing[] = ['float16', 'int8', 'nf4'];
+const packings: Packing[] = ['float16', 'int8', 'nf4', 'nf4_double'];
 const shapes: [number, number][] = [
   [1, 1],
   [3, 5],
@@ -35,12 +35,18 @@ describe.each(DEVICES)('%s', (device) => {
       const kernel = dequantize(matrix);
       const whole = await kernel.data();
       const words = (await matrix.packed.data()) as Int32Array;
-      const scales = (await matrix.scales.data()) as Float32Array;
+      const scales = (await matrix.scales.data()) as Float32Array | Int32Array;
       await tf.setBackend('cpu');
-      const packed = { ...matrix, packed: tf.tensor1d(words, 'int32'), scales: tf.tensor1d(scales) };
+      const packed = {
+        ...matrix,
+        packed: tf.tensor1d(words, 'int32'),
+        scales: tf.tensor1d(scales, matrix.scales.dtype),
+      };
       const expected = await dequantizeReference(packed).data();
       await tf.setBackend(backend);
-      expect(errorOf(whole, expected)).toBeLessThanOrEqual(packing === 'int8' ? 2e-7 : 0);
+      expect(errorOf(whole, expected)).toBeLessThanOrEqual(
+        packing === 'int8' || packing === 'nf4_double' ? 2e-7 : 0,
+      );
     }
   });
 
@@ -82,7 +88,7 @@ test('what each packing costs the bundled model', { timeout: 120_000 }, async ()
     .split('\n', 12)
     .map((line) => JSON.parse(line) as { prompt: string; completion: string })
     .map(({ prompt, completion }) => whole.tokenizer!.encode(prompt + completion, { special: true }));
-  const bounds = { float16: 1e-6, int8: 1e-3, nf4: 0.1 };
+  const bounds = { float16: 1e-6, int8: 1e-3, nf4: 0.1, nf4_double: 0.1 };
   for (const packing of packings) {
     const model = await loadModel('stories-neo', read, undefined, packing);
     const { kl, perplexity, agreement } = await divergence(whole, model, texts);

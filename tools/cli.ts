@@ -33,7 +33,7 @@ const rowFlags = {
   adapter: optional('a directory in PEFT layout'),
   data: required('a JSONL file'),
   out: required('the JSONL file to write'),
-  quantization: choice(['none', 'float16', 'int8', 'nf4'], 'none'),
+  quantization: choice(['none', 'float16', 'int8', 'nf4', 'nf4_double'], 'none'),
   ...computing,
 };
 

@@ -38,7 +38,7 @@ test('each packing has its price, in the order of its bits, and leaves nothing b
   );
   const before = tf.memory().numTensors;
   const found: number[] = [];
-  for (const quantization of ['none', 'float16', 'int8', 'nf4'] as const) {
+  for (const quantization of ['none', 'float16', 'int8', 'nf4', 'nf4_double'] as const) {
     const packed = await load(quantization);
     const cost = await packingCost(whole, reading(packed, { sft: 'rows.jsonl' }, read));
     disposeModel(packed);
@@ -48,11 +48,12 @@ test('each packing has its price, in the order of its bits, and leaves nothing b
     expect(cost.agreement).toBeGreaterThan(0.5);
     found.push(cost.kl);
   }
-  const [none, float16, int8, nf4] = found as [number, number, number, number];
+  const [none, float16, int8, nf4, double] = found as [number, number, number, number, number];
   expect(Math.abs(none)).toBeLessThan(1e-6);
   expect(float16).toBeLessThan(int8);
   expect(int8).toBeLessThan(nf4);
   expect(nf4).toBeGreaterThan(1e-5);
+  expect(Math.abs(double - nf4)).toBeLessThan(0.2 * nf4);
   expect(tf.memory().numTensors).toBe(before);
 });
 

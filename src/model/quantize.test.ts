@@ -1,13 +1,13 @@
 import { beforeAll, expect, it } from 'vitest';
 import { nodeDirectory } from '../../tests/node-files';
-import { dequantize, NF4_LEVELS, type Packing } from '../engine/ops/dequantize';
+import { dequantize, DOUBLE, NF4_LEVELS, type Packing } from '../engine/ops/dequantize';
 import { linear } from '../engine/ops/linears';
 import { matmul } from '../engine/ops/matmul';
 import { normals } from '../engine/random';
 import { tf } from '../engine/tf';
 import { hiddenStates, logits } from './forward';
 import { disposeModel, loadModel } from './load';
-import { packBlocks, packMatrix } from './quantize';
+import { DYNAMIC_MAP, packBlocks, packMatrix, packScales } from './quantize';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
@@ -40,10 +40,31 @@ it('decides between NF4 levels where bitsandbytes does', () => {
   });
 });
 
-const packings: Packing[] = ['float16', 'int8', 'nf4'];
+// bitsandbytes' create_dynamic_map: its ends, what lies around zero, and 256 values in all.
+it('quantises scales to bitsandbytes’ dynamic map', () => {
+  const near = [0, 1, 126, 127, 128, 253, 254, 255].map((code) => DYNAMIC_MAP[code]!);
+  const expected = [-0.99296875, -0.97890625, -5.5e-7, 0, 5.5e-7, 0.97890625, 0.99296875, 1];
+  expect(DYNAMIC_MAP).toHaveLength(256);
+  near.forEach((value, i) => expect(value).toBeCloseTo(expected[i]!, 7));
+});
+
+it('NF4 with quantised scales takes 4.127 bits a number, and errs by a hundredth of NF4’s at most', () => {
+  const values = normals(1 << 16, 9);
+  const words = packScales(packBlocks(values, 'nf4').scales).length - DOUBLE.head;
+  expect(4 + (32 * words) / values.length).toBeCloseTo(4.127, 3);
+  const [whole, double] = (['nf4', 'nf4_double'] as const).map((packing) =>
+    dequantize(packMatrix(values, [256, 256], packing)).dataSync(),
+  ) as [Float32Array, Float32Array];
+  const errors = whole.map((value, i) => (value === 0 ? double[i]! : double[i]! / value - 1));
+  expect(Math.max(...errors.map(Math.abs))).toBeLessThan(0.01);
+  expect(Math.max(...errors.map(Math.abs))).toBeGreaterThan(0);
+});
+
+const packings: Packing[] = ['float16', 'int8', 'nf4', 'nf4_double'];
 
 // A unit in the last place of a half; half a step of 127; half the widest gap between levels.
-const worst = { float16: 2 ** -11, int8: 0.5 / 127, nf4: (1 - 0.6961928009986877) / 2 };
+const nf4 = (1 - 0.6961928009986877) / 2;
+const worst = { float16: 2 ** -11, int8: 0.5 / 127, nf4, nf4_double: nf4 + 0.01 };
 
 it.each(packings)('%s errs by no more than half a step of its block, for odd sizes too', (packing) => {
   const values = normals(7 * 29, 5);
@@ -90,7 +111,11 @@ it.each(packings)('a model of %s is smaller, and close to the one of float32', a
   };
   const [whole, small] = [await of('none'), await of(packing)];
   const error = Math.hypot(...whole.values.map((value, i) => value - small.values[i]!));
-  expect(error / Math.hypot(...whole.values)).toBeLessThan({ float16: 1e-3, int8: 0.02, nf4: 0.3 }[packing]);
-  // Embedding and head, 2 · 61 · 20 numbers, stay.
-  expect(small.bytes / whole.bytes).toBeLessThan({ float16: 0.75, int8: 0.65, nf4: 0.6 }[packing]);
+  expect(error / Math.hypot(...whole.values)).toBeLessThan(
+    { float16: 1e-3, int8: 0.02, nf4: 0.3, nf4_double: 0.3 }[packing],
+  );
+  // Embedding and head, 2 · 61 · 20 numbers, stay. What codes stand for is more than scales of so few numbers.
+  expect(small.bytes / whole.bytes).toBeLessThan(
+    { float16: 0.75, int8: 0.65, nf4: 0.6, nf4_double: 1 }[packing],
+  );
 });

@@ -80,7 +80,7 @@ export type PpoStage = StageOf<'ppo'>;
 export type EvaluateStage = StageOf<'evaluate'>;
 
 /** How the base model's linear layers are kept in memory; none is float32. */
-export type Quantization = 'none' | 'float16' | 'int8' | 'nf4';
+export type Quantization = 'none' | 'float16' | 'int8' | 'nf4' | 'nf4_double';
 
 export interface Experiment {
   format: 1;

@@ -207,7 +207,7 @@ export function memoryBudget(
   });
 }
 
-const PACKINGS: readonly Quantization[] = ['none', 'float16', 'int8', 'nf4'];
+const PACKINGS: readonly Quantization[] = ['none', 'float16', 'int8', 'nf4', 'nf4_double'];
 const PARTS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
 
 /** The experiment with smaller settings that fit `limit` bytes, null if none do: first what changes no number (blocks

@@ -21,13 +21,16 @@ export interface ModelShape {
 
 /** Bytes of a number. */
 export const FLOAT = 4;
-/** Of a packed weight: its bits, and its share of a block's scale. */
+/** Of a packed weight: its bits, and its share of a block's scale (and of the scale of 256 scales). */
 const PACKED: Readonly<Record<Quantization, number>> = {
   none: FLOAT,
   float16: 2,
   int8: 1 + FLOAT / 64,
   nf4: 1 / 2 + FLOAT / 64,
+  nf4_double: 1 / 2 + (1 + FLOAT / 256) / 64,
 };
+/** Of a matrix whose scales are quantised: their mean, and what their codes stand for. */
+const CODES = FLOAT * (1 + 256);
 
 /** Bytes of the base weights. */
 export function weightBytes(
@@ -35,7 +38,8 @@ export function weightBytes(
   quantization: Quantization = 'none',
 ): number {
   const packed = linears.reduce((sum, { inputs, outputs }) => sum + inputs * outputs, 0);
-  return FLOAT * (parameters - packed) + PACKED[quantization] * packed;
+  const codes = quantization === 'nf4_double' ? CODES * linears.length : 0;
+  return FLOAT * (parameters - packed) + PACKED[quantization] * packed + codes;
 }
 
 function targetsOf({ linears }: ModelShape, { target_modules: targets }: LoraSettings) {

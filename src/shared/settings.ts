@@ -39,7 +39,7 @@ export const SETTINGS = {
     label: 'Base weights',
     doc: 'How the frozen weights are kept: smaller ones leave room for longer sequences and are less exact.',
     type: 'choice',
-    choices: ['none', 'float16', 'int8', 'nf4'],
+    choices: ['none', 'float16', 'int8', 'nf4', 'nf4_double'],
     advanced: true,
     in: { experiment: ['none', null] },
   },

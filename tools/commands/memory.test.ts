@@ -37,6 +37,9 @@ test('weights and adapters of GPT-Neo 125M are what is published of it', () => {
   expect(adapterParameters(neo, lora, false)).toBe(294_912);
   const linears = 12 * 12 * 768 * 768;
   expect(weightBytes(neo, 'nf4')).toBeCloseTo((125_198_592 - linears) * 4 + (linears * 4.5) / 8, 0);
+  const [bits, codes] = [4 + (8 + 32 / 256) / 64, 72 * 257 * 4]; // of 72 matrices
+  const double = (125_198_592 - linears) * 4 + (linears * bits) / 8 + codes;
+  expect(weightBytes(neo, 'nf4_double')).toBeCloseTo(double, 0);
 });
 
 test('GPT-Neo 125M trains on 8 × 128 tokens in 1.2 GB with float16 and in 0.8 GB with NF4', () => {

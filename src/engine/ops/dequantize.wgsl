@@ -3,8 +3,10 @@ struct Uniforms { words: u32, size: u32 }
 
 @group(0) @binding(0) var<storage, read_write> result: array<f32>;
 @group(0) @binding(1) var<storage, read> packed: array<u32>;
-@group(0) @binding(2) var<storage, read> scales: array<f32>;
+@group(0) @binding(2) var<storage, read> scales: array<$SCALES>;
 @group(0) @binding(3) var<uniform> u: Uniforms;
+
+//$ include SCALE
 
 //$ if NF4
 const levels = array<f32, 16>($LEVELS);
@@ -21,7 +23,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   result[first] = pair.x;
   if (first + 1 < u.size) { result[first + 1] = pair.y; }
 //$ else
-  let scale = scales[first / 64]; // a word lies in one block
+  let scale = scale(first / 64); // a word lies in one block
   for (var i = 0u; i < $PER && first + i < u.size; i++) {
   //$ if NF4
     let code = (word >> (8 * (i / 2) + 4 * (1 - i % 2))) & 15;

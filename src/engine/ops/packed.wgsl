@@ -10,11 +10,11 @@ fn read$K(at: u32) -> vec4f {
 //$ if INT8
   let word = i32(data$K[at]);
   let bytes = vec4f(vec4i(extractBits(word, 0, 8), extractBits(word, 8, 8), extractBits(word, 16, 8), extractBits(word, 24, 8)));
-  return bytes / 127 * scales$K[at / 16];
+  return bytes / 127 * scale$K(at / 16);
 //$ end
 //$ if NF4
   let word = data$K[at / 2] >> (16 * (at % 2));
   let codes = vec4u(word >> 4, word, word >> 12, word >> 8) & vec4u(15);
-  return vec4f(levels$K[codes.x], levels$K[codes.y], levels$K[codes.z], levels$K[codes.w]) * scales$K[at / 16];
+  return vec4f(levels$K[codes.x], levels$K[codes.y], levels$K[codes.z], levels$K[codes.w]) * scale$K(at / 16);
 //$ end
 }

@@ -1,6 +1,7 @@
 // Makes tfjs kernels of ours: each reads its inputs' addresses, makes its outputs and runs one job.
 
 import { type AdamwOptions, clipping } from '../ops/adamw';
+import type { Packing } from '../ops/dequantize';
 import { tf } from '../tf';
 import { Kernel } from './assembly/kernels';
 import { attention, attentionGrad, cachedAttention } from './attention';
@@ -17,7 +18,7 @@ import {
   optional,
 } from './inputs';
 import { address, type Machine, output } from './machine';
-import { matMul, products } from './products';
+import { matMul, PACKED, products } from './products';
 import { sample, tokenKl, tokenKlGrad, tokenLogprobs, tokenLogprobsGrad } from './vocabulary';
 
 // Work of a unit, as in assembly/.
@@ -117,15 +118,12 @@ function swigluGrad(machine: Machine, inputs: Inputs): tf.TensorInfo[] {
 }
 
 function dequantize(machine: Machine, inputs: Inputs, attrs: Attributes): tf.TensorInfo {
-  const [perWord, rows, columns] = attributes(attrs, 'perWord', 'rows', 'columns') as [
-    number,
-    number,
-    number,
-  ];
+  const [rows, columns] = attributes(attrs, 'rows', 'columns') as [number, number];
+  const { packing } = attrs as unknown as { packing: Packing };
   const out = output([rows, columns]);
   machine.run({
     kernel: Kernel.Dequantize,
-    integers: [...addresses(inputs, 'packed', 'scales'), address(out), rows * columns, perWord],
+    integers: [...addresses(inputs, 'packed', 'scales'), address(out), rows * columns, PACKED[packing]],
     units: Math.ceil((rows * columns) / ELEMENTS),
   });
   return out;

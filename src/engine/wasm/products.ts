@@ -1,11 +1,19 @@
 // Sums of matrix products: tells the kernel of assembly/products.ts what to compute and in which tiles.
 
-import { PER_WORD } from '../ops/dequantize';
+import type { Packing } from '../ops/dequantize';
 import type { Product, Term } from '../ops/products';
 import { tf } from '../tf';
-import { Kernel } from './assembly/kernels';
+import { Kernel, Packed } from './assembly/kernels';
 import { addresses, attributes, type Attributes, type Inputs, matrix } from './inputs';
 import { address, type Machine, output } from './machine';
+
+/** What the kernels call each packing. */
+export const PACKED: Readonly<Record<Packing, Packed>> = {
+  float16: Packed.Float16,
+  int8: Packed.Int8,
+  nf4: Packed.Nf4,
+  nf4_double: Packed.Nf4Double,
+};
 
 /** Multiply-adds below which a tile would be done before another thread has heard of it. */
 const LEAST = 32_768;
@@ -70,7 +78,8 @@ function describeTerm({ a, b, transposeA = false, transposeB = false }: Term): {
   const [m, k] = transposeA ? [a.shape[1], a.shape[0]] : a.shape;
   const n = b.shape[transposeB ? 0 : 1];
   const packed = b instanceof tf.Tensor ? null : b;
-  const how = Number(transposeA) + 2 * Number(transposeB) + 4 * (packed ? PER_WORD[packed.packing] : 1);
+  const packing = packed ? PACKED[packed.packing] : Packed.Not;
+  const how = Number(transposeA) + 2 * Number(transposeB) + 4 * packing;
   const integers = [address(a), packed ? address(packed.packed) : address(b as tf.Tensor), k, how];
   return { m, n, k, integers: [...integers, packed ? address(packed.scales) : 0] };
 }
@@ -105,7 +114,7 @@ export function matMul(machine: Machine, inputs: Inputs, attrs: Attributes): tf.
   const [m, k] = transposeA ? [columns, rows] : [rows, columns];
   const n = matrix(inputs, 'b')[transposeB ? 0 : 1];
   const c = output([m, n]);
-  const integers = [...addresses(inputs, 'a', 'b'), k, transposeA + 2 * transposeB + 4, 0];
+  const integers = [...addresses(inputs, 'a', 'b'), k, transposeA + 2 * transposeB, 0];
   run(machine, [
     { c, add: inputs['add'], scale, m, n, k, transposeA: transposeA === 1, terms: [{ integers }] },
   ]);

@@ -3,6 +3,7 @@
 import { NF4_LEVELS, type Packing } from '../ops/dequantize';
 import geluSource from '../ops/gelu-functions.wgsl?raw';
 import packedSource from '../ops/packed.wgsl?raw';
+import scaleSource from '../ops/packed-scale.wgsl?raw';
 import rowsSource from '../ops/product-rows.wgsl?raw';
 import storeSource from '../ops/product-store.wgsl?raw';
 import tilesSource from '../ops/product.wgsl?raw';
@@ -81,10 +82,12 @@ function reader(kind: 'f32' | 'vec4f' | Packing, K: number, place: () => string)
       `fn read${K}(at: u32) -> ${kind} { return data${K}[at]; }`,
     ];
   }
-  const packing = { HALF: kind === 'float16', INT8: kind === 'int8', NF4: kind === 'nf4' };
+  const packing = { HALF: kind === 'float16', INT8: kind === 'int8', NF4: kind.startsWith('nf4') };
+  const DOUBLE = kind === 'nf4_double';
   return [
     `${place()} var<storage, read> data${K}: array<${packing.HALF ? 'vec2u' : 'u32'}>;`,
-    `${place()} var<storage, read> scales${K}: array<f32>;`,
+    `${place()} var<storage, read> scales${K}: array<${DOUBLE ? 'u32' : 'f32'}>;`,
+    expand(scaleSource, { K, DOUBLE }),
     expand(packedSource, { K, ...packing, LEVELS: levels }),
   ];
 }

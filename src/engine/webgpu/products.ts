@@ -3,7 +3,7 @@
 // alone and nothing is added atomically, so that the same shapes give the same bits, whatever tile suits the device and
 // whatever shares a dispatch. What is to be done for sums of some shapes is worked out once (product-plan.ts).
 
-import { type PackedMatrix, PER_WORD } from '../ops/dequantize';
+import type { PackedMatrix } from '../ops/dequantize';
 import { webgpuBackend } from '../private';
 import type { tf } from '../tf';
 import { adapterTraits } from './adapter';
@@ -102,7 +102,7 @@ function follow({ made, steps, results }: Plan, inputs: readonly (tf.TensorInfo 
     else {
       const { packing, rows, columns } = step;
       const [packed, scales] = step.reads.map(any) as [tf.TensorInfo, tf.TensorInfo];
-      const into = { perWord: PER_WORD[packing], rows, columns, into: own(step.writes[0]) };
+      const into = { packing, rows, columns, into: own(step.writes[0]) };
       dequantizeKernel({ packed, scales }, into);
     }
   }

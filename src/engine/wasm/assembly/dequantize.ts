@@ -2,6 +2,7 @@
 // fixed number of elements.
 
 import { integer } from './args';
+import { Packed } from './kernels';
 
 const UNIT: usize = 16384;
 /** Numbers that share a scale. */
@@ -78,25 +79,31 @@ function unpackCodes(to: usize, packed: usize, i: usize, end: usize, absmax: f32
   }
 }
 
-/**
- * Elements i … end − 1 of a packed matrix to `to`. perWord: numbers in 32 bits, which tells the packing; `scratch`: 64
- * bytes.
- */
+/** The scale of a block where scales are quantised themselves: DOUBLE in ops/dequantize.ts. */
+@inline
+function doubleScale(scales: usize, block: usize): f32 {
+  const first = scales + ((257 + 65 * (block / 256)) << 2);
+  const code: usize = load<u8>(first + 4 + (block & 255));
+  return load<f32>(scales + ((1 + code) << 2)) * load<f32>(first) + load<f32>(scales);
+}
+
+/** Elements i … end − 1 of a packed matrix to `to`; `scratch`: 64 bytes. */
 export function unpack(
-  to: usize, packed: usize, scales: usize, perWord: usize, i: usize, end: usize, scratch: usize,
+  to: usize, packed: usize, scales: usize, packing: usize, i: usize, end: usize, scratch: usize,
 ): void {
-  if (perWord == 2) return unpackHalves(to, packed, i, end);
+  if (packing == Packed.Float16) return unpackHalves(to, packed, i, end);
   while (i < end) {
     const stop = min(end, (i & ~(BLOCK - 1)) + BLOCK);
-    const absmax = load<f32>(scales + ((i / BLOCK) << 2));
-    if (perWord == 4) unpackBytes(to, packed, i, stop, absmax);
+    const block = i / BLOCK;
+    const absmax = packing == Packed.Nf4Double ? doubleScale(scales, block) : load<f32>(scales + (block << 2));
+    if (packing == Packed.Int8) unpackBytes(to, packed, i, stop, absmax);
     else unpackCodes(to, packed, i, stop, absmax, scratch);
     to += (stop - i) << 2;
     i = stop;
   }
 }
 
-/** Integers: packed, scales, result, elements, numbers in a word. */
+/** Integers: packed, scales, result, elements, packing. */
 export function dequantize(args: usize, begin: usize, end: usize, scratch: usize): void {
   const last = min(integer(args, 3), end * UNIT);
   const first = begin * UNIT;

@@ -1,4 +1,5 @@
-// The kernels by number, one table for both sides: AssemblyScript and TypeScript read this file.
+// The kernels by number, and what a matrix may be packed as: one table for both sides, which AssemblyScript and TypeScript
+// read.
 
 export enum Kernel {
   Products,
@@ -28,4 +29,12 @@ export enum Kernel {
   AdamW,
   SumOfSquares,
   Dropout,
+}
+
+export enum Packed {
+  Not,
+  Float16,
+  Int8,
+  Nf4,
+  Nf4Double,
 }

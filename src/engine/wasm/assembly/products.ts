@@ -3,11 +3,12 @@
 import { unpack } from './dequantize';
 import { gelu4, geluGrad4 } from './elementwise';
 import { GEMM_SCRATCH, gemm } from './gemm';
+import { Packed } from './kernels';
 
 /** A product among the integers: this many, then as many for each of its terms. */
 const HEADER: usize = 13 << 2;
 const TERM: usize = 5 << 2;
-/** Bits of a term's `how`; above them the numbers in a word of b, 1 for float32. */
+/** Bits of a term's `how`; above them what b is packed as. */
 const TRANSPOSE_A: usize = 1;
 const TRANSPOSE_B: usize = 2;
 
@@ -68,7 +69,7 @@ function tile(product: usize, unit: usize, scratch: usize): void {
     const ars: usize = how & TRANSPOSE_A ? 4 : k << 2;
     const aks: usize = how & TRANSPOSE_A ? m << 2 : 4;
     const a = word(term, 0) + row * ars;
-    if (how >> 2 == 1) {
+    if (how >> 2 == Packed.Not) {
       const bks: usize = how & TRANSPOSE_B ? 4 : ldc;
       const bns: usize = how & TRANSPOSE_B ? k << 2 : 4;
       gemm(a, ars, aks, word(term, 1) + col * bns, bks, bns, c, ldc, rows, cols, k, from, fromStride, scale, add, addStride, scratch);
