@@ -41,7 +41,7 @@ const ppo = (steps: number) => ({
 
 describe.each(['wasm', 'webgpu'] as const)('%s', { timeout: full ? 3_600_000 : 120_000 }, (backend) => {
   test.each([
-    ['steps of SFT', full ? 1000 : 16, sft],
+    ['steps of SFT', full ? 1000 : 32, sft],
     ['updates of PPO', full ? 200 : 12, ppo],
   ])('%s', async (name, steps, stage) => {
     const device = await openDevice(backend, { threads: 1 });

@@ -15,7 +15,7 @@ test.use({ actionTimeout: 30_000 });
 test.describe('with a scripted worker', () => {
   test('ten judgements and a retrained reward', async ({ page }) => {
     const witness = watch(page);
-    await fakeWorker(page, { pace: 1 });
+    await fakeWorker(page, { pace: 0.02 });
     await page.goto('./?live');
     await button(page, 'Run the three stages').click();
     await expect(button(page, 'Run again')).toBeVisible({ timeout: 60_000 });
@@ -114,7 +114,7 @@ test.describe('with a scripted worker', () => {
   });
 
   test('runs are named, opened, deleted and brought back', async ({ page }) => {
-    await fakeWorker(page, { pace: 1 });
+    await fakeWorker(page, { pace: 0.02 });
     await page.goto('./?live');
     await button(page, 'Run the three stages').click();
     await expect(button(page, 'Run again')).toBeVisible({ timeout: 60_000 });

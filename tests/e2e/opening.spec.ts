@@ -62,7 +62,7 @@ for (const version of readdirSync('tests/fixtures/links')) {
 test('loaded again, the page shows the link’s settings and those changed since, whatever ran before', async ({
   page,
 }) => {
-  await fakeWorker(page, { pace: 1 });
+  await fakeWorker(page, { pace: 0.02 });
   await page.goto('./?live');
   await button(page, 'Run the three stages').click();
   await expect(button(page, 'Run again')).toBeVisible({ timeout: 60_000 });
@@ -93,7 +93,7 @@ test('a browser that keeps nothing: the page opens all the same, and says what c
     }
     Object.defineProperty(navigator, 'storage', { value: undefined });
   });
-  await fakeWorker(page, { pace: 1 });
+  await fakeWorker(page, { pace: 0.02 });
   await page.goto('./');
   await expect(recordedBadge(page)).toContainText('This is a recording.');
   await button(page, 'Switch to the dark theme').click();

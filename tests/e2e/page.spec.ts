@@ -92,7 +92,7 @@ test.describe('with a scripted worker', () => {
     });
     const look = (now: boolean) =>
       page.evaluate((looks) => (globalThis as unknown as { look: (now: boolean) => void }).look(looks), now);
-    await fakeWorker(page, { pace: 1 });
+    await fakeWorker(page, { pace: 0.02 });
     await page.goto('./?live');
     await button(page, 'Run the three stages').click();
     await look(false);
@@ -166,7 +166,7 @@ test.describe('with a scripted worker', () => {
   });
 
   test('stations, charts and buttons work from the keyboard', async ({ page }) => {
-    await fakeWorker(page, { pace: 1 });
+    await fakeWorker(page, { pace: 0.02 });
     await page.goto('./?live');
     await button(page, 'Run the three stages').focus();
     await page.keyboard.press('Enter');

@@ -153,7 +153,7 @@ test('a link of settings, station and moment is what another page opens', async 
 test('a link that needs a file of this browser says so, and offers the file in its place', async ({
   page,
 }) => {
-  await fakeWorker(page, { pace: 1 });
+  await fakeWorker(page, { pace: 0.02 });
   await page.goto('./?live#v=1&data.preferences=preferences.jsonl');
   const share = page.getByRole('dialog', { name: 'Share' });
   const save = share.getByRole('button', { name: 'Save the settings' });

@@ -55,7 +55,7 @@ test('data and pairs of a recording are there without an engine, and the loop cl
   page,
 }) => {
   const witness = watch(page);
-  await fakeWorker(page, { pace: 1 });
+  await fakeWorker(page, { pace: 0.02 });
   await page.goto('./');
   await expect(recordedBadge(page)).toBeVisible();
   await tab(page, 'Data').click();
