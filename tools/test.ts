@@ -71,10 +71,10 @@ const everything: Steps = [
     { name: 'format and unused', command: 'npm run format:check && npx knip' },
     { name: 'build and size', command: 'npm run build && npm run size' },
   ],
-  // The browser's wait for the one thread on which a software adapter compiles its programs, which leaves a core to these.
-  [vitest('unit', '--maxWorkers 1'), ...runners.browser[0]!],
+  ...runners.unit,
+  ...runners.browser,
   // The others are of the browser's already.
-  [vitest('gpu', 'tests/kernels-webgpu.browser.test.ts')],
+  [vitest('gpu', 'tests/kernels-webgpu-small.browser.test.ts')],
   ...runners.e2e,
 ];
 

@@ -4,7 +4,7 @@
 import { expect, test, type Page } from '@playwright/test';
 import { launchOptions } from '../../tools/chromium';
 import { button, tab } from './fixtures/parts';
-import { openShort, SHORT } from './fixtures/short-run';
+import { fewRows, openShort, SHORT } from './fixtures/short-run';
 import { expectAccessible, traceTasks, watch } from './fixtures/witness';
 
 /** Milliseconds. */
@@ -19,6 +19,7 @@ test('without WebGPU one sentence says so, and one button leads to the result al
   page,
 }) => {
   const witness = watch(page);
+  await fewRows(page, 24, 'sft', 'eval');
   await openShort(page, SHORT, './?live');
   await expect(page.getByText('wasm', { exact: true })).toBeVisible({ timeout: 60_000 });
   await expect(tab(page, 'Model')).toContainText('5.9 million', { timeout: 60_000 });
