@@ -23,7 +23,7 @@ const command = {
   },
 };
 
-/** Tokens of a row of demonstrations; the stand-in tokenizer makes about one of each of these words. */
+/** Tokens of a row of demonstrations; tokenizers make about one of each of these words. */
 const LENGTH = 128;
 const words = (seed: number, count: number): string =>
   Array.from(
