@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
+import { QUANTIZATIONS } from '../src/shared/experiment.ts';
 import type { MetricsRow } from '../src/shared/protocol.ts';
 import { choice, number, parseArguments } from '../tools/arguments.ts';
 import { reportError } from '../tools/cli.ts';
@@ -17,7 +18,7 @@ const command = {
   flags: {
     preset: choice(presetNames, 'gpt-neo-125m'),
     backend: choice(['wasm', 'webgpu'], 'wasm'),
-    quantization: choice(['none', 'float16', 'int8', 'nf4', 'nf4_double'], 'none'),
+    quantization: choice(QUANTIZATIONS, 'none'),
     method: choice(['ppo', 'dpo'], 'ppo'),
     tokens: number(512, { min: 32, max: 1 << 16, integer: true }),
   },

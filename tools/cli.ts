@@ -1,6 +1,7 @@
 // The command line: which commands there are, what each takes, and the exit codes. 0: done and every check held; 1: it
 // ran and a check or the run failed; 2: the arguments or the input are wrong.
 import { PlaygroundError, toPlainError, type ErrorCode } from '../src/shared/errors.ts';
+import { QUANTIZATIONS } from '../src/shared/experiment.ts';
 import { nearest } from '../src/shared/nearest.ts';
 import { experimentSchema } from '../src/shared/schema.ts';
 import {
@@ -33,7 +34,7 @@ const rowFlags = {
   adapter: optional('a directory in PEFT layout'),
   data: required('a JSONL file'),
   out: required('the JSONL file to write'),
-  quantization: choice(['none', 'float16', 'int8', 'nf4', 'nf4_double'], 'none'),
+  quantization: choice(QUANTIZATIONS, 'none'),
   ...computing,
 };
 

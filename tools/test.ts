@@ -74,7 +74,7 @@ const everything: Steps = [
   ...runners.unit,
   ...runners.browser,
   // The others are of the browser's already.
-  [vitest('gpu', 'tests/kernels-webgpu-small.browser.test.ts')],
+  [vitest('gpu', 'tests/kernels-webgpu.browser.test.ts')],
   ...runners.e2e,
 ];
 

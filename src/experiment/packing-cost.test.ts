@@ -8,7 +8,7 @@ import { openDevice } from '../engine/device';
 import { tf } from '../engine/tf';
 import { disposeModel, loadModel } from '../model/load';
 import type { LanguageModel } from '../model/types';
-import type { DataSettings, Experiment, Quantization } from '../shared/experiment';
+import { type DataSettings, type Experiment, QUANTIZATIONS, type Quantization } from '../shared/experiment';
 import type { Reading } from './first-rows';
 import { packingCost } from './packing-cost';
 
@@ -38,7 +38,7 @@ test('each packing has its price, in the order of its bits, and leaves nothing b
   );
   const before = tf.memory().numTensors;
   const found: number[] = [];
-  for (const quantization of ['none', 'float16', 'int8', 'nf4', 'nf4_double'] as const) {
+  for (const quantization of QUANTIZATIONS) {
     const packed = await load(quantization);
     const cost = await packingCost(whole, reading(packed, { sft: 'rows.jsonl' }, read));
     disposeModel(packed);

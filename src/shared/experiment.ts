@@ -79,8 +79,9 @@ export type RewardStage = StageOf<'reward'>;
 export type PpoStage = StageOf<'ppo'>;
 export type EvaluateStage = StageOf<'evaluate'>;
 
-/** How the base model's linear layers are kept in memory; none is float32. */
-export type Quantization = 'none' | 'float16' | 'int8' | 'nf4' | 'nf4_double';
+/** How the base model's linear layers may be kept in memory, the largest first; none is float32. */
+export const QUANTIZATIONS = ['none', 'float16', 'int8', 'nf4', 'nf4_double'] as const;
+export type Quantization = (typeof QUANTIZATIONS)[number];
 
 export interface Experiment {
   format: 1;

@@ -3,7 +3,7 @@
 
 import { newTokens } from './budget';
 import { contradictions } from './contradictions';
-import { type Experiment, type Quantization, type Stage, stageNames } from './experiment';
+import { type Experiment, QUANTIZATIONS, type Stage, stageNames } from './experiment';
 import {
   activationBytes,
   adapterParameters,
@@ -207,7 +207,6 @@ export function memoryBudget(
   });
 }
 
-const PACKINGS: readonly Quantization[] = ['none', 'float16', 'int8', 'nf4', 'nf4_double'];
 const PARTS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
 
 /** The experiment with smaller settings that fit `limit` bytes, null if none do: first what changes no number (blocks
@@ -220,7 +219,7 @@ export function fitting<E extends Experiment>(
 ): E | null {
   const { quantization: asked = 'none', lora } = experiment;
   // What is packed cannot be trained.
-  const packings = lora.use_peft === false ? [asked] : PACKINGS.slice(PACKINGS.indexOf(asked));
+  const packings = lora.use_peft === false ? [asked] : QUANTIZATIONS.slice(QUANTIZATIONS.indexOf(asked));
   const errors = (candidate: E): number =>
     contradictions(candidate).filter(({ level }) => level === 'error').length;
   const before = errors(experiment);

@@ -6,7 +6,7 @@
 // full fine-tuning of large ones), TRL's are read from its configs (TRL 1.10-dev) or from the transformers'
 // TrainingArguments they inherit.
 
-import type { Labeller, RewardSource } from './experiment';
+import { type Labeller, QUANTIZATIONS, type RewardSource } from './experiment';
 import type { MethodSettings } from './method';
 import { METHODS, methodOf, type StageKind } from './methods';
 import type { Row, Scope, Setting } from './setting';
@@ -39,7 +39,7 @@ export const SETTINGS = {
     label: 'Base weights',
     doc: 'How the frozen weights are kept: smaller ones leave room for longer sequences and are less exact.',
     type: 'choice',
-    choices: ['none', 'float16', 'int8', 'nf4', 'nf4_double'],
+    choices: QUANTIZATIONS,
     advanced: true,
     in: { experiment: ['none', null] },
   },

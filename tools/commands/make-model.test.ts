@@ -52,6 +52,7 @@ test.each([
   [97, 0],
   [4096, 0],
   [49152, 0],
+  [50304, 50303],
 ])('the tokenizer of %i ids takes any text and gives it back', async (vocabulary, eos) => {
   const files = standInTokenizer(vocabulary, eos);
   const texts = Object.values(files).map((json) => JSON.stringify(json)) as [string, string];

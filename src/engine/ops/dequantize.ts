@@ -29,7 +29,7 @@ export const PER_WORD: Readonly<Record<Packing, number>> = { float16: 2, int8: 4
  * Scales that are quantised themselves, in words of 32 bits: their mean; what each of 256 codes stands for; then for
  * every `DOUBLE.blocks` scales how far they lie from the mean at most, and their codes, four a word.
  */
-export const DOUBLE = { codes: 256, blocks: 256, head: 1 + 256, words: 1 + 256 / 4 } as const;
+export const DOUBLE = { blocks: 256, head: 1 + 256, words: 1 + 256 / 4 } as const;
 
 /** scale = mean + code's value · largest distance, in float32. */
 function doubleScale(words: DataView, block: number): number {
