@@ -123,6 +123,15 @@ export const thisMachine: Machine = {
 export type Gpu = 'software' | 'any' | 'none';
 
 /**
+ * What Chromium is not to do. For every window it loads what its address bar could show, two pages that nobody will see,
+ * which costs as much as our own page. The rest is Playwright's list: of this flag given twice only the last one counts.
+ */
+const UNWANTED = `WebUIOmniboxPopup WebUIOmniboxAimPopup
+  AvoidUnnecessaryBeforeUnloadCheckSync DestroyProfileOnBrowserClose HttpsUpgrades HttpsFirstBalancedModeAutoEnable
+  LensOverlay MediaRouter PaintHolding ThirdPartyStoragePartitioning AvoidCorsURLLoaderRestartOnRedirect
+  OptimizationHints NetworkTimeServiceQuerying AimEnabled PreconnectToSearch`.split(/\s+/);
+
+/**
  * Launch options for Playwright. `software` forces the SwiftShader adapter so that WebGPU runs anywhere, `any` takes
  * what the machine has, `none` leaves WebGPU off. Chromium refuses its sandbox to root.
  */
@@ -134,5 +143,5 @@ export function launchOptions(gpu: Gpu, machine = thisMachine): { executablePath
   };
   const { path } = findChromium(machine);
   const sandbox = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
-  return { executablePath: path, args: [...sandbox, ...flags[gpu]] };
+  return { executablePath: path, args: [...sandbox, `--disable-features=${UNWANTED.join()}`, ...flags[gpu]] };
 }
