@@ -39,8 +39,11 @@ fn product$P(group: u32, local: u32) {
   workgroupBarrier();
   if (local < $ROWS) { put$P(row + local, column, shared4[local * $LANES]); }
 //$ else
+  var sums = array<vec4f, $ROWS>(
   //$ for m in ROWS
-  put$P(row + $m, column, c$m);
+    c$m,
   //$ end
+  );
+  for (var m = 0u; m < $ROWS; m++) { put$P(row + m, column, sums[m]); }
 //$ end
 }

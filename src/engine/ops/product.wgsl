@@ -1,6 +1,7 @@
 // One sum of matrix products, number $P of a dispatch, by tiles. Where the result has few numbers, K is summed up in SLICES
 // that are then added in order. The invocations of a workgroup share them (SHARED), enough of them for a GPU, or each does
-// all (SERIAL): with the same bits. No invocation may leave early where the workgroup works together.
+// all (SERIAL): with the same bits. No invocation may leave early where the workgroup works together. A software adapter
+// takes as long to compile a store as to do a thousand of them, so that there it stands in a LOOP.
 
 fn product$P(group: u32, local: u32) {
   let M = u.M$P;
@@ -48,10 +49,23 @@ fn product$P(group: u32, local: u32) {
     c0_0 += mat4x4f(shared4[at], shared4[at + 1], shared4[at + 2], shared4[at + 3]);
   }
 //$ end
-//$ for r in R
-  //$ for j in J
-    //$ for i in FOUR
+//$ if LOOP
+  var blocks = array<mat4x4f, $R * $J>(
+  //$ for r in R
+    //$ for j in J
+    c$r_$j,
+    //$ end
+  //$ end
+  );
+  for (var i = 0u; i < $R * $J * 4; i++) {
+    put$P((row + i / ($J * 4)) * 4 + i % 4, column + i / 4 % $J * $WX, blocks[i / 4][i % 4]);
+  }
+//$ else
+  //$ for r in R
+    //$ for j in J
+      //$ for i in FOUR
   put$P((row + $r) * 4 + $i, column + $j * $WX, c$r_$j[$i]);
+      //$ end
     //$ end
   //$ end
 //$ end

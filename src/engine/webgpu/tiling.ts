@@ -62,7 +62,7 @@ const MOST_ROWS = 16;
 function rowLayout(M: number, N: number): ByRows {
   const blocks = Math.ceil(N / 4);
   const { software } = adapterTraits();
-  const ROWS = Math.min(M, software ? MOST_ROWS : 4);
+  const ROWS = Math.min(M, 4);
   // The processor's few threads want some workgroups each.
   const WX = software ? Math.min(64, Math.max(4, Math.ceil(blocks / 8))) : 1;
   const groups: Groups = [Math.ceil(blocks / WX), Math.ceil(M / ROWS)];
@@ -121,7 +121,8 @@ export function outerOf(layout: Tiled | ByRows, inner: readonly Inner[]) {
   }
   const { R, J, WX, WY, SLICES, SHARED } = layout;
   const ALONE = !SHARED && inner.every((values) => !('STAGED' in values && values.STAGED));
-  return { R, J, WX, WY, SLICES, SHARED, SERIAL: SLICES > 1 && !SHARED, ALONE };
+  const LOOP = adapterTraits().software;
+  return { R, J, WX, WY, SLICES, SHARED, SERIAL: SLICES > 1 && !SHARED, ALONE, LOOP };
 }
 
 /** How much memory a workgroup needs, in fours of numbers. */
