@@ -3,7 +3,6 @@
 // where completions can be counted. In short; `FULL=1` at length.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openDevice } from '../src/engine/device';
 import { disposeModel, loadModel } from '../src/model/load';
 import type { LanguageModel } from '../src/model/types';
 import type { MetricsRow } from '../src/shared/protocol';
@@ -15,6 +14,7 @@ import pinned from './fixtures/trajectories.json';
 import { full } from './full';
 import { scalarErrors } from './golden-scalars';
 import { CHECKS, gradientTask } from './gradient-checks';
+import { useDevice } from './kernels';
 import { firstRows, tinyMethods } from './tiny-methods';
 import { columnsOf, driftOf, type Trajectory } from './trajectory';
 
@@ -23,12 +23,12 @@ const STEPS = full ? 30 : 3;
 const climbed: Record<string, number> = {};
 
 describe.each(['wasm', 'webgpu'] as const)('%s', { timeout: full ? 1_800_000 : 120_000 }, (backend) => {
+  useDevice(backend);
   let model: LanguageModel;
   let tiny: ReturnType<typeof tinyMethods>;
   let gradients: Awaited<ReturnType<typeof gradientTask>>;
   let counted: Awaited<ReturnType<typeof countedTask>>;
   beforeAll(async () => {
-    await openDevice(backend);
     model = await loadModel('tiny', directory('fixtures/gpt-neo-tiny/model'));
     tiny = tinyMethods(model);
     gradients = await gradientTask(directory('fixtures/gpt-neo-odd'));

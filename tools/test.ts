@@ -25,7 +25,7 @@ function vitest(project: string, only = ''): Step {
   const reporters = `--reporter default --reporter json --outputFile.json ${file}`;
   return {
     name: project,
-    command: `npx vitest run --project ${project} ${reporters} ${only}`,
+    command: `npx vitest run --project ${project} --passWithNoTests ${reporters} ${only}`,
     counts: (report) => {
       const { numPassedTests, numTotalTests, numPendingTests, numTodoTests } = report as Record<
         string,
@@ -58,7 +58,7 @@ type Steps = readonly (readonly Step[])[];
 /** The runners of tests by the name of their script. */
 export const runners = {
   unit: [[vitest('unit')]],
-  browser: [[vitest('browser')]],
+  browser: [[vitest('engine'), vitest('browser')]],
   gpu: [[vitest('gpu')]],
   e2e: [[endToEnd('page')], [endToEnd('alone')]],
 };
