@@ -204,7 +204,7 @@ function rewardModelGuessing(history: History, stage: string): Notice | null {
     level: 'warning',
     metric: 'eval_accuracy',
     message: `On pairs it never saw, the reward model is right in ${percent(now)}, hardly better than guessing.`,
-    try: advise(stage, 'raise count', 'raise max_steps', 'raise learning_rate', 'lower noise'),
+    try: advise(stage, 'give it more pairs (count)', 'raise max_steps', 'raise learning_rate', 'lower noise'),
   };
 }
 

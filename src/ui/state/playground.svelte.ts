@@ -232,13 +232,17 @@ export class Playground {
       () => true,
       () => true,
     );
-    const later = () => new Promise<false>((done) => setTimeout(() => done(false), WATCH_EVERY));
+    let reading = 0; // ms that it took, of which a long run asks many
+    const later = () =>
+      new Promise<false>((done) => setTimeout(() => done(false), Math.max(WATCH_EVERY, 20 * reading)));
     for (let free = false; !free;) {
       free = await Promise.race([freed, later()]);
+      const began = performance.now();
       const saved = await savedRun(runId);
       if (signal.aborted || !saved) break;
       if (free) this.restore(saved);
       else this.session.restore(saved, true);
+      reading = performance.now() - began;
     }
     if (this.watching === watching) this.elsewhere = false;
   }
