@@ -118,6 +118,8 @@ test.describe('with a scripted worker', () => {
     await page.goto('./?live');
     await button(page, 'Run the three stages').click();
     await expect(button(page, 'Run again')).toBeVisible({ timeout: 60_000 });
+    const rows = Array.from({ length: 24 }, (_, i) => ({ stage: 'ppo', step: i + 1, 'objective/kl': 2.5 }));
+    await putFiles(page, { 'metrics.jsonl': rows.map((row) => `${JSON.stringify(row)}\n`).join('') });
     await tab(page, 'PPO').click();
     await page.getByRole('textbox', { name: 'KL coefficient', exact: true }).fill('0');
     await page.keyboard.press('Tab');
@@ -136,6 +138,12 @@ test.describe('with a scripted worker', () => {
     await page.keyboard.press('Tab');
     await dialog.getByRole('checkbox', { name: /With a price on KL/ }).check();
     await expectAccessible(page);
+    await page.keyboard.press('Escape');
+    await tab(page, 'PPO').click();
+    await expect(button(page, 'Take With a price on KL out of the charts')).toBeVisible();
+    const chart = page.getByRole('slider', { name: /^KL to the reference by update/ });
+    await expect(chart).toHaveAttribute('aria-valuetext', /in With a price on KL 2\.50$/);
+    await button(page, 'Runs').first().click();
     await button(page, 'Delete With a price on KL').click();
     await expect(names).toHaveCount(1);
     await button(page, 'Bring it back').click();
