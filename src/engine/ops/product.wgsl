@@ -1,7 +1,7 @@
 // One sum of matrix products, number $P of a dispatch, by tiles. Where the result has few numbers, K is summed up in SLICES
 // that are then added in order. The invocations of a workgroup share them (SHARED), enough of them for a GPU, or each does
 // all (SERIAL): with the same bits. No invocation may leave early where the workgroup works together. A software adapter
-// takes as long to compile a store as to do a thousand of them, so that there it stands in a LOOP.
+// spends much of its time compiling on stores that stand one after the other: there they are in a LOOP.
 
 fn product$P(group: u32, local: u32) {
   let M = u.M$P;
