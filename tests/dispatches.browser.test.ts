@@ -37,7 +37,6 @@ test.each([
   const count = dispatches.mock.calls.length;
   dispatches.mockRestore();
   expect(count).toBeGreaterThan(10);
-  console.log('COUNT', count, model.config.layers);
   expect(count).toBeLessThanOrEqual(30 * model.config.layers + 20);
   start.dispose();
   disposeState(state);

@@ -58,7 +58,8 @@ export async function transformerTask(V: number, T: number) {
   );
   const reference = Adapter.create(model, LORA, 3, { name: 'reference' });
 
-  const scored = (adapter: Adapter) => completionLogprobs(model, adapter, batch, { temperature: 1 }); // [N, L]
+  const scored = (adapter: Adapter, entropyGradient = false) =>
+    completionLogprobs(model, adapter, batch, { temperature: 1, entropyGradient }); // [N, L]
   const whole = (adapter: Adapter): tf.Tensor1D => tf.sum(scored(adapter).logprobs, 1); // [N]
   const read = async (compute: () => tf.Tensor): Promise<number[]> => {
     const tensor = tf.tidy(compute);
@@ -129,7 +130,7 @@ export async function transformerTask(V: number, T: number) {
     /** The length of the gradient of the mean entropy of a token, completions weighted by `weights`. */
     entropySlope: async (adapter: Adapter, weights: readonly number[]): Promise<number> => {
       const entropy = (): tf.Scalar =>
-        tf.div(tf.sum(tf.mul(tf.sum(scored(adapter).entropy, 1), tf.tensor1d([...weights]))), T);
+        tf.div(tf.sum(tf.mul(tf.sum(scored(adapter, true).entropy, 1), tf.tensor1d([...weights]))), T);
       const grads = accumulateGradients(entropy, [...adapter.variables.values()], null);
       const length = await read(() => tf.sqrt(sumOfSquares(grads)));
       tf.dispose(grads);

@@ -60,11 +60,17 @@ const rowsOf = (adapter: Adapter, which: number[]) => gatherRows(table(adapter),
 /** What stands in for src/model/{logprobs,heads,generate}.ts. */
 export const MODULES = {
   logprobs: {
-    completionLogprobs: (_: LanguageModel, adapter: Adapter, batch: CompletionBatch) => {
+    completionLogprobs: (
+      _: LanguageModel,
+      adapter: Adapter,
+      batch: CompletionBatch,
+      { entropyGradient }: { entropyGradient?: boolean },
+    ) => {
       const { states: which, at } = statesOf(batch);
       const ids = at.map((i) => batch.ids[i]!);
       // Its rows are hidden states as wide as the vocabulary, before the identity as output matrix.
-      const of = tokenLogprobs(rowsOf(adapter, which), tf.eye(shape.V), tf.tensor1d(ids, 'int32'), 1); // each [N]
+      const given = tf.tensor1d(ids, 'int32');
+      const of = tokenLogprobs(rowsOf(adapter, which), tf.eye(shape.V), given, 1, entropyGradient); // each [N]
       return {
         logprobs: place(of.logprobs, at, batch),
         entropy: place(of.entropy, at, batch),

@@ -85,7 +85,8 @@ export async function gradientTask(read: ReadFile) {
         };
       }
       case 'entropy bonus': {
-        const entropy = () => completionLogprobs(model, of, batch, { temperature: 1.3 }).entropy; // [B, T]
+        const options = { temperature: 1.3, entropyGradient: true };
+        const entropy = () => completionLogprobs(model, of, batch, options).entropy; // [B, T]
         return { loss: () => tf.div(tf.sum(entropy()), 20), given: [] };
       }
       case 'ppo value': {

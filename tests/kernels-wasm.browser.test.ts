@@ -288,7 +288,7 @@ async function everything(): Promise<string> {
     const normal = layerNorm(tf.add(x, mixed), gamma, gamma, 1e-5);
     const wide = gelu(matmul(normal, up as tf.Tensor2D, { transposeB: true }));
     const hidden = matmul(wide, up as tf.Tensor2D, { add: x });
-    const { logprobs, entropy } = tokenLogprobs(hidden, head as tf.Tensor2D, ids, 1);
+    const { logprobs, entropy } = tokenLogprobs(hidden, head as tf.Tensor2D, ids, 1, true);
     const predictors = [hidden, x].map((of) => ({ hidden: of, head }) as Predictor);
     return tf.mean(tf.addN([logprobs, entropy, tokenKl(predictors[0]!, predictors[1]!, 1).kl]));
   };

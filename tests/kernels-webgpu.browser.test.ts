@@ -75,13 +75,14 @@ test('TokenLogprobs: log-probabilities, entropies and gradients over ragged voca
         const ids = tf.tensor1d(integers(N, V, 'ids'), 'int32');
         const [hidden, head] = [random([N, C], 'hidden'), random([V, C], 'head')] as tf.Tensor2D[];
         const { logprobs, entropy, correct } = tokenLogprobs(hidden!, head!, ids, temperature);
-        const loss = (h: tf.Tensor2D, w: tf.Tensor2D) => {
-          const both = tokenLogprobs(h, w, ids, temperature);
-          const [x, y] = [random([N], 'x') as tf.Tensor1D, random([N], 'y') as tf.Tensor1D];
-          return tf.add<tf.Scalar>(tf.sum(tf.mul(both.logprobs, x)), tf.sum(tf.mul(both.entropy, y)));
+        const loss = (alone: boolean) => (h: tf.Tensor, w: tf.Tensor) => {
+          const both = tokenLogprobs(h as tf.Tensor2D, w as tf.Tensor2D, ids, temperature, !alone);
+          const gain = tf.sum<tf.Scalar>(tf.mul(both.logprobs, random([N], 'x')));
+          return alone ? gain : tf.add<tf.Scalar>(gain, tf.sum(tf.mul(both.entropy, random([N], 'y'))));
         };
-        const grads = tf.grads((h: tf.Tensor, w: tf.Tensor) => loss(h as tf.Tensor2D, w as tf.Tensor2D));
-        return [logprobs, entropy, correct, ...grads([hidden!, head!])];
+        // Of log-probabilities alone the forward pass knows most of the gradient.
+        const grads = [true, false].flatMap((alone) => tf.grads(loss(alone))([hidden!, head!]));
+        return [logprobs, entropy, correct, ...grads];
       }, 5e-5),
     12,
   );
@@ -106,14 +107,14 @@ test('TokenLogprobs: chunks of the vocabulary give the gradient of the whole', a
   tf.dispose([ids, head, hidden, dLogprobs, dEntropy, parts, whole]);
 });
 
-test('TokenLogprobs: large tiles, several stretches of the vocabulary', async () => {
-  await hold(() => {
-    const [N, C, V] = [36, 4, 2051];
-    const ids = tf.tensor1d(integers(N, V, 'ids'), 'int32');
-    const [hidden, head] = [random([N, C], 'hidden') as tf.Tensor2D, random([V, C], 'head') as tf.Tensor2D];
-    const { logprobs, entropy } = tokenLogprobs(hidden, head, ids, 1);
-    return [logprobs, entropy];
-  });
+test('TokenLogprobs: a gradient of the entropy that was not asked for is refused', () => {
+  const ids = tf.tensor1d([0, 1], 'int32');
+  const head = random([3, 4], 'head') as tf.Tensor2D;
+  const hidden = random([2, 4], 'hidden');
+  const of = (asked: boolean) => tf.grad((x) => tokenLogprobs(x as tf.Tensor2D, head, ids, 1, asked).entropy);
+  expect(() => tf.tidy(() => of(false)(hidden))).toThrow(/entropyGradient/);
+  tf.tidy(() => of(true)(hidden));
+  tf.dispose([ids, head, hidden]);
 });
 
 const attentionShapes = fc.record({
@@ -127,6 +128,38 @@ const attentionShapes = fc.record({
 
 describe.each(['webgpu', 'webgpu as on a GPU'] as const)('%s', (device) => {
   useDevice(device);
+
+  test('TokenLogprobs: large tiles, several stretches of the vocabulary', async () => {
+    await hold(() => {
+      const [N, C, V] = [36, 4, 2051];
+      const ids = tf.tensor1d(integers(N, V, 'ids'), 'int32');
+      const [hidden, head] = [random([N, C], 'hidden') as tf.Tensor2D, random([V, C], 'head') as tf.Tensor2D];
+      const { logprobs, entropy } = tokenLogprobs(hidden, head, ids, 1);
+      return [logprobs, entropy, ...withGradients((x) => tokenLogprobs(x, head, ids, 1).logprobs, [hidden])];
+    });
+  });
+
+  test('TokenLogprobs: with a gradient to come, chunk by chunk, the same bits as without', async () => {
+    const [N, C, V] = [37, 12, 5003];
+    const ids = tf.tensor1d(integers(N, V, 'ids'), 'int32');
+    // Larger with every token of the vocabulary, so that every chunk has a larger maximum than those before it.
+    const rising = tf.tidy(() => tf.mul(tf.range(0, V), 20 / V).reshape([V, 1]));
+    const head = tf.tidy(() => tf.add<tf.Tensor2D>(random([V, C], 'head'), rising));
+    const hidden = tf.tidy(() => tf.abs<tf.Tensor2D>(random([N, C], 'hidden') as tf.Tensor2D));
+    const inputs = { hidden, head, ids };
+    const run = (attributes: object) =>
+      runKernel<tf.Tensor[]>('TokenLogprobs', inputs, { temperature: 0.9, ...attributes });
+    const without = run({});
+    const whole = run({ slopes: true });
+    for (const chunk of [1024, 2048]) {
+      const parts = run({ slopes: true, chunk });
+      for (const i of [0, 1, 2, 3]) expect(await parts[i]!.data()).toEqual(await without[i]!.data());
+      expect(errorOf(await parts[4]!.data(), await whole[4]!.data())).toBeLessThan(1e-5);
+      tf.dispose(parts);
+    }
+    for (const i of [0, 1, 2, 3]) expect(await whole[i]!.data()).toEqual(await without[i]!.data());
+    tf.dispose([...without, ...whole, rising, ...Object.values(inputs)]);
+  });
 
   test('LayerNorm with gradients', async () => {
     await property(

@@ -19,7 +19,7 @@ test('log-probabilities of tokens and entropies, together and alone', async () =
       hold(() => {
         const ids = tf.tensor1d(integers(N, V, 'ids'), 'int32');
         const of = (hidden: tf.Tensor, head: tf.Tensor) =>
-          tokenLogprobs(hidden as tf.Tensor2D, head as tf.Tensor2D, ids, temperature);
+          tokenLogprobs(hidden as tf.Tensor2D, head as tf.Tensor2D, ids, temperature, !alone);
         const inputs = [tf.mul(random([N, C], 'hidden'), C ** -0.5), random([V, C], 'head')];
         // Of log-probabilities alone the forward pass knows the gradient.
         const read = (hidden: tf.Tensor, head: tf.Tensor) => {

@@ -12,7 +12,8 @@ import type { CompletionBatch, LanguageModel } from './types';
 export interface CompletionLogprobs {
   /** [B, T]: at a completion token its log-probability given what precedes it, elsewhere 0. */
   logprobs: tf.Tensor2D;
-  /** [B, T]: at a completion token the entropy (nats) of the distribution it was drawn from, elsewhere 0. */
+  /** [B, T]: at a completion token the entropy (nats) of the distribution it was drawn from, elsewhere 0. No gradient may
+   *  be taken of it but with `entropyGradient`. */
   entropy: tf.Tensor2D;
   /** [B, T]: 1 at a completion token that no other was likelier than, elsewhere 0. Computed when asked for. */
   correct: () => tf.Tensor2D;
@@ -26,6 +27,8 @@ interface Options {
   temperature: number;
   /** Seed of the adapter's dropout: training only. */
   dropout?: number | null;
+  /** A gradient of the entropy will be asked for too. */
+  entropyGradient?: boolean;
 }
 
 /** Differentiable in the adapter. Call inside a tidy. */
@@ -33,11 +36,12 @@ export function completionLogprobs(
   model: LanguageModel,
   adapter: Adapter | null,
   batch: CompletionBatch,
-  { temperature, dropout = null }: Options,
+  { temperature, dropout = null, entropyGradient = false }: Options,
 ): CompletionLogprobs {
   const { before, ids, slots } = completionRows(batch);
   const hidden = hiddenStates(model, adapter, batch, dropout, before); // [N, C]
-  const of = tokenLogprobs(hidden, headMatrix(model, adapter), tf.tensor1d(ids, 'int32'), temperature); // each [N]
+  const given = tf.tensor1d(ids, 'int32');
+  const of = tokenLogprobs(hidden, headMatrix(model, adapter), given, temperature, entropyGradient); // each [N]
   return {
     logprobs: spread(of.logprobs, slots, batch),
     entropy: spread(of.entropy, slots, batch),

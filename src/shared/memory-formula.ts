@@ -130,8 +130,8 @@ export function activationBytes(
   const backward = checkpointing
     ? tokens * (layers * C + adapted / layers + kept + made)
     : tokens * (layers * made - (full ? 0 : first)) - unread / 2;
-  // Embeddings, and the last norm of the rows that are read, with their gradients.
-  const around = C * (tokens / 2 + 4 * rows);
+  // Embeddings, and the last norm of the rows that are read, with their gradients and what the vocabulary adds to them.
+  const around = C * (tokens / 2 + 5 * rows);
   // The backward pass begins with the logits: the slopes of a part of them, or, of all weights, eleven tensors of theirs
   // for the output matrix.
   const slopes = full ? 11 * Math.min(rows * V, LOGITS / 2) : Math.min(rows * V, LOGITS);

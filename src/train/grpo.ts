@@ -171,7 +171,7 @@ async function learn(
       weights: padded(micro, everyToken(weights)),
     };
     const { loss, policy: gain, kl, low, high } = grpoLoss(logprobs, given, stage, tokens);
-    sums.add(loss, gain, kl, tf.div(tf.sum(entropy), tokens));
+    sums.add(loss, gain, kl, tf.sum(entropy));
     clips.add(micro.rows, low, high);
     return loss;
   });
@@ -188,7 +188,7 @@ async function learn(
     policy_loss: policyLoss!,
     kl: kl!,
     ...clipFigures(clipped, counts),
-    entropy: entropy!,
+    entropy: entropy! / tokens,
     grad_norm: gradNorm,
   };
   metricsRow(name, state.step + 1, metrics);

@@ -249,10 +249,11 @@ async function learn(
 
   // 6. The clipped policy loss.
   const tokens = sum(chosen.map((row) => whitened[row]!.length));
+  const options = { temperature, entropyGradient: entropy_coef !== 0 };
   const policySums = new ScalarSums();
   const policyBatches = microBatches(sequences, context, chosen, most);
   const policyGrads = gradientsOver(policyBatches, [...policy.variables.values()], (micro) => {
-    const { logprobs, entropy } = completionLogprobs(model, policy, micro.batch, { temperature }); // [B, T]
+    const { logprobs, entropy } = completionLogprobs(model, policy, micro.batch, options); // [B, T]
     const { loss, clipfrac, approxkl, ratioExcess } = ppoPolicyLoss(
       logprobs,
       padded(micro, oldLogprobs),

@@ -62,7 +62,7 @@ export async function* reinforce(
       const { logprobs, entropy } = completionLogprobs(model, policy, micro.batch, { temperature }); // [B, T]
       const own = tf.tensor1d(micro.rows.map((row) => advantages[row]!)); // [B]
       const loss = reinforceLoss(logprobs, own, batchSize);
-      sums.add(loss, tf.div(tf.sum(entropy), tokens));
+      sums.add(loss, tf.sum(entropy));
       return loss;
     });
     const learningRate = learningRateAt(step, totalUpdates, stage);
@@ -74,7 +74,7 @@ export async function* reinforce(
       ...figures,
       baseline: mean(rewards) - mean(advantages),
       loss: loss!,
-      entropy: entropy!,
+      entropy: entropy! / tokens,
       grad_norm: gradNorm,
       learning_rate: learningRate,
       episode: state.step * batchSize,

@@ -62,7 +62,7 @@ export async function* rft(
     const grads = gradientsOver(batches, variables, (micro) => {
       const { logprobs, entropy } = completionLogprobs(model, policy, micro.batch, { temperature }); // [B, T]
       const loss = sftLoss(logprobs, tokens);
-      sums.add(loss, tf.div(tf.sum(entropy), tokens));
+      sums.add(loss, tf.sum(entropy));
       return loss;
     });
     const learningRate = learningRateAt(step, totalUpdates, stage);
@@ -74,7 +74,7 @@ export async function* rft(
       ...figures,
       'objective/scores_best': mean(best.map((row) => scores[row]!)),
       loss: loss!,
-      entropy: entropy!,
+      entropy: entropy! / tokens,
       grad_norm: gradNorm,
       learning_rate: learningRate,
       episode: state.step * batchSize,

@@ -129,14 +129,19 @@ async function learn(
     const own = tf.tensor1d(micro.rows.map((row) => advantages[row]!)); // [B]
     const old = padded(micro, oldLogprobs);
     const { loss, low, high } = rlooLoss(logprobs, old, own, epsilon, sequences.length);
-    sums.add(loss, tf.div(tf.sum(entropy), tokens));
+    sums.add(loss, tf.sum(entropy));
     clips.add(micro.rows, low, high);
     return loss;
   });
   const update = state.optimizers['policy']!.update(grads, learningRate, stage);
   const [gradNorm, [loss, entropy], clipped] = await Promise.all([update, sums.read(), clips.read()]);
   const counts = sequences.map(() => 1);
-  const metrics = { loss: loss!, ...clipFigures(clipped, counts), entropy: entropy!, grad_norm: gradNorm };
+  const metrics = {
+    loss: loss!,
+    ...clipFigures(clipped, counts),
+    entropy: entropy! / tokens,
+    grad_norm: gradNorm,
+  };
   metricsRow(name, state.step + 1, metrics);
   return metrics;
 }

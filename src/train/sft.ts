@@ -52,12 +52,12 @@ export async function* sft(
         const dropout = hash32(seed, name, 'dropout', step, m);
         const of = completionLogprobs(model, policy, batch, { temperature: 1, dropout }); // each [B, T]
         const loss = sftLoss(of.logprobs, tokens);
-        sums.add(loss, tf.div(tf.sum(of.entropy), tokens), tf.div(tf.sum(of.correct()), tokens));
+        sums.add(loss, tf.sum(of.entropy), tf.sum(of.correct()));
         return loss;
       });
       const figures = async () => {
-        const [loss, entropy, accuracy] = await sums.read();
-        return { loss: loss!, entropy: entropy!, mean_token_accuracy: accuracy! };
+        const [loss, entropy, correct] = await sums.read();
+        return { loss: loss!, entropy: entropy! / tokens, mean_token_accuracy: correct! / tokens };
       };
       return { grads, figures };
     },

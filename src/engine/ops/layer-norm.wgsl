@@ -14,7 +14,7 @@ struct Uniforms { N: u32, C: u32, eps: f32 }
 
 //$ include ROW_SUMS
 
-fn normalise(row: u32, local: u32) {
+fn forRow(row: u32, local: u32) {
   let C = u.C;
   var sum = 0.0;
   for (var c = local; c < C; c += SIZE) { sum += x[row * C + c]; }

@@ -18,7 +18,7 @@ struct Uniforms { N: u32, C: u32, eps: f32 }
 
 //$ include ROW_SUMS
 
-fn normalise(row: u32, local: u32) {
+fn forRow(row: u32, local: u32) {
   let C = u.C;
   // Σ x² and Σ dy · gamma · x.
   var own = vec2f();

@@ -1,4 +1,4 @@
-// Gives each row of N to `normalise`, in whose sums `total` adds up what its invocations have: a workgroup's SIZE, or
+// Gives each row of N to `forRow`, in whose sums `total` adds up what its invocations have: a workgroup's SIZE, or
 // one (ALONE), which needs no barrier. The order of the sums is fixed.
 //$ if ALONE
 const SIZE = 1u;
@@ -8,7 +8,7 @@ fn total(value: vec2f, local: u32, phase: u32) -> vec2f { return value; }
 @compute @workgroup_size($ROWS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let row = (group.y * groups.x + group.x) * $ROWS + local;
-  if (row < u.N) { normalise(row, 0); }
+  if (row < u.N) { forRow(row, 0); }
 }
 //$ else
 const SIZE = 32u;
@@ -27,6 +27,6 @@ fn total(value: vec2f, local: u32, phase: u32) -> vec2f {
 @compute @workgroup_size(SIZE)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let row = group.y * groups.x + group.x;
-  if (row < u.N) { normalise(row, local); }
+  if (row < u.N) { forRow(row, local); }
 }
 //$ end

@@ -1,6 +1,6 @@
 // From the partial sums of token-logprobs to a row's log-probability, entropy, log-sum-exp, and whether its token is the
 // likeliest. The token's own logit is summed in another order than the largest was, hence the margin.
-struct Uniforms { M: u32, K: u32, parts: u32, inverse: f32 }
+struct Uniforms { N: u32, C: u32, parts: u32, inverse: f32 }
 
 @group(0) @binding(0) var<storage, read_write> logprobs: array<f32>;
 @group(0) @binding(1) var<storage, read_write> entropy: array<f32>;
@@ -12,25 +12,25 @@ struct Uniforms { M: u32, K: u32, parts: u32, inverse: f32 }
 @group(0) @binding(7) var<storage, read> ids: array<i32>;
 @group(0) @binding(8) var<uniform> u: Uniforms;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let m = (group.y * groups.x + group.x) * 64 + local;
-  if (m >= u.M) { return; }
-  var most = partial[m].x;
-  for (var p = 1u; p < u.parts; p++) { most = max(most, partial[p * u.M + m].x); }
-  var sum = 0.0;
-  var mean = 0.0;
-  for (var p = 0u; p < u.parts; p++) {
-    let part = partial[p * u.M + m];
+//$ include ROW_SUMS
+
+fn forRow(row: u32, local: u32) {
+  var most = partial[row].x;
+  for (var p = 1u; p < u.parts; p++) { most = max(most, partial[p * u.N + row].x); }
+  var sums = vec2f(); // Σ e^(z − most), Σ e^(z − most) (z − most)
+  for (var p = local; p < u.parts; p += SIZE) {
+    let part = partial[p * u.N + row];
     let scale = exp(part.x - most);
-    sum += part.y * scale;
-    mean += (part.z + part.y * (part.x - most)) * scale;
+    sums += vec2f(part.y, part.z + part.y * (part.x - most)) * scale;
   }
+  sums = total(sums, local, 0);
   var z = 0.0;
-  let row = u32(ids[m]) * u.K;
-  for (var k = 0u; k < u.K; k++) { z += hidden[m * u.K + k] * head[row + k]; }
-  logprobs[m] = z * u.inverse - most - log(sum);
-  entropy[m] = log(sum) - mean / sum;
-  lse[m] = most + log(sum);
-  correct[m] = select(0.0, 1.0, z * u.inverse >= most - 1e-5 * max(1, abs(most)));
+  let own = u32(ids[row]) * u.C;
+  for (var k = local; k < u.C; k += SIZE) { z += hidden[row * u.C + k] * head[own + k]; }
+  z = total(vec2f(z, 0), local, 1).x * u.inverse;
+  if (local > 0) { return; }
+  logprobs[row] = z - most - log(sums.x);
+  entropy[row] = log(sums.x) - sums.y / sums.x;
+  lse[row] = most + log(sums.x);
+  correct[row] = select(0.0, 1.0, z >= most - 1e-5 * max(1, abs(most)));
 }

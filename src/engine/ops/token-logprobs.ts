@@ -9,25 +9,43 @@ import { matmul } from './matmul';
 export interface TokenLogprobs {
   /** log softmax(z/temperature)[id], [N]. */
   logprobs: tf.Tensor1D;
-  /** −Σ p log p of the same distribution, in nats, [N]. */
+  /** −Σ p log p of the same distribution, in nats, [N]; a gradient may be taken where that was asked for. */
   entropy: tf.Tensor1D;
   /** 1 where no token is likelier than the given one (ties within rounding), else 0, [N]; without gradient. */
   correct: tf.Tensor1D;
 }
 
-/** z = hidden·headᵀ. hidden [N, C], head [V, C], ids int32 [N]; differentiable in hidden and head. */
+/**
+ * z = hidden·headᵀ. hidden [N, C], head [V, C], ids int32 [N]; differentiable in hidden and head. A gradient of the entropy
+ * costs walking the vocabulary once more, so it must be asked for; taking one that was not throws.
+ */
 export function tokenLogprobs(
   hidden: tf.Tensor2D,
   head: tf.Tensor2D,
   ids: tf.Tensor1D,
   temperature: number,
+  entropyGradient = false,
 ): TokenLogprobs {
-  if (!hasKernel('TokenLogprobs')) return tokenLogprobsReference(hidden, head, ids, temperature);
-  // Where a gradient is on its way, a kernel may compute what it will be a multiple of, [N, C], as a fifth output.
-  const slopes = tf.engine().state.gradientDepth > 0;
+  const of = entropyGradient ? (entropy: tf.Tensor1D) => entropy : withoutGradient;
+  if (!hasKernel('TokenLogprobs')) {
+    const { entropy, ...rest } = tokenLogprobsReference(hidden, head, ids, temperature);
+    return { ...rest, entropy: of(entropy) };
+  }
+  // Where only log-probabilities have a gradient, the forward pass computes what of it needs the vocabulary, [N, C], as a
+  // fifth output.
+  const slopes = tf.engine().state.gradientDepth > 0 && !entropyGradient;
   const outputs = runKernel<tf.Tensor1D[]>('TokenLogprobs', { hidden, head, ids }, { temperature, slopes });
-  return { logprobs: outputs[0]!, entropy: outputs[1]!, correct: outputs[3]! };
+  return { logprobs: outputs[0]!, entropy: of(outputs[1]!), correct: outputs[3]! };
 }
+
+/** The entropies, through which no gradient may be taken. */
+const withoutGradient = (entropy: tf.Tensor1D): tf.Tensor1D =>
+  tf.customGrad((x) => ({
+    value: (x as tf.Tensor1D).clone(),
+    gradFunc: () => {
+      throw new Error('tokenLogprobs: ask for entropyGradient to take a gradient of the entropy');
+    },
+  }))(entropy);
 
 /** The same of plain tfjs ops, with the whole [N, V] in memory. */
 export function tokenLogprobsReference(

@@ -1,15 +1,25 @@
 // Log-probabilities without logits in memory. PARTIAL: each invocation multiplies its rows with a stretch of the
-// vocabulary and keeps, for each row, the largest z, Σ e^(z − largest) and Σ e^(z − largest) (z − largest). Otherwise: dL/dlogits
-// for a chunk of the vocabulary, which the caller multiplies with that chunk of the head.
-// M rows, N tokens of the vocabulary (PARTIAL) or of the chunk, K the width.
+// vocabulary and keeps, for each row, the largest z, Σ e^(z − largest) and Σ e^(z − largest) (z − largest); LOGITS: and z itself,
+// of a chunk whose stretches begin at `first`. Otherwise: dL/dlogits for a chunk of the vocabulary, from its token `first` on,
+// which the caller multiplies with that chunk of the head.
+// M rows, N tokens of the vocabulary or of the chunk, K the width.
 struct Uniforms { M: u32, N: u32, K: u32, across: u32, steps: u32, first: u32, vocabulary: u32, inverse: f32 }
 
 @group(0) @binding(0) var<storage, read_write> result: array<vec4f>; // [parts, M], or [M, N / 4]
+//$ if PARTIAL
+  //$ if LOGITS
+@group(0) @binding(1) var<storage, read_write> logits: array<vec4f>; // [M, ⌈N / 4⌉]
+@group(0) @binding(2) var<storage, read> hidden: array<$ELEMENT>;
+@group(0) @binding(3) var<storage, read> head: array<$ELEMENT>;
+@group(0) @binding(4) var<uniform> u: Uniforms;
+  //$ else
 @group(0) @binding(1) var<storage, read> hidden: array<$ELEMENT>;
 @group(0) @binding(2) var<storage, read> head: array<$ELEMENT>;
-//$ if PARTIAL
 @group(0) @binding(3) var<uniform> u: Uniforms;
+  //$ end
 //$ else
+@group(0) @binding(1) var<storage, read> hidden: array<$ELEMENT>;
+@group(0) @binding(2) var<storage, read> head: array<$ELEMENT>;
 @group(0) @binding(3) var<storage, read> ids: array<i32>;
 @group(0) @binding(4) var<storage, read> lse: array<f32>;
 @group(0) @binding(5) var<storage, read> entropy: array<f32>;
@@ -67,6 +77,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       //$ for j in J
       let z$j = select(vec4f(-1e30), c$r_$j[$i] * u.inverse, inside$j);
       highest = max(highest, max(max(z$j.x, z$j.y), max(z$j.z, z$j.w)));
+        //$ if LOGITS
+      if ((row + $r) * 4 + $i < M && (column + $j * $WX) * 4 < N) {
+        logits[((row + $r) * 4 + $i) * ((N + 3) / 4) + column + $j * $WX] = z$j;
+      }
+        //$ end
       //$ end
       let keep = exp(most$r_$i - highest);
       var sum = sum$r_$i * keep;
@@ -86,7 +101,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   //$ for r in R
     //$ for i in FOUR
   if ((row + $r) * 4 + $i < M) {
-    result[(stretch * $WX + local % $WX) * M + (row + $r) * 4 + $i] = vec4f(most$r_$i, sum$r_$i, mean$r_$i, 0);
+    result[((u.first + stretch) * $WX + local % $WX) * M + (row + $r) * 4 + $i] = vec4f(most$r_$i, sum$r_$i, mean$r_$i, 0);
   }
     //$ end
   //$ end

@@ -31,6 +31,12 @@ export const rmsNormGradKernel = (
   { eps }: Eps,
 ) => normalise('rms-norm', true, add ? [x, gamma, dy, add] : [x, gamma, dy], eps);
 
+/** How row-sums.wgsl gives rows to invocations, ROWS a workgroup. */
+export function rowLayout() {
+  const ALONE = adapterTraits().software;
+  return { ALONE, ROWS: ALONE ? 16 : 1, ROW_SUMS: rowSums };
+}
+
 const KINDS = {
   'layer-norm': { source: layerNormSource, PHASES: 3 },
   'rms-norm': { source: rmsNormSource, PHASES: 1 },
@@ -44,19 +50,18 @@ function normalise(
 ): tf.TensorInfo {
   const [N = 0, C = 0] = reads[0].shape;
   const { source, PHASES } = KINDS[name];
-  const ALONE = adapterTraits().software;
-  const ROWS = ALONE ? 16 : 1; // a workgroup
+  const layout = rowLayout();
   const result = output([N, C]);
   dispatch({
     name,
     source,
-    values: { GRAD, ADD: reads.length > 3, ALONE, ROWS, PHASES, ROW_SUMS: rowSums },
-    key: [GRAD, reads.length, ALONE].join(),
+    values: { ...layout, GRAD, ADD: reads.length > 3, PHASES },
+    key: [GRAD, reads.length, layout.ALONE].join(),
     writes: [result],
     reads,
     integers: [N, C],
     floats: [eps],
-    groups: line(Math.ceil(N / ROWS)),
+    groups: line(Math.ceil(N / layout.ROWS)),
   });
   return result;
 }
