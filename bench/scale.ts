@@ -130,21 +130,30 @@ interface Ran {
   seconds: number;
   /** The most that was resident in the children of the command, which are the browser's. */
   peakBytes: number;
+  /** What it said. */
+  said: string;
 }
 
 /** Runs a command of the command line; what it says goes to stderr. */
 function cli(...args: string[]): Promise<Ran> {
   const began = performance.now();
-  const child = spawn(process.execPath, ['tools/bootstrap.mjs', 'cli', ...args], { stdio: ['ignore', 2, 2] });
+  const child = spawn(process.execPath, ['tools/bootstrap.mjs', 'cli', ...args], {
+    stdio: ['ignore', 2, 'pipe'],
+  });
   let peakBytes = 0;
+  let said = '';
+  child.stderr?.on('data', (text: Buffer) => {
+    process.stderr.write(text);
+    said += String(text);
+  });
   const watch = setInterval(() => {
     peakBytes = Math.max(peakBytes, residentBytes(child.pid ?? 0));
   }, 500);
   return new Promise((resolve, reject) => {
     child.once('error', reject);
-    child.once('exit', (code) => {
+    child.once('close', (code) => {
       clearInterval(watch);
-      resolve({ code, seconds: (performance.now() - began) / 1000, peakBytes });
+      resolve({ code, seconds: (performance.now() - began) / 1000, peakBytes, said });
     });
   });
 }
@@ -180,6 +189,13 @@ async function measure(asked: Asked): Promise<boolean> {
   const resumed = await cli('run', experiment, '--out', out, ...place, '--resume');
   if (resumed.code !== 0) throw new Error('The run did not finish: see above.');
   const after = rowsOf(out);
+  // Each stage from its beginning to its end: those before the last in the run that was killed, the last in the other.
+  const taken = [killed, resumed].flatMap(({ said }) =>
+    Array.from(said.matchAll(/^(\S+): finished .* took at most (\S+) MB/gm), ([, stage, mb]) => [
+      stage!,
+      mb!,
+    ]),
+  );
   const drawn = join(folder, 'generated.jsonl');
   const generated = await cli(
     ...[
@@ -224,6 +240,7 @@ async function measure(asked: Asked): Promise<boolean> {
         ],
       ],
     ),
+    table(['stage', 'most that the device allocated for it, MB'], taken),
     `Step 1 of ${method}, repeated after the kill, gave the same figures: ${same ? 'yes' : first ? 'no' : 'it had not been written'}. Completions written: ${written} of ${2 * rows}.`,
   ];
   const text = `${lines.join('\n\n')}\n`;

@@ -30,6 +30,28 @@ test('a line of metrics at most every second, and always the last step', () => {
   ]);
 });
 
+test('a stage that ends tells the most memory that was taken in it', () => {
+  const lines: string[] = [];
+  const show = progressPrinter((line) => lines.push(line));
+  const took = (mb: number): void =>
+    show({ type: 'memory', memory: { tensors: 1, bytes: 1, allocatedBytes: mb * 1e6 } });
+  const stage = (name: string, state: 'running' | 'finished', seconds: number): void =>
+    show({ type: 'stage', name, kind: 'sft', state, totalSteps: 4, seconds });
+  took(900);
+  stage('sft', 'running', 0);
+  [200, 550.3, 100].forEach(took);
+  stage('sft', 'finished', 30);
+  stage('dpo', 'running', 0);
+  took(70);
+  stage('dpo', 'finished', 5);
+  expect(lines).toEqual([
+    'sft: running',
+    'sft: finished after 30 s, took at most 550.3 MB of the device',
+    'dpo: running',
+    'dpo: finished after 5 s, took at most 70.0 MB of the device',
+  ]);
+});
+
 test('loading is told once for each thing', () => {
   const lines: string[] = [];
   const show = progressPrinter((line) => lines.push(line));

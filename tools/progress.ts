@@ -1,4 +1,5 @@
-// What a person sees on stderr while a command runs: loading, stages, and a line of metrics at most every second.
+// What a person sees on stderr while a command runs: loading, stages with the memory they took, and a line of metrics at
+// most every second.
 import type { Event, MetricsRow } from '../src/shared/protocol.ts';
 
 const shownMetrics = 5;
@@ -26,6 +27,7 @@ export function progressPrinter(
   const totals = new Map<string, number>();
   let lastLine = -Infinity;
   let lastLoading = '';
+  let mostBytes = 0; // taken in this stage
   return (event) => {
     if (event.type === 'device')
       print(`${event.device.backend}: ${event.device.adapter}. ${event.device.reason}`);
@@ -36,9 +38,15 @@ export function progressPrinter(
       lastLoading = event.what;
       print(`loading ${event.what} (${(event.totalBytes / 1e6).toFixed(1)} MB)`);
     }
+    if (event.type === 'memory') mostBytes = Math.max(mostBytes, event.memory.allocatedBytes);
     if (event.type === 'stage') {
       totals.set(event.name, event.totalSteps);
-      print(`${event.name}: ${event.state}${event.seconds > 0 ? ` after ${duration(event.seconds)}` : ''}`);
+      const ended = event.state === 'finished' && mostBytes > 0;
+      const took = ended ? `, took at most ${(mostBytes / 1e6).toFixed(1)} MB of the device` : '';
+      print(
+        `${event.name}: ${event.state}${event.seconds > 0 ? ` after ${duration(event.seconds)}` : ''}${took}`,
+      );
+      mostBytes = 0;
     }
     if (event.type === 'warning') print(`warning: ${event.stage}: ${event.message} ${event.fix}`);
     if (event.type === 'metrics') {
