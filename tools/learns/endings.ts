@@ -7,6 +7,7 @@ import type { Experiment, Stage } from '../../src/shared/experiment.ts';
 import type { StageKind } from '../../src/shared/methods.ts';
 import type { Report } from '../../src/shared/protocol.ts';
 import { settingsOf } from '../../src/shared/settings.ts';
+import { defaultStage } from '../../src/shared/validate.ts';
 import { readExperiment } from '../commands/experiment.ts';
 import { run } from '../commands/run.ts';
 import { PlaygroundError } from '../../src/shared/errors.ts';
@@ -26,12 +27,16 @@ const COLUMNS: readonly Column[] = [
 
 /** What the default experiment asks of PPO and is a setting of the method too; the rest are its defaults. */
 function settings(kind: StageKind, ppo: Stage, quick: boolean): Record<string, unknown> {
-  if (kind === 'ppo') return { ...ppo };
+  const usual = defaultStage('ppo') as unknown as Record<string, unknown>;
+  if (kind === 'ppo')
+    return Object.fromEntries(Object.entries(ppo).filter(([key, value]) => !same(value, usual[key])));
   const { total_episodes, missing_eos_penalty } = ppo as Stage & { kind: 'ppo' };
   const wanted = { total_episodes, missing_eos_penalty, ...(quick && { max_steps: 10, warmup_steps: 0 }) };
   const keys = settingsOf(kind).map(({ key }) => key);
   return Object.fromEntries(Object.entries(wanted).filter(([key]) => keys.includes(key)));
 }
+
+const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 /** Runs the experiment in `folder`, or goes on with it; its report. */
 async function finished(experiment: unknown, seed: number, folder: string, place: Place): Promise<Report> {
