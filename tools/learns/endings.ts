@@ -29,14 +29,14 @@ const COLUMNS: readonly Column[] = [
 function settings(kind: StageKind, ppo: Stage, quick: boolean): Record<string, unknown> {
   const usual = defaultStage('ppo') as unknown as Record<string, unknown>;
   if (kind === 'ppo')
-    return Object.fromEntries(Object.entries(ppo).filter(([key, value]) => !same(value, usual[key])));
+    return Object.fromEntries(
+      Object.entries(ppo).filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(usual[key])),
+    );
   const { total_episodes, missing_eos_penalty } = ppo as Stage & { kind: 'ppo' };
   const wanted = { total_episodes, missing_eos_penalty, ...(quick && { max_steps: 10, warmup_steps: 0 }) };
   const keys = settingsOf(kind).map(({ key }) => key);
   return Object.fromEntries(Object.entries(wanted).filter(([key]) => keys.includes(key)));
 }
-
-const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 /** Runs the experiment in `folder`, or goes on with it; its report. */
 async function finished(experiment: unknown, seed: number, folder: string, place: Place): Promise<Report> {
