@@ -2,7 +2,7 @@
 // falls short says so.
 
 import { demand } from './flops.ts';
-import { ceilingOf, extrapolate, type Measurement } from './measurement.ts';
+import { extrapolate, shareOf, type Measurement } from './measurement.ts';
 import { products, type Entry, type Kind, type Name, type Peer, type Product, type Scale } from './plan.ts';
 import { median, typical, type Measured } from './race.ts';
 
@@ -42,13 +42,13 @@ function look(measurement: Measurement | undefined, name: Name): Measured | stri
 const ours =
   (
     pick: (all: All) => Measurement | undefined,
-    value: (measured: Measured, entry: Entry, all: All) => Found,
+    value: (measured: Measured, measurement: Measurement) => Found,
   ): Goal['measured'] =>
   (all) => {
     const measurement = pick(all);
     const found = look(measurement, 'ours');
     if (typeof found === 'string') return found;
-    return measurement ? value(found, measurement.entry, all) : 'its workload was not run';
+    return measurement ? value(found, measurement) : 'its workload was not run';
   };
 
 const seconds = (kind: Kind, model: string): Goal['measured'] =>
@@ -73,27 +73,24 @@ const times =
     return typeof b === 'string' ? b : typical(b) / typical(a);
   };
 
-/** A rate as a share of the matmul ceiling, in percent. */
-function share(all: All, flops: number, milliseconds: number): Found {
-  const { gflops } = ceilingOf(all);
-  return gflops > 0 ? flops / (1e4 * milliseconds * gflops) : 'the ceiling was not measured';
-}
+const inPercent = (share: number | null): Found =>
+  share === null ? 'the ceiling was not measured' : 100 * share;
 
 const stepShare = (model: string): Goal['measured'] =>
   ours(
     (all) => find(all, 'sft', model),
-    (measured, entry, all) => share(all, demand(entry).flops, typical(measured)),
+    (_, measurement) => inPercent(shareOf(measurement, 'ours')),
   );
 
 const whole: Goal['measured'] = (all) => {
   const found = extrapolate(all, 'ours');
-  return found ? share(all, found.flops, found.ms) : 'its blocks were not run';
+  return found ? inPercent(found.share) : 'its blocks were not run';
 };
 
 const matmul = (product: Product): Goal['measured'] =>
   ours(
     (all) => all.find(({ entry }) => entry.kind === 'matmul' && entry.product === product),
-    (measured, entry) => demand(entry).flops / (1e6 * typical(measured)),
+    (measured, { entry }) => demand(entry).flops / (1e6 * typical(measured)),
   );
 
 /** From taking a seat to the end of the first update. */
@@ -108,7 +105,7 @@ const goals: readonly Goal[] = [
   { on: 'software', what: 'LoRA SFT step of stories-neo, × jax-js (aim: 1.5)', measured: times('sft', small, 'jax-js'), least: 1 },
   { on: 'software', what: 'rollout of 16, × plain tfjs with its cache concatenated', measured: times('rollout', small, 'plain'), least: 5 },
   { on: 'software', what: '% of the matmul ceiling, one 125M block and head, 1 × 64 tokens', measured: stepShare(`${large}, 1 of 12 blocks`), least: 50 },
-  { on: 'software', what: '% of the matmul ceiling, 125M, 1 × 64 tokens, extrapolated from one block and two', measured: whole, least: 50 },
+  { on: 'software', what: '% of the matmul ceiling, 125M, 1 × 64 tokens, extrapolated from one block and four', measured: whole, least: 50 },
   { on: 'software', what: 'dispatches of an SFT step of 6 layers (30 a layer + 20)', measured: dispatched(small), most: 200 },
   ...products.map((product): Goal => ({ on: 'wasm', what: `GFLOP/s of matmul ${product}, sustained`, measured: matmul(product), least: 70 })),
   { on: 'wasm', what: 'LoRA SFT step of stories-neo, × plain tfjs', measured: times('sft', small, 'plain'), least: 4 },

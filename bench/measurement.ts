@@ -1,13 +1,12 @@
 // A workload with what was measured of everyone, and what follows from several: the device's ceiling, and twelve blocks
-// from one and two.
+// from one and four.
 
 import { demand, tokensOf } from './flops.ts';
 import { blockCounts, type Entry, type Name } from './plan.ts';
-import { typical, type Measured, type Results } from './race.ts';
+import { median, typical, type Measured, type Race } from './race.ts';
 
-export interface Measurement {
+export interface Measurement extends Race {
   entry: Entry;
-  results: Results;
   /** When it was begun, and the load of the machine then, by this run's own last workload too. */
   begun: string;
   load: number;
@@ -19,38 +18,62 @@ export const of = ({ results }: Measurement, name: Name): Measured | undefined =
 };
 
 export interface Ceiling {
-  gflops: number;
-  gbytes: number;
+  entry: Entry;
+  name: Name;
+  /** FLOP or bytes in a second, in billions. */
+  rate: number;
 }
 
-/** The best of everyone: what the device can be brought to do at all. */
-export function ceilingOf(all: readonly Measurement[]): Ceiling {
-  const best = (kind: Entry['kind'], amount: (entry: Entry) => number): number =>
-    Math.max(
-      0,
-      ...all
-        .filter(({ entry }) => entry.kind === kind)
-        .flatMap((measurement) =>
-          measurement.entry.who.flatMap((name) => {
-            const measured = of(measurement, name);
-            return measured ? [amount(measurement.entry) / (1e6 * typical(measured))] : [];
-          }),
-        ),
+/** The best of everyone: what the device can be brought to do at all; null where nothing of the kind was measured. */
+export function ceilingOf(all: readonly Measurement[], kind: 'matmul' | 'copy'): Ceiling | null {
+  const rates = all
+    .filter(({ entry }) => entry.kind === kind)
+    .flatMap((measurement): Ceiling[] =>
+      measurement.entry.who.flatMap((name) => {
+        const measured = of(measurement, name);
+        if (!measured) return [];
+        const { entry } = measurement;
+        const { flops, bytes } = demand(entry);
+        return [{ entry, name, rate: (kind === 'matmul' ? flops : bytes) / (1e6 * typical(measured)) }];
+      }),
     );
-  return { gflops: best('matmul', (e) => demand(e).flops), gbytes: best('copy', (e) => demand(e).bytes) };
+  return rates.reduce<Ceiling | null>((best, one) => (best && best.rate >= one.rate ? best : one), null);
 }
 
-/** Milliseconds and FLOPs of twelve blocks, and of a block, from one and two: t₁ + 11 (t₂ − t₁). */
+/** MFLOP that the ceiling's product would have done in the time of someone's run: each in the pace of its own round. */
+function foregone({ pace }: Race, { samples }: Measured): number {
+  return median(samples.map(({ milliseconds }, round) => milliseconds * (pace[round] ?? NaN)));
+}
+
+/** FLOPs of someone's run as a share of what the ceiling's product does in that time; null where it is not known. */
+export function shareOf(measurement: Measurement, name: Name): number | null {
+  const measured = of(measurement, name);
+  const { flops } = demand(measurement.entry);
+  if (!measured || measurement.pace.length === 0 || flops === 0) return null;
+  return flops / (1e6 * foregone(measurement, measured));
+}
+
+/** Milliseconds of twelve blocks, of a block, and the share of the ceiling, from one and four: t₁ + 11 (t₄ − t₁) / 3. */
 export function extrapolate(
   all: readonly Measurement[],
   name: Name,
-): { ms: number; block: number; flops: number; tokens: number } | null {
+): { ms: number; block: number; share: number | null; tokens: number } | null {
   const blocks = all.filter(({ entry }) => entry.group === 'block');
-  const [one, two] = blockCounts.map((count) => blocks.find(({ entry }) => entry.model.num_layers === count));
-  const [first, second] = one && two ? [of(one, name), of(two, name)] : [];
-  if (!one || !first || !second) return null;
+  const [few, most] = blockCounts.map((count) =>
+    blocks.find(({ entry }) => entry.model.num_layers === count),
+  );
+  const [first, second] = few && most ? [of(few, name), of(most, name)] : [];
+  if (!few || !most || !first || !second) return null;
   const layers = 12;
-  const block = typical(second) - typical(first);
-  const { flops } = demand({ ...one.entry, model: { ...one.entry.model, num_layers: layers } });
-  return { ms: typical(first) + (layers - 1) * block, block, flops, tokens: tokensOf(one.entry) };
+  const [least, last] = blockCounts;
+  const one = (a: number, b: number) => (b - a) / (last - least);
+  const whole = (a: number, b: number) => a + (layers - least) * one(a, b);
+  const { flops } = demand({ ...few.entry, model: { ...few.entry.model, num_layers: layers } });
+  const paced = few.pace.length > 0 && most.pace.length > 0;
+  return {
+    ms: whole(typical(first), typical(second)),
+    block: one(typical(first), typical(second)),
+    share: paced ? flops / (1e6 * whole(foregone(few, first), foregone(most, second))) : null,
+    tokens: tokensOf(few.entry),
+  };
 }

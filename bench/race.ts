@@ -1,6 +1,8 @@
 // Those compared take turns: everyone does a workload once (shaders compile, and their numbers are held against ours),
-// then A B A B … until the workload's time is over, so that whatever else the machine does hits all alike. Everyone sits
-// down anew for each workload, so that the memory counted is that of this workload.
+// then A B A B … until the workload's time is over, so that whatever else the machine does hits all alike. The product
+// that makes the device's ceiling has a turn in each round too: a processor's pace changes by a fifth within minutes, and
+// a share of the ceiling holds only for one of the same minute. Everyone sits down anew for each workload, so that the
+// memory counted is that of this workload.
 
 import type { Entry, Name } from './plan.ts';
 import type { Seat } from './seats.ts';
@@ -24,6 +26,12 @@ export interface Failure {
 
 export type Results = Map<Name, Measured | Failure>;
 
+export interface Race {
+  results: Results;
+  /** GFLOP/s of the ceiling's product before each round; empty where none is known. */
+  pace: number[];
+}
+
 /** Numbers of float32 sums in other orders differ by less; another loss, mask or optimizer by more. */
 const tolerance = 2e-3;
 const mostRounds = 30;
@@ -31,9 +39,14 @@ const mostRounds = 30;
 const leastRounds = 3;
 const short = 20_000;
 
-/** `sit` gives someone a fresh seat with the device open. */
-export async function race(entry: Entry, sit: (name: Name) => Promise<Seat>): Promise<Results> {
+/** `sit` gives someone a fresh seat with the device open; `product` runs the ceiling's, in GFLOP/s. */
+export async function race(
+  entry: Entry,
+  sit: (name: Name) => Promise<Seat>,
+  product: (() => Promise<number>) | null,
+): Promise<Race> {
   const results: Results = new Map();
+  const pace: number[] = [];
   const seats = new Map<Name, Seat>();
   const measured = (name: Name): Measured | undefined => {
     const result = results.get(name);
@@ -80,6 +93,7 @@ export async function race(entry: Entry, sit: (name: Name) => Promise<Seat>): Pr
   const budget = 1000 * seconds * who.length;
   let playing = who.filter((name) => measured(name));
   for (let round = 0; round < mostRounds && playing.length > 0; round++) {
+    if (product) pace.push(await product());
     for (const name of playing) {
       await attempt(name, async (seat) => {
         measured(name)?.samples.push((await seat.ask({ do: 'run' })) as Sample);
@@ -99,7 +113,7 @@ export async function race(entry: Entry, sit: (name: Name) => Promise<Seat>): Pr
     if (result && second !== null) result.difference = Math.max(result.difference ?? 0, second);
     await seats.get(name)?.close();
   }
-  return results;
+  return { results, pace };
 }
 
 /** The largest relative difference of two lists of numbers. */

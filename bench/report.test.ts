@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { demand } from './flops';
 import { heldAgainstGoals } from './goals';
 import type { Measurement } from './measurement';
 import { plan, type Name } from './plan';
@@ -27,6 +28,7 @@ function measured(): Measurement[] {
   return plan({ scale: 'wasm', backend: 'wasm', names, long: false }).map((entry) => ({
     entry,
     results: new Map(entry.who.map((name) => [name, taking(name === 'ours' ? 100 : 1000)])),
+    pace: [100],
     begun: '2026-01-01T10:00:00.000Z',
     load: 1,
   }));
@@ -43,6 +45,25 @@ describe('heldAgainstGoals', () => {
     for (const product of ['A·B,', 'A·Bᵀ,', 'Aᵀ·B,', 'Aᵀ·Bᵀ,']) {
       expect(line(rows, 'wasm', product).slice(2)).toEqual(['172', '≥ 70', 'reached']);
     }
+  });
+
+  it('holds a run against the product of its own round', () => {
+    const entries = plan({ scale: 'software', backend: 'webgpu', names: ['ours'], long: false });
+    const blocks = entries.filter(({ group }) => group === 'block');
+    // Each workload finds the machine at another pace, and its own last rounds at half of that.
+    const all = blocks.map((entry, i): Measurement => {
+      const pace = [1, 0.5, 0.5].map((part) => (part * 10) / (i + 1));
+      const samples = pace.map((gflops) => taking(demand(entry).flops / (1e6 * 0.6 * gflops)).first);
+      const results = new Map([['ours' as const, { ...taking(1), samples }]]);
+      return { entry, results, pace, begun: '2026-01-01T10:00:00.000Z', load: 1 };
+    });
+    const rows = heldAgainstGoals(all, 'software');
+    expect(line(rows, 'software WebGPU', 'one 125M block')[2]).toBe('60.0');
+    expect(line(rows, 'software WebGPU', 'extrapolated')[2]).toBe('60.0');
+    const unknown = all.map((measurement) => ({ ...measurement, pace: [] }));
+    expect(line(heldAgainstGoals(unknown, 'software'), 'software WebGPU', 'one 125M block')[2]).toBe(
+      'not measured (the ceiling was not measured)',
+    );
   });
 
   it('tells of every other line why it was not measured', () => {

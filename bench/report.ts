@@ -3,7 +3,7 @@
 
 import { demand, tokensOf } from './flops.ts';
 import { heldAgainstGoals } from './goals.ts';
-import { ceilingOf, extrapolate, of, type Ceiling, type Measurement } from './measurement.ts';
+import { ceilingOf, extrapolate, of, shareOf, type Measurement } from './measurement.ts';
 import { notes, peerNames, repeats, type Entry, type Name, type Scale } from './plan.ts';
 import { median, typical, type Measured, type Failure } from './race.ts';
 import { table } from './table.ts';
@@ -23,7 +23,7 @@ export interface About {
 const fixed = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
 const percent = (share: number): string => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
 
-function cells(measurement: Measurement, name: Name, ceiling: Ceiling): string[] {
+function cells(measurement: Measurement, name: Name, gbytes: number | null): string[] {
   const { entry, results } = measurement;
   const result = results.get(name);
   if (!result || 'error' in result) {
@@ -34,7 +34,8 @@ function cells(measurement: Measurement, name: Name, ceiling: Ceiling): string[]
   const times = runs.map(({ milliseconds }) => milliseconds);
   const ms = typical(result);
   const ours = of(measurement, 'ours');
-  const { flops, bytes } = demand(entry);
+  const { bytes } = demand(entry);
+  const share = shareOf(measurement, name);
   const tokens = tokensOf(entry);
   return [
     entry.label,
@@ -44,8 +45,8 @@ function cells(measurement: Measurement, name: Name, ceiling: Ceiling): string[]
     tokens > 0 ? fixed((1000 * tokens) / ms) : '',
     String(median(runs.map(({ dispatches }) => dispatches))),
     (Math.max(...runs.map(({ allocatedBytes }) => allocatedBytes)) / 2 ** 20).toFixed(0),
-    flops > 0 && ceiling.gflops > 0 ? percent(flops / (1e6 * ms) / ceiling.gflops) : '',
-    bytes > 0 && ceiling.gbytes > 0 ? percent(bytes / (1e6 * ms) / ceiling.gbytes) : '',
+    share === null ? '' : percent(share),
+    bytes > 0 && gbytes !== null ? percent(bytes / (1e6 * ms) / gbytes) : '',
     fixed(result.first.milliseconds),
     result.difference === null || name === 'ours' ? '' : result.difference.toExponential(0),
   ];
@@ -77,21 +78,14 @@ function ceilingRows(all: readonly Measurement[]): string[][] {
   );
 }
 
-function extrapolatedRows(all: readonly Measurement[], ceiling: Ceiling): string[][] {
+function extrapolatedRows(all: readonly Measurement[]): string[][] {
   const names = new Set(all.flatMap(({ entry }) => entry.who));
   return [...names].flatMap((name) => {
     const found = extrapolate(all, name);
     if (!found) return [];
-    const { ms, block, flops, tokens } = found;
-    return [
-      [
-        name,
-        fixed(ms),
-        fixed(block),
-        fixed((1000 * tokens) / ms),
-        percent(flops / (1e6 * ms) / ceiling.gflops),
-      ],
-    ];
+    const { ms, block, share, tokens } = found;
+    const reached = share === null ? '' : percent(share);
+    return [[name, fixed(ms), fixed(block), fixed((1000 * tokens) / ms), reached]];
   });
 }
 
@@ -122,10 +116,10 @@ function when(all: readonly Measurement[]): string {
 
 export function markdown(about: About, all: readonly Measurement[]): string {
   const grouped = (group: Entry['group']) => all.filter(({ entry }) => entry.group === group);
-  const ceiling = ceilingOf(all);
+  const gbytes = ceilingOf(all, 'copy')?.rate ?? null;
   const rows = (group: Entry['group']) =>
     grouped(group).flatMap((measurement) =>
-      measurement.entry.who.map((name) => cells(measurement, name, ceiling)),
+      measurement.entry.who.map((name) => cells(measurement, name, gbytes)),
     );
   const section = (title: string, columns: string[], body: string[][]): string[] =>
     body.length > 0 ? [`## ${title}`, table(columns, body)] : [];
@@ -138,7 +132,7 @@ export function markdown(about: About, all: readonly Measurement[]): string {
   ]);
   return [
     `# ${about.backend}, ${about.adapter}, ${about.date}`,
-    `${about.host}; ${about.machine}. ${when(all)}. Shapes for ${about.scale}. In each workload everyone took turns in one browser, each in a worker opened for it: ratios hold within a workload. Times end when the device is done; "first ms" holds what is done once (compiling); dispatches are those of a run, MB what was allocated after it, pools included, both counted in the same place for everyone; FLOPs and bytes in bench/flops.ts.`,
+    `${about.host}; ${about.machine}. ${when(all)}. Shapes for ${about.scale}. In each workload everyone took turns in one browser, each in a worker opened for it: ratios hold within a workload. Times end when the device is done; "first ms" holds what is done once (compiling); dispatches are those of a run, MB what was allocated after it, pools included, both counted in the same place for everyone; FLOPs and bytes in bench/flops.ts. "of matmul" is a run's FLOPs as a share of what the fastest product below does in its time, which took a turn before each round of the workload.`,
     ...section('Who', ['who', 'packages', 'device', 'what it is'], seated),
     ...section('Who took no part, and why', ['who', 'in', 'why'], absentRows(all)),
     ...section('The device', ['what', 'who', `sustained over ${repeats}`], ceilingRows(grouped('ceiling'))),
@@ -152,7 +146,7 @@ export function markdown(about: About, all: readonly Measurement[]): string {
     ...section(
       'gpt-neo-125m, 12 blocks: extrapolated from the two above, not run',
       ['who', 'ms', 'of which a block', 'tokens/s', 'of matmul'],
-      extrapolatedRows(all, ceiling),
+      extrapolatedRows(all),
     ),
     ...section('Growth', head, rows('growth')),
   ].join('\n\n');
@@ -180,9 +174,9 @@ export function fromJson(text: string, about: About): Map<string, Measurement> {
   Object.assign(about.opened, { ...earlier.opened, ...about.opened });
   Object.assign(about.versions, { ...earlier.versions, ...about.versions });
   return new Map(
-    earlier.measurements.map(({ entry, results, begun, load }) => [
+    earlier.measurements.map(({ entry, results, pace, begun, load }) => [
       entry.label,
-      { entry, results: new Map(Object.entries(results)) as Measurement['results'], begun, load },
+      { entry, results: new Map(Object.entries(results)) as Measurement['results'], pace, begun, load },
     ]),
   );
 }
