@@ -130,6 +130,8 @@ interface Ran {
   seconds: number;
   /** The most that was resident in the children of the command, which are the browser's. */
   peakBytes: number;
+  /** The most while the weights were read, and what was as the last of them had been. */
+  loading: { mostBytes: number; thenBytes: number };
   /** What it said. */
   said: string;
 }
@@ -141,19 +143,26 @@ function cli(...args: string[]): Promise<Ran> {
     stdio: ['ignore', 2, 'pipe'],
   });
   let peakBytes = 0;
+  const loading = { mostBytes: 0, thenBytes: 0 };
   let said = '';
+  const look = (): void => {
+    const bytes = residentBytes(child.pid ?? 0);
+    peakBytes = Math.max(peakBytes, bytes);
+    if (loading.thenBytes > 0 || !/^loading /m.test(said)) return;
+    loading.mostBytes = Math.max(loading.mostBytes, bytes);
+    if (/^model: /m.test(said)) loading.thenBytes = bytes;
+  };
   child.stderr?.on('data', (text: Buffer) => {
     process.stderr.write(text);
     said += String(text);
+    look();
   });
-  const watch = setInterval(() => {
-    peakBytes = Math.max(peakBytes, residentBytes(child.pid ?? 0));
-  }, 500);
+  const watch = setInterval(look, 200);
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) => {
       clearInterval(watch);
-      resolve({ code, seconds: (performance.now() - began) / 1000, peakBytes, said });
+      resolve({ code, seconds: (performance.now() - began) / 1000, peakBytes, loading, said });
     });
   });
 }
@@ -240,6 +249,7 @@ async function measure(asked: Asked): Promise<boolean> {
         ],
       ],
     ),
+    `While the weights were read, ${gib(killed.loading.mostBytes)} were resident in the browser at most, and ${gib(killed.loading.thenBytes)} when they had been.`,
     table(['stage', 'most that the device allocated for it, MB'], taken),
     `Step 1 of ${method}, repeated after the kill, gave the same figures: ${same ? 'yes' : first ? 'no' : 'it had not been written'}. Completions written: ${written} of ${2 * rows}.`,
   ];

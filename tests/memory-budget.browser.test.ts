@@ -5,6 +5,7 @@
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { onDeviceProblem, openDevice } from '../src/engine/device';
 import { memoryInUse, trimPool } from '../src/engine/memory';
+import { webgpuBackend } from '../src/engine/private';
 import { hash32 } from '../src/engine/random';
 import { budgetOf } from '../src/experiment/budget';
 import { Control } from '../src/experiment/control';
@@ -157,6 +158,28 @@ describe.each(['wasm', 'webgpu'] as const)('%s', { timeout: 300_000 }, (backend)
     idle = memoryInUse().allocatedBytes;
     await measure(TINY, short, of(4, 'sft', 'reward', 'ppo')); // after which the kernels have their working memory
   });
+
+  test.each(['none', 'nf4'] as const)(
+    'a model with packing %s goes to the device as it is read',
+    async (packing) => {
+      trimPool();
+      const watch = watchAllocations();
+      const before = watch.now();
+      const model = await loadModel(STORIES, directory(STORIES), undefined, packing);
+      const [stays, most] = [watch.now() - before, watch.peak() - before];
+      watch.stop();
+      console.log(`${MiB(stays)} stay, at most ${MiB(most)}`);
+      const packed = [...(model.packed?.values() ?? [])].flatMap((matrix) => [matrix.packed, matrix.scales]);
+      const tensors = [...model.weights.values(), ...packed];
+      expect(stays).toBeGreaterThanOrEqual(4 * tensors.reduce((sum, { size }) => sum + size, 0));
+      expect(most).toBeLessThanOrEqual(1.3 * stays);
+      if (backend === 'webgpu') {
+        const { tensorMap } = webgpuBackend();
+        expect(tensors.filter(({ dataId }) => tensorMap.get(dataId).values !== null)).toEqual([]);
+      }
+      disposeModel(model);
+    },
+  );
 
   test.each(cases)('%s', async (_, ...given) => {
     for (const { stage: name, told, taken } of await measure(...given)) {

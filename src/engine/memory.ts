@@ -16,6 +16,17 @@ export function mostTensorBytes(): number {
   return tf.getBackend() === 'webgpu' ? webgpuBackend().device.limits.maxStorageBufferBindingSize : Infinity;
 }
 
+/**
+ * Puts what tensors hold onto the GPU now, and waits until it is there. It would stay in the tab's memory until its first
+ * use otherwise, a model's weights all at once, and be there twice when they are used for the first time.
+ */
+export async function upload(tensors: Iterable<tf.Tensor>): Promise<void> {
+  if (tf.getBackend() !== 'webgpu') return;
+  const backend = webgpuBackend();
+  for (const { dataId } of tensors) backend.uploadToGPU(dataId);
+  await backend.queue.onSubmittedWorkDone();
+}
+
 function allocatedBytes(): number {
   if (tf.getBackend() === 'webgpu') return webgpuBackend().bufferManager.numBytesAllocated;
   const { wasm } = wasmBackend();

@@ -2,7 +2,7 @@
 // file is read. Every tensor must be there once, in its shape, and finite, before the model is handed out.
 
 import { disposePacked, type PackedMatrix } from '../engine/ops/dequantize';
-import { mostTensorBytes } from '../engine/memory';
+import { mostTensorBytes, upload } from '../engine/memory';
 import { tf } from '../engine/tf';
 import { PlaygroundError } from '../shared/errors';
 import type { Quantization } from '../shared/experiment';
@@ -43,11 +43,18 @@ export async function loadModel(
   const packs = (name: string): boolean => quantization !== 'none' && linears.has(name);
   refuseTooLarge(source, shapes, packs);
   const prints: string[] = [];
+  const fresh: tf.Tensor[] = [];
   const keep = (name: string, values: Float32Array, shape: number[]): void => {
     prints.push(`${name} ${fingerprintOfNumbers(values)}`);
     if (quantization !== 'none' && packs(name)) {
-      packed.set(name, packMatrix(values, shape as [number, number], quantization));
-    } else weights.set(name, tf.tensor(values, shape));
+      const matrix = packMatrix(values, shape as [number, number], quantization);
+      packed.set(name, matrix);
+      fresh.push(matrix.packed, matrix.scales);
+    } else {
+      const weight = tf.tensor(values, shape);
+      weights.set(name, weight);
+      fresh.push(weight);
+    }
   };
   const has = (name: string): boolean => weights.has(name) || packed.has(name);
   const total = [...shapes.values()].reduce((sum, shape) => sum + tf.util.sizeFromShape(shape), 0);
@@ -62,6 +69,7 @@ export async function loadModel(
         : [parseSafetensors(await readWhole(source, read, shard), name)];
       for await (const file of files) {
         parameters += takeTensors(file, architecture, shapes, has, keep);
+        await upload(fresh.splice(0));
         onProgress(shard, 4 * parameters, 4 * total);
       }
     }
