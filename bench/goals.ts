@@ -1,8 +1,7 @@
 // What this benchmark was asked to show: every line, held against what was measured or told why it was not. A line that
 // falls short says so.
 
-import { demand } from './flops.ts';
-import { extrapolate, shareOf, type Measurement } from './measurement.ts';
+import { extrapolate, rateOf, shareOf, type Measurement } from './measurement.ts';
 import { products, type Entry, type Kind, type Name, type Peer, type Product, type Scale } from './plan.ts';
 import { median, typical, type Measured } from './race.ts';
 
@@ -90,7 +89,7 @@ const whole: Goal['measured'] = (all) => {
 const matmul = (product: Product): Goal['measured'] =>
   ours(
     (all) => all.find(({ entry }) => entry.kind === 'matmul' && entry.product === product),
-    (measured, { entry }) => demand(entry).flops / (1e6 * typical(measured)),
+    (_, measurement) => rateOf(measurement, 'ours') ?? 'its workload was not run',
   );
 
 /** From taking a seat to the end of the first update. */

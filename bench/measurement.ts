@@ -20,24 +20,26 @@ export const of = ({ results }: Measurement, name: Name): Measured | undefined =
 export interface Ceiling {
   entry: Entry;
   name: Name;
-  /** FLOP or bytes in a second, in billions. */
   rate: number;
+}
+
+/** Of what someone did in a second, billions: bytes of a copy, else FLOPs; null where it was not measured. */
+export function rateOf(measurement: Measurement, name: Name): number | null {
+  const measured = of(measurement, name);
+  const { flops, bytes } = demand(measurement.entry);
+  return measured ? (measurement.entry.kind === 'copy' ? bytes : flops) / (1e6 * typical(measured)) : null;
 }
 
 /** The best of everyone: what the device can be brought to do at all; null where nothing of the kind was measured. */
 export function ceilingOf(all: readonly Measurement[], kind: 'matmul' | 'copy'): Ceiling | null {
-  const rates = all
-    .filter(({ entry }) => entry.kind === kind)
-    .flatMap((measurement): Ceiling[] =>
-      measurement.entry.who.flatMap((name) => {
-        const measured = of(measurement, name);
-        if (!measured) return [];
-        const { entry } = measurement;
-        const { flops, bytes } = demand(entry);
-        return [{ entry, name, rate: (kind === 'matmul' ? flops : bytes) / (1e6 * typical(measured)) }];
-      }),
-    );
-  return rates.reduce<Ceiling | null>((best, one) => (best && best.rate >= one.rate ? best : one), null);
+  let best: Ceiling | null = null;
+  for (const measurement of all.filter(({ entry }) => entry.kind === kind)) {
+    for (const name of measurement.entry.who) {
+      const rate = rateOf(measurement, name);
+      if (rate !== null && rate > (best?.rate ?? 0)) best = { entry: measurement.entry, name, rate };
+    }
+  }
+  return best;
 }
 
 /** MFLOP that the ceiling's product would have done in the time of someone's run: each in the pace of its own round. */
@@ -59,21 +61,20 @@ export function extrapolate(
   name: Name,
 ): { ms: number; block: number; share: number | null; tokens: number } | null {
   const blocks = all.filter(({ entry }) => entry.group === 'block');
-  const [few, most] = blockCounts.map((count) =>
+  const [few, many] = blockCounts.map((count) =>
     blocks.find(({ entry }) => entry.model.num_layers === count),
   );
-  const [first, second] = few && most ? [of(few, name), of(most, name)] : [];
-  if (!few || !most || !first || !second) return null;
+  const [first, last] = few && many ? [of(few, name), of(many, name)] : [];
+  if (!few || !many || !first || !last) return null;
   const layers = 12;
-  const [least, last] = blockCounts;
-  const one = (a: number, b: number) => (b - a) / (last - least);
-  const whole = (a: number, b: number) => a + (layers - least) * one(a, b);
+  const one = (a: number, b: number) => (b - a) / (blockCounts[1] - blockCounts[0]);
+  const whole = (a: number, b: number) => a + (layers - blockCounts[0]) * one(a, b);
   const { flops } = demand({ ...few.entry, model: { ...few.entry.model, num_layers: layers } });
-  const paced = few.pace.length > 0 && most.pace.length > 0;
+  const paced = few.pace.length > 0 && many.pace.length > 0;
   return {
-    ms: whole(typical(first), typical(second)),
-    block: one(typical(first), typical(second)),
-    share: paced ? flops / (1e6 * whole(foregone(few, first), foregone(most, second))) : null,
+    ms: whole(typical(first), typical(last)),
+    block: one(typical(first), typical(last)),
+    share: paced ? flops / (1e6 * whole(foregone(few, first), foregone(many, last))) : null,
     tokens: tokensOf(few.entry),
   };
 }

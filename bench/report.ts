@@ -3,7 +3,7 @@
 
 import { demand, tokensOf } from './flops.ts';
 import { heldAgainstGoals } from './goals.ts';
-import { ceilingOf, extrapolate, of, shareOf, type Measurement } from './measurement.ts';
+import { ceilingOf, extrapolate, of, rateOf, shareOf, type Measurement } from './measurement.ts';
 import { notes, peerNames, repeats, type Entry, type Name, type Scale } from './plan.ts';
 import { median, typical, type Measured, type Failure } from './race.ts';
 import { table } from './table.ts';
@@ -69,11 +69,10 @@ const head = [
 function ceilingRows(all: readonly Measurement[]): string[][] {
   return all.flatMap((measurement) =>
     measurement.entry.who.map((name) => {
-      const measured = of(measurement, name);
-      const { flops, bytes } = demand(measurement.entry);
-      const copy = measurement.entry.kind === 'copy';
-      const rate = measured && (copy ? bytes : flops) / (1e6 * typical(measured));
-      return [measurement.entry.label, name, rate ? `${fixed(rate)} ${copy ? 'GB/s' : 'GFLOP/s'}` : 'failed'];
+      const { label, kind } = measurement.entry;
+      const rate = rateOf(measurement, name);
+      const unit = kind === 'copy' ? 'GB/s' : 'GFLOP/s';
+      return [label, name, rate === null ? 'failed' : `${fixed(rate)} ${unit}`];
     }),
   );
 }

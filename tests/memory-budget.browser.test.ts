@@ -165,19 +165,26 @@ describe.each(['wasm', 'webgpu'] as const)('%s', { timeout: 300_000 }, (backend)
       trimPool();
       const watch = watchAllocations();
       const before = watch.now();
-      const model = await loadModel(STORIES, directory(STORIES), undefined, packing);
-      const [stays, most] = [watch.now() - before, watch.peak() - before];
-      watch.stop();
-      console.log(`${MiB(stays)} stay, at most ${MiB(most)}`);
-      const packed = [...(model.packed?.values() ?? [])].flatMap((matrix) => [matrix.packed, matrix.scales]);
-      const tensors = [...model.weights.values(), ...packed];
-      expect(stays).toBeGreaterThanOrEqual(4 * tensors.reduce((sum, { size }) => sum + size, 0));
-      expect(most).toBeLessThanOrEqual(1.3 * stays);
-      if (backend === 'webgpu') {
-        const { tensorMap } = webgpuBackend();
-        expect(tensors.filter(({ dataId }) => tensorMap.get(dataId).values !== null)).toEqual([]);
+      // The second finds the buffers of the first in the pool.
+      for (const time of ['first', 'second']) {
+        const model = await loadModel(STORIES, directory(STORIES), undefined, packing);
+        const [stays, most] = [watch.now() - before, watch.peak() - before];
+        console.log(`${MiB(stays)} stay, at most ${MiB(most)}`);
+        const packed = [...(model.packed?.values() ?? [])].flatMap((matrix) => [
+          matrix.packed,
+          matrix.scales,
+        ]);
+        const tensors = [...model.weights.values(), ...packed];
+        const bytes = 4 * tensors.reduce((sum, { size }) => sum + size, 0);
+        expect(stays, time).toBeGreaterThanOrEqual(bytes);
+        expect(most, time).toBeLessThanOrEqual(1.3 * bytes);
+        if (backend === 'webgpu') {
+          const { tensorMap } = webgpuBackend();
+          expect(tensors.filter(({ dataId }) => tensorMap.get(dataId).values !== null)).toEqual([]);
+        }
+        disposeModel(model);
       }
-      disposeModel(model);
+      watch.stop();
     },
   );
 

@@ -17,14 +17,20 @@ export function mostTensorBytes(): number {
 }
 
 /**
- * Puts what tensors hold onto the GPU now, and waits until it is there. It would stay in the tab's memory until its first
- * use otherwise, a model's weights all at once, and be there twice when they are used for the first time.
+ * Puts what tensors hold onto the GPU now, one after the other, and waits until it is there. It would stay in the tab's
+ * memory until its first use otherwise, a model's weights all at once, and be there twice as they are used.
  */
 export async function upload(tensors: Iterable<tf.Tensor>): Promise<void> {
   if (tf.getBackend() !== 'webgpu') return;
   const backend = webgpuBackend();
-  for (const { dataId } of tensors) backend.uploadToGPU(dataId);
-  await backend.queue.onSubmittedWorkDone();
+  for (const { dataId } of tensors) {
+    backend.uploadToGPU(dataId);
+    // Into a buffer of the pool it goes by way of another, which is given back once the copy is submitted.
+    backend.ensureCommandEncoderReady();
+    backend.endComputePassEncoder();
+    backend.submitQueue();
+    await backend.queue.onSubmittedWorkDone();
+  }
 }
 
 function allocatedBytes(): number {
