@@ -3,8 +3,8 @@
 
 import { hash32, normals } from '../src/engine/random';
 import { gptNeo } from '../src/model/architectures/gpt-neo';
-import { floats, parseSafetensors } from '../src/model/safetensors';
-import type { ModelConfig } from '../src/model/types';
+import { floats, parseSafetensors, writeSafetensors } from '../src/model/safetensors';
+import type { ModelConfig, ReadFile } from '../src/model/types';
 import type { Model, Work } from './plan';
 
 interface Values {
@@ -20,23 +20,27 @@ export interface ModelData {
 
 const folder = '/models/stories-neo';
 
-export async function readBundled(path: string): Promise<Uint8Array | null> {
+async function readBundled(path: string): Promise<Uint8Array | null> {
   const response = await fetch(`${folder}/${path}`);
   return response.ok ? new Uint8Array(await response.arrayBuffer()) : null;
 }
 
+/** As its config.json has it. */
+const configOf = (model: Model) => ({
+  ...model,
+  model_type: 'gpt_neo',
+  activation_function: 'gelu_new',
+  layer_norm_epsilon: 1e-5,
+  eos_token_id: 0,
+  attention_layers: Array.from({ length: model.num_layers }, (_, i) => (i % 2 === 0 ? 'global' : 'local')),
+});
+
 export async function modelData(model: Model): Promise<ModelData> {
-  const { name, bundled, num_layers } = model;
-  const json = {
-    ...model,
-    activation_function: 'gelu_new',
-    layer_norm_epsilon: 1e-5,
-    eos_token_id: 0,
-    attention_layers: Array.from({ length: num_layers }, (_, i) => (i % 2 === 0 ? 'global' : 'local')),
-  };
-  const config = gptNeo.parseConfig(json, name);
+  const config = gptNeo.parseConfig(configOf(model), model.name);
   const shapes = [...gptNeo.parameters(config)];
-  if (!bundled) return { config, weights: new Map(shapes.map(([key, shape]) => [key, seeded(key, shape)])) };
+  if (!model.bundled) {
+    return { config, weights: new Map(shapes.map(([key, shape]) => [key, seeded(key, shape)])) };
+  }
   const bytes = await readBundled('model.safetensors');
   if (!bytes) throw new Error(`${folder}/model.safetensors could not be read`);
   const file = parseSafetensors(bytes, folder);
@@ -44,6 +48,20 @@ export async function modelData(model: Model): Promise<ModelData> {
     config,
     weights: new Map(shapes.map(([key, shape]) => [key, { shape, values: floats(file, key) }])),
   };
+}
+
+/** A model's directory, in memory; a seeded one has no tokenizer. */
+export async function modelFiles(model: Model): Promise<ReadFile> {
+  const files = new Map<string, Uint8Array | null>();
+  if (model.bundled) {
+    for (const path of ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json']) {
+      files.set(path, await readBundled(path));
+    }
+  } else {
+    files.set('config.json', new TextEncoder().encode(JSON.stringify(configOf(model))));
+    files.set('model.safetensors', writeSafetensors((await modelData(model)).weights));
+  }
+  return (path) => Promise.resolve(files.get(path) ?? null);
 }
 
 let table: Float32Array | undefined;

@@ -42,17 +42,24 @@ export function ceilingOf(all: readonly Measurement[], kind: 'matmul' | 'copy'):
   return best;
 }
 
-/** MFLOP that the ceiling's product would have done in the time of someone's run: each in the pace of its own round. */
+/**
+ * MFLOP that the ceiling's product would have done in the time of someone's run: each in the pace of its own round; NaN
+ * where the product had no turn.
+ */
 function foregone({ pace }: Race, { samples }: Measured): number {
-  return median(samples.map(({ milliseconds }, round) => milliseconds * (pace[round] ?? NaN)));
+  const known = samples.map(({ milliseconds }, round) => milliseconds * (pace[round] ?? NaN));
+  return median(known.filter(Number.isFinite));
 }
+
+/** As a share of what the ceiling's product would have done, in MFLOP; null where that is not known. */
+const shareOver = (flops: number, mflops: number): number | null =>
+  Number.isFinite(mflops) ? flops / (1e6 * mflops) : null;
 
 /** FLOPs of someone's run as a share of what the ceiling's product does in that time; null where it is not known. */
 export function shareOf(measurement: Measurement, name: Name): number | null {
   const measured = of(measurement, name);
   const { flops } = demand(measurement.entry);
-  if (!measured || measurement.pace.length === 0 || flops === 0) return null;
-  return flops / (1e6 * foregone(measurement, measured));
+  return measured && flops > 0 ? shareOver(flops, foregone(measurement, measured)) : null;
 }
 
 /** Milliseconds of twelve blocks, of a block, and the share of the ceiling, from one and four: t₁ + 11 (t₄ − t₁) / 3. */
@@ -70,11 +77,10 @@ export function extrapolate(
   const one = (a: number, b: number) => (b - a) / (blockCounts[1] - blockCounts[0]);
   const whole = (a: number, b: number) => a + (layers - blockCounts[0]) * one(a, b);
   const { flops } = demand({ ...few.entry, model: { ...few.entry.model, num_layers: layers } });
-  const paced = few.pace.length > 0 && many.pace.length > 0;
   return {
     ms: whole(typical(first), typical(last)),
     block: one(typical(first), typical(last)),
-    share: paced ? flops / (1e6 * whole(foregone(few, first), foregone(many, last))) : null,
+    share: shareOver(flops, whole(foregone(few, first), foregone(many, last))),
     tokens: tokensOf(few.entry),
   };
 }

@@ -24,7 +24,7 @@ export const notes: Record<Peer, string> = {
   nanogpt:
     '@genai-fi/nanogpt: the LoRA step of its own trainer on its nearest model, from the published bundle, which holds its patched tfjs. RMSNorm without bias for LayerNorm, one matrix for q, k and v (adapted whole), LoRA merged into the weights in every pass, logits of every position, untrained weights; its loss is its own and not compared.',
   transformers:
-    'onnxruntime-web, on which transformers.js runs, driven directly with the cache left on the device; the same weights exported to ONNX, without an adapter; loading begins from weights in memory, ours from the files in memory, of which it reads the tokenizer too.',
+    'onnxruntime-web, on which transformers.js runs, driven directly with the cache left on the device; the same weights exported to ONNX, without an adapter; loading begins from weights in memory, ours from the files in memory, of which it reads the bundled tokenizer too.',
 };
 
 /** A GPT-Neo: the bundled one, or a shape with seeded weights. Fields as in its config.json. */
@@ -164,7 +164,7 @@ interface Asked {
   scale: Scale;
   backend: 'wasm' | 'webgpu';
   names: readonly Name[];
-  /** The whole ranges of growth: batch 1 … 64, length 64 … 1024, 1M … 125M. */
+  /** The whole ranges of growth, of every kind: batch 1 … 64, length 64 … 1024, 1M … 125M. Else of SFT steps, some. */
   long: boolean;
 }
 
@@ -216,38 +216,47 @@ export function plan({ scale, backend, names, long }: Asked): Entry[] {
       add({ kind, model, ...rows(shapes[kind]), seconds, group: 'workloads' });
     }
   }
-  add({ kind: 'load', model: storiesNeo, ...rows([1, 1, 1]), seconds: seconds / 3, group: 'workloads' });
+  for (const model of models) {
+    add({ kind: 'load', model, ...rows([1, 1, 1]), seconds: seconds / 3, group: 'workloads' });
+  }
   if (scale === 'wasm') {
     add({ kind: 'sft', model: neo125, ...rows([4, 64, 64]), seconds, group: 'workloads', only: large });
+    add({ kind: 'ppo', model: neo125, ...rows([4, 64, 40]), seconds, group: 'workloads', only: large });
   }
 
-  for (const { model, batch, length } of growth(scale, long)) {
-    const half = length / 2;
-    add({
-      kind: 'sft',
-      model,
-      ...rows([batch, half, half]),
-      seconds: seconds / 6,
-      group: 'growth',
-      only: large,
-    });
+  const growing: readonly Name[] = ['ours', 'jax-js', 'transformers'];
+  for (const { kind, model, shape } of growth(scale, long)) {
+    add({ kind, model, ...rows(shape), seconds: seconds / 6, group: 'growth', only: growing });
   }
   return entries.filter(({ who }) => who.length > 0);
 }
 
-/** The points of three curves that meet in one. */
-function growth(scale: Scale, long: boolean): { model: Model; batch: number; length: number }[] {
-  if (scale === 'quick') return [{ model: tiny, batch: 2, length: 32 }];
-  const batches = long ? [1, 2, 4, 8, 16, 32, 64] : [1, 4];
-  const lengths = long ? [64, 128, 256, 512, 1024] : [64, 256];
+interface Point {
+  kind: Kind;
+  model: Model;
+  shape: Rows;
+}
+
+/** For each kind, the points of its curves, which meet in one: a stream has one row, and loading no rows at all. */
+function growth(scale: Scale, long: boolean): Point[] {
+  const halves = (batch: number, length: number): Rows => [batch, length / 2, length / 2];
+  if (scale === 'quick') return [{ kind: 'sft', model: tiny, shape: halves(2, 32) }];
+  const batches = long ? [2, 4, 8, 16, 32, 64] : [4];
+  const lengths = long ? [128, 256, 512, 1024] : [256];
   const base = sized('7M', 256, 6, 8192);
   const models = [sized('1M', 96, 4, 4096), sized('3M', 192, 5, 4096)];
   if (long) models.push(sized('33M', 512, 8, 16384), { ...neo125, name: '125M' });
-  return [
-    ...batches.map((batch) => ({ model: base, batch, length: 64 })),
-    ...lengths.filter((length) => length > 64).map((length) => ({ model: base, batch: 1, length })),
-    ...models.map((model) => ({ model, batch: 1, length: 64 })),
-  ];
+  const kinds = long ? (['sft', 'ppo', 'rollout', 'decode', 'load'] as const) : (['sft'] as const);
+  return kinds.flatMap((kind) => {
+    const least: Rows = kind === 'load' ? [1, 1, 1] : halves(1, 64);
+    const shapes = [least];
+    if (kind !== 'load' && kind !== 'decode') shapes.push(...batches.map((batch) => halves(batch, 64)));
+    if (kind !== 'load') shapes.push(...lengths.map((length) => halves(1, length)));
+    return [
+      ...shapes.map((shape) => ({ kind, model: base, shape })),
+      ...models.map((model) => ({ kind, model, shape: least })),
+    ];
+  });
 }
 
 function labelOf({ kind, model, product, batch, prompt, completion, size }: Work): string {

@@ -60,6 +60,8 @@ describe('heldAgainstGoals', () => {
     const rows = heldAgainstGoals(all, 'software');
     expect(line(rows, 'software WebGPU', 'one 125M block')[2]).toBe('60.0');
     expect(line(rows, 'software WebGPU', 'extrapolated')[2]).toBe('60.0');
+    const missed = all.map((measurement) => ({ ...measurement, pace: [NaN, ...measurement.pace.slice(1)] }));
+    expect(line(heldAgainstGoals(missed, 'software'), 'software WebGPU', 'extrapolated')[2]).toBe('60.0');
     const unknown = all.map((measurement) => ({ ...measurement, pace: [] }));
     expect(line(heldAgainstGoals(unknown, 'software'), 'software WebGPU', 'one 125M block')[2]).toBe(
       'not measured (the ceiling was not measured)',

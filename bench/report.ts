@@ -131,7 +131,7 @@ export function markdown(about: About, all: readonly Measurement[]): string {
   ]);
   return [
     `# ${about.backend}, ${about.adapter}, ${about.date}`,
-    `${about.host}; ${about.machine}. ${when(all)}. Shapes for ${about.scale}. In each workload everyone took turns in one browser, each in a worker opened for it: ratios hold within a workload. Times end when the device is done; "first ms" holds what is done once (compiling); dispatches are those of a run, MB what was allocated after it, pools included, both counted in the same place for everyone; FLOPs and bytes in bench/flops.ts. "of matmul" is a run's FLOPs as a share of what the fastest product below does in its time, which took a turn before each round of the workload.`,
+    `${about.host}; ${about.machine}. ${when(all)}. Shapes for ${about.scale}. In each workload everyone took turns in one browser, each in a worker opened for it: ratios hold within a workload. Times end when the device is done; "first ms" holds what is done once (compiling); dispatches are those of a run, MB what was allocated after it, pools included, both counted in the same place for everyone; "differs by" is the largest relative difference of their numbers from ours, but for one row in 16 of a rollout; FLOPs and bytes in bench/flops.ts. "of matmul" is a run's FLOPs as a share of what the fastest product below does in its time, which took a turn before each round of the workload.`,
     ...section('Who', ['who', 'packages', 'device', 'what it is'], seated),
     ...section('Who took no part, and why', ['who', 'in', 'why'], absentRows(all)),
     ...section('The device', ['what', 'who', `sustained over ${repeats}`], ceilingRows(grouped('ceiling'))),

@@ -22,7 +22,7 @@ import { sft } from '../../src/train/sft';
 import { mean, sum } from '../../src/train/state';
 import { chooseKernels } from '../../src/worker/tuning';
 import type { Contestant, Job } from '../contestant';
-import { lora, modelData, readBundled, tokenRows, training } from '../data';
+import { lora, modelData, modelFiles, tokenRows, training } from '../data';
 import { repeats, transposed, type Model, type Work } from '../plan';
 
 // What no promise reports: the device lost, or a command refused, after which times mean nothing.
@@ -91,7 +91,7 @@ async function prepare(work: Work): Promise<Job> {
     case 'copy':
       return copies(work.size);
     case 'load':
-      return load;
+      return loads(work.model);
   }
   const model = await languageModel(work.model);
   switch (work.kind) {
@@ -175,17 +175,9 @@ function generation(model: LanguageModel, work: Work): Job {
   };
 }
 
-const bundledFiles = new Map<string, Uint8Array | null>();
-
-/** The first load brings the files to memory, from where all others begin, as everyone's do. */
-async function fromMemory(path: string): Promise<Uint8Array | null> {
-  const bytes = bundledFiles.get(path) ?? (await readBundled(path));
-  bundledFiles.set(path, bytes);
-  return bytes;
-}
-
-async function load(): Promise<number[]> {
-  const model = await loadModel('stories-neo', fromMemory);
+/** From the files in memory to the first token. */
+async function loads(model: Model): Promise<Job> {
+  const files = await modelFiles(model);
   const options = {
     maxNewTokens: 1,
     minNewTokens: 0,
@@ -195,9 +187,12 @@ async function load(): Promise<number[]> {
     seed: 1,
     streams: [0],
   };
-  const { logprobs } = await generate(model, null, [[1]], options);
-  disposeModel(model);
-  return logprobs.map(mean);
+  return async () => {
+    const loaded = await loadModel(model.name, files);
+    const { logprobs } = await generate(loaded, null, [[1]], options);
+    disposeModel(loaded);
+    return logprobs.map(mean);
+  };
 }
 
 /** Until the GPU has run what was recorded. */
