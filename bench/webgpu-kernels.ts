@@ -6,11 +6,16 @@ import { openDevice } from '../src/engine/device';
 import { attention, attentionReference, forestTensor } from '../src/engine/ops/attention';
 import { gelu, geluReference } from '../src/engine/ops/gelu';
 import { layerNorm, layerNormReference } from '../src/engine/ops/layer-norm';
+import { linear, type LinearLayer } from '../src/engine/ops/linears';
 import { matmul, matmulReference } from '../src/engine/ops/matmul';
 import { tokenLogprobs, tokenLogprobsReference } from '../src/engine/ops/token-logprobs';
 import { webgpuBackend } from '../src/engine/private';
-import { allTokens } from '../src/model/distinct';
+import { normals } from '../src/engine/random';
 import { tf } from '../src/engine/tf';
+import { adapterTraits } from '../src/engine/webgpu/adapter';
+import { DEFAULT_CHOICE, useKernels } from '../src/engine/webgpu/tiles';
+import { allTokens } from '../src/model/distinct';
+import { packMatrix } from '../src/model/quantize';
 import { table } from './table';
 import { random } from './timing';
 
@@ -26,17 +31,18 @@ async function milliseconds(f: () => tf.TensorContainer): Promise<number> {
   return (user + system) / 1000;
 }
 
-/** The least times of ours and of stock, in turns. */
-async function race(ours: () => tf.TensorContainer, stock: () => tf.TensorContainer) {
-  const best = [Infinity, Infinity] as [number, number];
-  await milliseconds(ours); // compiles
-  await milliseconds(stock);
+/** The least times of each of them, in turns. */
+async function turns(those: readonly (() => tf.TensorContainer)[]): Promise<number[]> {
+  const best = those.map(() => Infinity);
+  for (const one of those) await milliseconds(one); // compiles
   for (let i = 0; i < 3; i++) {
-    best[0] = Math.min(best[0], await milliseconds(ours));
-    best[1] = Math.min(best[1], await milliseconds(stock));
+    for (const [at, one] of those.entries()) best[at] = Math.min(best[at]!, await milliseconds(one));
   }
   return best;
 }
+
+const race = async (ours: () => tf.TensorContainer, stock: () => tf.TensorContainer) =>
+  (await turns([ours, stock])) as [number, number];
 
 /** M, N, K of the product, its transpositions, and where it occurs; 256 tokens. */
 const products = [
@@ -64,6 +70,33 @@ async function matrixProducts(): Promise<string[][]> {
     tf.dispose([a, b]);
     const rate = (ms: number) => ((2e-6 * M * N * K) / ms).toFixed(2);
     rows.push([where, `${M} × ${N} × ${K}`, rate(ours), rate(stock), `${(stock / ours).toFixed(1)} ×`]);
+  }
+  return rows;
+}
+
+/** x [M, K] through a frozen matrix [N, K], by how it is kept. */
+async function packedProducts(): Promise<string[][]> {
+  const rows: string[][] = [];
+  const [N, K] = [1024, 1024];
+  const values = normals(N * K, 1);
+  const whole = tf.tensor2d(values, [N, K]);
+  const [float16, int8, nf4] = (['float16', 'int8', 'nf4'] as const).map((packing) =>
+    packMatrix(values, [N, K], packing),
+  );
+  const asHalves = (f: () => tf.Tensor2D) => () => {
+    useKernels({ ...DEFAULT_CHOICE, halves: true });
+    const result = f();
+    useKernels(DEFAULT_CHOICE);
+    return result;
+  };
+  for (const M of [1, 16, 256]) {
+    const x = random(M, K);
+    const through = (weight: LinearLayer['weight']) => () => linear(x, { weight, fanInFanOut: false });
+    const packed = [through(whole), through(float16!), through(int8!), through(nf4!)];
+    if (adapterTraits().half) packed.push(asHalves(through(float16!)));
+    const shown = (await turns(packed)).map((ms) => ms.toFixed(2));
+    rows.push([`${M} × ${N} × ${K}`, ...shown.slice(0, 4), shown[4] ?? 'not by this adapter']);
+    x.dispose();
   }
   return rows;
 }
@@ -117,13 +150,19 @@ async function ops(): Promise<string[][]> {
   return rows;
 }
 
-/** Markdown. */
-export async function kernels(): Promise<string> {
+/** The adapter's name, and Markdown. */
+export async function kernels(): Promise<{ adapter: string; tables: string }> {
   const { adapter } = await openDevice('webgpu');
-  return [
+  const tables = [
     `### ${adapter}: GFLOP of matrix products a second of processor time`,
     table(['product', 'M × N × K', 'ours', 'stock tfjs', 'ratio'], await matrixProducts()),
     `### ${adapter}: milliseconds of processor time of the other ops, ours and composed of stock ops`,
     table(['op', 'ours', 'stock tfjs', 'ratio'], await ops()),
+    `### ${adapter}: milliseconds of processor time of a product with a frozen matrix, by how it is kept`,
+    table(
+      ['M × N × K', 'float32', 'float16, unpacked', 'int8', 'NF4', 'float16, read as halves'],
+      await packedProducts(),
+    ),
   ].join('\n\n');
+  return { adapter, tables };
 }

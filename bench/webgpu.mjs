@@ -1,5 +1,5 @@
 // `node bench/webgpu.mjs`: the WGSL kernels beside stock tfjs, under Node with Dawn on the software adapter that ships
-// with Chromium; writes Markdown to bench/results/. Starts itself again, as the loader of Vulkan reads its environment once.
+// with Chromium, or on that of $VK_ICD_FILENAMES; writes Markdown to bench/results/. Starts itself again, as the loader of Vulkan reads its environment once.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -28,9 +28,11 @@ const server = await createServer({
   server: { middlewareMode: true, hmr: false, watch: null },
 });
 const { kernels } = await server.ssrLoadModule('/bench/webgpu-kernels.ts');
+const { adapter, tables } = await kernels();
 const date = new Date().toISOString().slice(0, 10);
-const text = `# WGSL kernels, ${date}\n\nNode ${process.version} with Dawn, least of three.\n\n${await kernels()}\n`;
-const file = `bench/results/webgpu-kernels-${date}.md`;
+const text = `# WGSL kernels, ${date}\n\nNode ${process.version} with Dawn, least of three.\n\n${tables}\n`;
+const name = adapter.toLowerCase().match(/\w+/)[0];
+const file = `bench/results/webgpu-kernels-${name}-${date}.md`;
 mkdirSync('bench/results', { recursive: true });
 writeFileSync(file, text);
 console.log(`${text}\nWritten to ${file}.`);

@@ -11,6 +11,8 @@ import { tf } from '../src/engine/tf';
 import { divergence } from '../src/evaluate/divergence';
 import { disposeModel, loadModel } from '../src/model/load';
 import { packMatrix } from '../src/model/quantize';
+import { adapterTraits, computeAs } from '../src/engine/webgpu/adapter';
+import { DEFAULT_CHOICE, useKernels } from '../src/engine/webgpu/tiles';
 import { directory } from './browser-files';
 import { DEVICES, errorOf, useDevice } from './kernels';
 
@@ -22,6 +24,30 @@ const shapes: [number, number][] = [
   [31, 33],
   [300, 129],
 ];
+
+describe('webgpu', () => {
+  useDevice('webgpu');
+
+  test('float16 read as such, where the adapter can, and unpacked give the same bits', async () => {
+    const { half } = adapterTraits();
+    const weights = normals(96 * 132, 1).map((z, i) => (i % 7 === 0 ? 3e-6 : z)); // some subnormal halves
+    const weight = packMatrix(weights, [132, 96], 'float16');
+    for (const software of [true, false]) {
+      for (const rows of [1, 40]) {
+        const x = tf.tensor2d(normals(rows * 96, 2), [rows, 96]);
+        const product = () => linear(x, { weight, fanInFanOut: false }).data();
+        computeAs({ software });
+        const unpacked = await product();
+        useKernels({ ...DEFAULT_CHOICE, halves: true });
+        expect(await product()).toEqual(unpacked);
+        computeAs({ half: false });
+        expect(await product()).toEqual(unpacked);
+        useKernels(DEFAULT_CHOICE);
+        computeAs({ software: true, half });
+      }
+    }
+  });
+});
 
 describe.each(DEVICES)('%s', (device) => {
   useDevice(device);

@@ -41,7 +41,7 @@ test.each([
   const expected = await product(M, N, K, transposeA, transposeB);
   expect(expected.some((value) => value !== 0)).toBe(true);
   for (const tile of Object.keys(TILES) as Tile[]) {
-    useKernels({ small: tile, medium: tile, large: tile });
+    useKernels({ ...DEFAULT_CHOICE, small: tile, medium: tile, large: tile });
     expect(await product(M, N, K, transposeA, transposeB), tile).toEqual(expected);
   }
   useKernels(DEFAULT_CHOICE);
@@ -60,7 +60,7 @@ test('token log-probabilities and their gradient: every tile gives the same bits
   };
   const expected = await run();
   for (const tile of Object.keys(TILES) as Tile[]) {
-    useKernels({ small: tile, medium: tile, large: tile });
+    useKernels({ ...DEFAULT_CHOICE, small: tile, medium: tile, large: tile });
     expect(await run(), tile).toEqual(expected);
   }
   useKernels(DEFAULT_CHOICE);
@@ -93,7 +93,7 @@ test.each([
 
 test('tuning chooses among the tiles, leaves the ones in use, and no tensor', async () => {
   const before = tf.memory().numTensors;
-  const chosen = { small: '4x8', medium: '8x4', large: '4x8' } as const;
+  const chosen = { small: '4x8', medium: '8x4', large: '4x8', halves: true } as const;
   useKernels(chosen);
   expect(isKernelChoice(await tuneKernels())).toBe(true);
   expect(kernelChoice()).toEqual(chosen);

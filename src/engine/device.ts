@@ -112,7 +112,11 @@ async function openWebGPU(adapter: GPUAdapter, reason: string): Promise<DeviceRe
       import('./webgpu/subgroups'),
     ]);
     installWebGPUKernels();
-    computeAs({ software: isSoftware(adapter), subgroup: await subgroupSize(opened, adapter.info) });
+    computeAs({
+      software: isSoftware(adapter),
+      subgroup: await subgroupSize(opened, adapter.info),
+      half: opened.features.has('shader-f16'),
+    });
     // Tensors of a few numbers would otherwise be computed in JavaScript, past our kernels.
     tf.env().set('WEBGPU_CPU_FORWARD', false);
     tf.removeBackend('webgpu'); // tfjs's own factory, or a backend whose device was lost

@@ -6,9 +6,11 @@ export interface AdapterTraits {
   software: boolean;
   /** Invocations that a subgroup has at least, a power of two; 1 where the device has no subgroups. */
   subgroup: number;
+  /** It can read float16 as such (`shader-f16`). */
+  half: boolean;
 }
 
-let traits: AdapterTraits = { software: false, subgroup: 1 };
+let traits: AdapterTraits = { software: false, subgroup: 1, half: false };
 
 export const adapterTraits = (): AdapterTraits => traits;
 

@@ -2,8 +2,10 @@
 // Tensors are numbers here: first those given, then those made on the way.
 
 import type { Packing } from '../ops/dequantize';
+import { adapterTraits } from './adapter';
 import { line, type Prepared, prepare } from './dispatch';
-import { programText, type SumText } from './product-source';
+import { programText, type Stored, type SumText } from './product-source';
+import { kernelChoice } from './tiles';
 import { innerOf, layoutOf, memoryOf, outerOf } from './tiling';
 
 export interface PlannedTerm {
@@ -110,7 +112,7 @@ function pieces(sum: PlannedSum, most: number, result: () => number): Ready[] {
 /** A tensor that is read, and as what. */
 export interface Read {
   tensor: number;
-  kind: 'f32' | 'vec4f' | Packing;
+  kind: Stored;
   scales?: number | undefined;
 }
 
@@ -146,7 +148,11 @@ function describe(sums: readonly PlannedSum[]) {
       terms: terms.map(({ a, b, packing, scales, K }, T) => {
         integers.push([`K${P}_${T}`, K], [`cut${P}_${T}`, Math.ceil(K / slices / 4) * 4]);
         const kind = inner[T]!.ALIGNED ? 'vec4f' : 'f32';
-        return { ...inner[T]!, P, T, A: reader(a, kind), B: reader(b, packing ?? kind, scales) };
+        const halves = packing === 'float16';
+        const read = halves && kernelChoice().halves && adapterTraits().half;
+        const stored = read ? 'vec4h' : (packing ?? kind);
+        const B = reader(b, stored, halves ? undefined : scales); // halves have no scales
+        return { ...inner[T]!, P, T, A: reader(a, kind), B };
       }),
       values: {
         ...{ ...outerOf(layout, inner), P, FOUR: 4, STORE4, ELEMENT },

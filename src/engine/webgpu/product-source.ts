@@ -26,9 +26,12 @@ const TERM = `  {
 //$ include TILE
   }`;
 
+/** How what is read lies in its buffer. */
+export type Stored = 'f32' | 'vec4f' | 'vec4h' | Packing;
+
 /** Everything is bound in the order results, reads, uniforms; `memory` is the workgroup's, in fours of numbers. */
 export function programText(
-  kinds: readonly ('f32' | 'vec4f' | Packing)[],
+  kinds: readonly Stored[],
   sums: readonly SumText[],
   uniforms: { integers: readonly string[]; floats: readonly string[] },
   memory: number,
@@ -37,6 +40,7 @@ export function programText(
   const place = () => `@group(0) @binding(${binding++})`;
   const lines: string[] = [];
   if (sums.some(({ values }) => values['SUBGROUPS'])) lines.push('enable subgroups;');
+  if (kinds.includes('vec4h')) lines.push('enable f16;');
   for (const { values } of sums) {
     for (const name of [values.RESULT, values.GELU]) {
       if (name) lines.push(`${place()} var<storage, read_write> ${name}: array<${values.ELEMENT}>;`);
@@ -75,19 +79,17 @@ export function programText(
 const levels = NF4_LEVELS.map((level) => level.toFixed(19)).join(', ');
 
 /** The declarations of the function `readK`. */
-function reader(kind: 'f32' | 'vec4f' | Packing, K: number, place: () => string): string[] {
-  if (kind === 'f32' || kind === 'vec4f') {
-    return [
-      `${place()} var<storage, read> data${K}: array<${kind}>;`,
-      `fn read${K}(at: u32) -> ${kind} { return data${K}[at]; }`,
-    ];
+function reader(kind: Stored, K: number, place: () => string): string[] {
+  const bind = (name: string, element: string) =>
+    `${place()} var<storage, read> ${name}${K}: array<${element}>;`;
+  if (kind === 'f32' || kind === 'vec4f' || kind === 'vec4h') {
+    const number = kind === 'f32' ? 'f32' : 'vec4f';
+    return [bind('data', kind), `fn read${K}(at: u32) -> ${number} { return ${number}(data${K}[at]); }`];
   }
-  const packing = { HALF: kind === 'float16', INT8: kind === 'int8', NF4: kind.startsWith('nf4') };
+  const HALF = kind === 'float16';
   const DOUBLE = kind === 'nf4_double';
-  return [
-    `${place()} var<storage, read> data${K}: array<${packing.HALF ? 'vec2u' : 'u32'}>;`,
-    `${place()} var<storage, read> scales${K}: array<${DOUBLE ? 'u32' : 'f32'}>;`,
-    expand(scaleSource, { K, DOUBLE }),
-    expand(packedSource, { K, ...packing, LEVELS: levels }),
-  ];
+  const values = { K, HALF, INT8: kind === 'int8', NF4: kind === 'nf4' || DOUBLE, LEVELS: levels };
+  const lines = [bind('data', HALF ? 'vec2u' : 'u32')];
+  if (!HALF) lines.push(bind('scales', DOUBLE ? 'u32' : 'f32'), expand(scaleSource, { K, DOUBLE }));
+  return [...lines, expand(packedSource, values)];
 }

@@ -55,8 +55,9 @@ export function computeSums(sums: readonly Sum[]): tf.TensorInfo[] {
 
 /** All that a plan depends on besides the sums. */
 function variantKey(): string {
-  const { software, subgroup } = adapterTraits();
-  return [...Object.values(kernelChoice()), software, subgroup].join();
+  const { software, subgroup, half } = adapterTraits();
+  const { small, medium, large, halves } = kernelChoice();
+  return [small, medium, large, halves, software, subgroup, half].join();
 }
 
 const keyOf = ({ M, N, scale, bias, add, slope, gelu, terms }: PlannedSum): string =>

@@ -1,6 +1,7 @@
-// How many results one invocation of the matrix product owns, and whether a workgroup shares what it reads. More results
-// need fewer loads, fewer of them fill a small GPU: which is fastest is measured on each device (tune.ts). The numbers are
-// the same whichever is chosen, since K is walked in one order and cut into slices by the shape alone.
+// How many results one invocation of the matrix product owns, whether a workgroup shares what it reads, and how it reads
+// packed halves. More results need fewer loads, fewer of them fill a small GPU: which is fastest is measured on each device
+// (tune.ts). The numbers are the same whichever is chosen, since K is walked in one order and cut into slices by the shape
+// alone.
 
 interface TileShape {
   /** Rows and columns of one invocation, in blocks of 4. */
@@ -30,9 +31,12 @@ export type Tile = keyof typeof TILES;
 export type SizeClass = 'small' | 'medium' | 'large';
 
 /** The tile of each class of products. */
-export type KernelChoice = Record<SizeClass, Tile>;
+export interface KernelChoice extends Record<SizeClass, Tile> {
+  /** Packed halves are read as float16 where the adapter can (`shader-f16`), and not unpacked from words. */
+  halves: boolean;
+}
 
-export const DEFAULT_CHOICE: KernelChoice = { small: '4x4', medium: '8x8', large: '8x8' };
+export const DEFAULT_CHOICE: KernelChoice = { small: '4x4', medium: '8x8', large: '8x8', halves: false };
 
 let choice = DEFAULT_CHOICE;
 
@@ -51,6 +55,6 @@ export function sizeClass(M: number, N: number): SizeClass {
 /** Whether something remembered is a choice that this version knows. */
 export function isKernelChoice(value: unknown): value is KernelChoice {
   const known = (tile: unknown): boolean => typeof tile === 'string' && Object.hasOwn(TILES, tile);
-  const { small, medium, large } = (value ?? {}) as Partial<Record<string, unknown>>;
-  return known(small) && known(medium) && known(large);
+  const { small, medium, large, halves } = (value ?? {}) as Partial<Record<string, unknown>>;
+  return known(small) && known(medium) && known(large) && typeof halves === 'boolean';
 }

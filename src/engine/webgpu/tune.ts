@@ -1,6 +1,6 @@
-// Measures which tile of the matrix product suits this device, on products of the kind that a small language model is made
-// of. Takes a fraction of a second on a GPU and a few on a software adapter, so callers remember it. Only tiles that give
-// the bits of the default one are taken, whatever a driver makes of them.
+// Measures which tile of the matrix product suits this device, and how packed halves are best read, on products of the kind
+// that a small language model is made of. Takes a fraction of a second on a GPU and a few on a software adapter, so callers
+// remember it. Only what gives the bits of the default choice is taken, whatever a driver makes of it.
 
 import { download } from '../download';
 import { webgpuBackend } from '../private';
@@ -29,23 +29,28 @@ const PRODUCTS: Record<SizeClass, [number, number, number]> = {
 const [MOST_DISPATCHES, MILLISECONDS] = [64, 50];
 const REPEATS = 3;
 
-/** A tile must be this much faster than the default one to replace it: smaller differences are noise. */
+/** What replaces the default must be this much faster: smaller differences are noise. */
 const WORTHWHILE = 0.9;
 
-/** The fastest tile of each class; the products in use stay as they are. Rejects if the device is lost. */
+/** The fastest of everything; the products in use stay as they are. Rejects if the device is lost. */
 export async function tuneKernels(): Promise<KernelChoice> {
   const before = kernelChoice();
   const best = { ...DEFAULT_CHOICE };
   try {
     for (const kind of Object.keys(PRODUCTS) as SizeClass[]) {
-      const usual = await measure(kind, DEFAULT_CHOICE[kind]);
+      const usual = await measure(DEFAULT_CHOICE, PRODUCTS[kind]);
       let least = WORTHWHILE * usual.milliseconds;
       for (const tile of candidates(DEFAULT_CHOICE[kind])) {
-        const { bits, milliseconds } = await measure(kind, tile);
-        if (milliseconds >= least || !bits.every((word, i) => word === usual.bits[i])) continue;
+        const { bits, milliseconds } = await measure({ ...DEFAULT_CHOICE, [kind]: tile }, PRODUCTS[kind]);
+        if (milliseconds >= least || !same(bits, usual.bits)) continue;
         least = milliseconds;
         best[kind] = tile;
       }
+    }
+    if (adapterTraits().half) {
+      const unpacked = await measure(best, PRODUCTS.medium, 'float16');
+      const read = await measure({ ...best, halves: true }, PRODUCTS.medium, 'float16');
+      best.halves = read.milliseconds < WORTHWHILE * unpacked.milliseconds && same(read.bits, unpacked.bits);
     }
   } finally {
     useKernels(before);
@@ -59,15 +64,20 @@ const candidates = (usual: Tile): Tile[] =>
     (tile) => tile !== usual && !(adapterTraits().software && TILES[tile].staged),
   );
 
-/** What a product gives with a tile, and the least time of one dispatch. */
-async function measure(kind: SizeClass, tile: Tile): Promise<{ bits: Uint32Array; milliseconds: number }> {
-  useKernels({ ...DEFAULT_CHOICE, [kind]: tile });
-  const [M, N, K] = PRODUCTS[kind];
-  const term = { a: 0, b: 1, K, transposeA: false, transposeB: true };
+const same = (a: Uint32Array, b: Uint32Array): boolean => a.every((word, i) => word === b[i]);
+
+/** What a product gives, W packed or not, and the least time of one dispatch. */
+async function measure(
+  choice: KernelChoice,
+  [M, N, K]: [number, number, number],
+  packing?: 'float16',
+): Promise<{ bits: Uint32Array; milliseconds: number }> {
+  useKernels(choice);
+  const term = { a: 0, b: 1, K, transposeA: false, transposeB: true, ...(packing && { packing }) };
   const most = webgpuBackend().device.limits.maxStorageBuffersPerShaderStage;
   const [step] = planSums([{ M, N, terms: [term], scale: 1, gelu: false }], 2, most).steps;
   if (!step || !('program' in step)) throw new Error('a plain product is one dispatch');
-  const [a, b] = [numbers([M, K]), numbers([N, K])];
+  const [a, b] = [numbers([M, K]), packing ? words((N * K) / 2) : numbers([N, K])];
   const result = output([M, N]);
   const run = (times: number) =>
     elapsed(() => {
@@ -86,6 +96,13 @@ async function measure(kind: SizeClass, tile: Tile): Promise<{ bits: Uint32Array
 /** Numbers whose sums are rounded. */
 const numbers = (shape: [number, number]): tf.Tensor =>
   tf.tidy(() => tf.reshape(tf.sin(tf.range(0, shape[0] * shape[1])), shape));
+
+/** Words of two halves, a subnormal one, which a driver may take for 0, and one from 1 to 2. */
+const words = (count: number): tf.Tensor =>
+  tf.tensor1d(
+    Int32Array.from({ length: count }, (_, i) => 0x3c000000 + ((i & 0x3ff) << 16) + ((i * 0x9e3b) & 0x3ff)),
+    'int32',
+  );
 
 /** Milliseconds that the device takes for what is recorded, by its own clock if it has one. */
 async function elapsed(recordAll: () => void): Promise<number> {
