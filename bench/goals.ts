@@ -33,7 +33,7 @@ function look(measurement: Measurement | undefined, name: Name): Measured | stri
   if (!measurement) return 'its workload was not run';
   const { entry, results } = measurement;
   const result = results.get(name);
-  if (result) return 'error' in result ? `${name} failed: ${result.error.split('\n')[0]}` : result;
+  if (result) return 'error' in result ? `${name} failed: ${result.error}` : result;
   return entry.absent.find((one) => one.name === name)?.why ?? `${name} was not asked to take part`;
 }
 

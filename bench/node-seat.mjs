@@ -16,7 +16,7 @@ globalThis.fetch = async (path) => {
 const server = await createServer({
   logLevel: 'error',
   cacheDir: 'build/bench-cache',
-  server: { middlewareMode: true, hmr: false, watch: null },
+  server: { middlewareMode: true, hmr: false, ws: false, watch: null },
 });
 const { serve } = await server.ssrLoadModule('/bench/worker.ts');
 process.on('message', async (request) => process.send(await serve(request)));

@@ -56,7 +56,7 @@ export async function race(
   const fail = (name: Name, error: unknown) => {
     const message = error instanceof Error ? error.message : String(error);
     console.error(`  ${name}: ${message}`);
-    results.set(name, { error: message });
+    results.set(name, { error: message.split('\n')[0]! }); // without the stack and its paths
   };
   const attempt = async (name: Name, act: (seat: Seat) => Promise<void>): Promise<void> => {
     const seat = seats.get(name);

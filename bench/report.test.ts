@@ -80,7 +80,7 @@ describe('heldAgainstGoals', () => {
       'not measured (its workload was not run)',
     );
     const failed = measured();
-    for (const { results } of failed) results.set('plain', { error: 'lost\nat …' });
+    for (const { results } of failed) results.set('plain', { error: 'lost' });
     expect(line(heldAgainstGoals(failed, 'wasm'), 'wasm', '× plain')[2]).toBe(
       'not measured (plain failed: lost)',
     );

@@ -27,8 +27,7 @@ function cells(measurement: Measurement, name: Name, gbytes: number | null): str
   const { entry, results } = measurement;
   const result = results.get(name);
   if (!result || 'error' in result) {
-    const why = result?.error.split('\n')[0] ?? 'not run';
-    return [entry.label, name, `failed: ${why}`, ...head.slice(3).map(() => '')];
+    return [entry.label, name, `failed: ${result?.error ?? 'not run'}`, ...head.slice(3).map(() => '')];
   }
   const { samples: runs } = result;
   const times = runs.map(({ milliseconds }) => milliseconds);

@@ -25,7 +25,7 @@ Object.assign(globalThis, globals);
 Object.defineProperty(globalThis, 'navigator', { value: { gpu: create([]) }, configurable: true });
 const server = await createServer({
   logLevel: 'error',
-  server: { middlewareMode: true, hmr: false, watch: null },
+  server: { middlewareMode: true, hmr: false, ws: false, watch: null },
 });
 const { kernels } = await server.ssrLoadModule('/bench/webgpu-kernels.ts');
 const { adapter, tables } = await kernels();

@@ -25,8 +25,17 @@ import type { Contestant, Job } from '../contestant';
 import { lora, modelData, modelFiles, tokenRows, training } from '../data';
 import { repeats, transposed, type Model, type Work } from '../plan';
 
-// What no promise reports: the device lost, or a command refused, after which times mean nothing.
-onDeviceProblem(({ message }) => console.error(message));
+/** What no promise reports: the device lost, or a command refused, after which times mean nothing. */
+let problem: Error | null = null;
+onDeviceProblem((reported) => (problem ??= reported));
+
+const checked =
+  (job: Job): Job =>
+  async () => {
+    const numbers = await job();
+    if (problem) throw problem;
+    return numbers;
+  };
 
 export const ours: Contestant = {
   async open(backend) {
@@ -85,6 +94,10 @@ const adapterFor = (model: LanguageModel, { model: { targets } }: Work): Adapter
   Adapter.create(model, { ...lora, target_modules: targets }, 1);
 
 async function prepare(work: Work): Promise<Job> {
+  return checked(await jobOf(work));
+}
+
+async function jobOf(work: Work): Promise<Job> {
   switch (work.kind) {
     case 'matmul':
       return products(work);
