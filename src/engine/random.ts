@@ -40,13 +40,13 @@ export function uniforms(
   ...words: (number | string)[]
 ): Float32Array {
   const base = hash32(...words);
-  return Float32Array.from({ length: count }, (_, i) => low + (high - low) * uniform(base, i));
+  return new Float32Array(count).map((_, i) => low + (high - low) * uniform(base, i));
 }
 
 /** `count` independent standard normals (Box–Muller). */
 export function normals(count: number, ...words: (number | string)[]): Float32Array {
   const base = hash32(...words);
-  return Float32Array.from({ length: count }, (_, i) => {
+  return new Float32Array(count).map((_, i) => {
     const radius = Math.sqrt(-2 * Math.log(1 - uniform(base, i, 0)));
     return radius * Math.cos(2 * Math.PI * uniform(base, i, 1));
   });
@@ -55,7 +55,7 @@ export function normals(count: number, ...words: (number | string)[]): Float32Ar
 /** A permutation of 0 … n−1, uniform up to the generator (Fisher–Yates). */
 export function permutation(n: number, ...words: (number | string)[]): Int32Array {
   const base = hash32(...words);
-  const order = Int32Array.from({ length: n }, (_, i) => i);
+  const order = new Int32Array(n).map((_, i) => i);
   for (let i = n - 1; i > 0; i--) {
     const j = Math.floor(uniform(base, i) * (i + 1));
     const swap = order[i] ?? 0;

@@ -140,11 +140,16 @@ function convert({ dtype, bytes }: StoredTensor): Float32Array | null {
   if (dtype === 'F32') return new Float32Array(aligned);
   if (dtype === 'F16') {
     halfValues ??= Float32Array.from({ length: 65536 }, (_, bits) => halfToFloat(bits));
-    const table = halfValues;
-    return Float32Array.from(new Uint16Array(aligned), (bits) => table[bits] ?? 0);
+    const halves = new Uint16Array(aligned);
+    const values = new Float32Array(halves.length);
+    // A loop: TypedArray.from with a function takes fifteen times as long.
+    for (let i = 0; i < halves.length; i++) values[i] = halfValues[halves[i]!]!;
+    return values;
   }
   if (dtype === 'BF16') {
-    const words = Uint32Array.from(new Uint16Array(aligned), (bits) => bits << 16);
+    const upper = new Uint16Array(aligned);
+    const words = new Uint32Array(upper.length);
+    for (let i = 0; i < upper.length; i++) words[i] = upper[i]! << 16;
     return new Float32Array(words.buffer);
   }
   return null;

@@ -14,7 +14,7 @@ export function dropout<T extends tf.Tensor>(x: T, p: number, key: number): T {
 
 /** The same of plain tfjs ops, the mask drawn in JavaScript. */
 export function dropoutReference<T extends tf.Tensor>(x: T, p: number, key: number): T {
-  const mask = Float32Array.from({ length: x.size }, (_, i) => (uniform(key, i) < p ? 0 : 1 / (1 - p)));
+  const mask = new Float32Array(x.size).map((_, i) => (uniform(key, i) < p ? 0 : 1 / (1 - p)));
   return tf.mul<T>(x, tf.tensor(mask, x.shape));
 }
 
