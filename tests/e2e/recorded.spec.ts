@@ -135,8 +135,9 @@ test('a link of settings, station and moment is what another page opens', async 
   await page.getByRole('textbox', { name: 'KL coefficient' }).fill('0.33');
   await page.keyboard.press('Tab');
   await button(page, 'Share').click();
-  const link = await page.getByRole('textbox', { name: 'Link' }).inputValue();
-  expect(link).toMatch(/#v=1&experiment=kind-endings&ppo\.kl_coef=0\.33&view=ppo$/);
+  const field = page.getByRole('textbox', { name: 'Link' });
+  await expect(field).toHaveValue(/#v=1&experiment=kind-endings&ppo\.kl_coef=0\.33&view=ppo$/);
+  const link = await field.inputValue();
   await expect(page.getByRole('img', { name: 'The link as a QR code' })).toBeVisible();
   await context.grantPermissions(['clipboard-read', 'clipboard-write']);
   await button(page, 'Copy').click();
