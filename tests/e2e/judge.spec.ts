@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test, type Page } from '@playwright/test';
 import type { Experiment } from '../../src/shared/experiment';
 import { commands, fakeWorker } from './fixtures/fake-worker';
-import { button, finishedRun, tab } from './fixtures/parts';
+import { button, finishedRun, runAgain, tab } from './fixtures/parts';
 import { fewRows } from './fixtures/short-run';
 import { fileOfNewestRun, putFiles, rowsOf } from './fixtures/store';
 import { expectAccessible, watch } from './fixtures/witness';
@@ -123,9 +123,7 @@ test.describe('with a scripted worker', () => {
     await tab(page, 'PPO').click();
     await page.getByRole('textbox', { name: 'KL coefficient', exact: true }).fill('0');
     await page.keyboard.press('Tab');
-    await button(page, 'Run again').click();
-    await expect(button(page, 'Pause')).toBeVisible();
-    await expect(button(page, 'Run again')).toBeVisible({ timeout: 60_000 });
+    await runAgain(page);
 
     await button(page, 'Runs').first().click();
     const dialog = page.getByRole('dialog');
