@@ -216,7 +216,7 @@ async function measure(asked: Asked): Promise<boolean> {
       '--out',
       drawn,
     ],
-    ...[...place, '--max-new-tokens', '16'],
+    ...[...place, '--quantization', quantization, '--max-new-tokens', '16'],
   );
 
   const repeated = (step: number) =>

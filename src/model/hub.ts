@@ -4,6 +4,7 @@
 
 import { PlaygroundError } from '../shared/errors';
 import { HUB, HUB_CACHE, hubUrl, PART } from '../shared/hub';
+import { piecesOf } from '../shared/pieces';
 import type { LoadProgress, ReadFile } from './types';
 
 export interface HubOptions {
@@ -67,13 +68,14 @@ export function hubDirectory(source: string, options: HubOptions = {}): ReadFile
       );
     }
   };
-  /** What is kept lies on the disk, and pieces of it are read from there. */
-  const open = async (path: string): Promise<Blob | null> => {
+  /** What is kept lies on the disk, and is read from there. */
+  const open = async (path: string): Promise<AsyncIterable<Uint8Array> | null> => {
     const before = await keptOf(path);
-    if (before.kept) return before.kept.blob();
+    if (before.kept?.body) return piecesOf(before.kept.body);
     const bytes = await read(path);
     const { kept } = await keptOf(path);
-    return kept ? kept.blob() : bytes && new Blob([bytes as Uint8Array<ArrayBuffer>]);
+    const body = kept ? kept.body : bytes && new Response(bytes as Uint8Array<ArrayBuffer>).body;
+    return body && piecesOf(body);
   };
   return Object.assign(read, { open });
 }

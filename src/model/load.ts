@@ -62,10 +62,10 @@ export async function loadModel(
   try {
     for (const shard of await shardNames(source, read)) {
       const name = `${source}/${shard}`;
-      const blob = await read.open?.(shard);
+      const pieces = await read.open?.(shard);
       // Of a large model there is room for the weights and not for the file beside them.
-      const files = blob
-        ? streamSafetensors(blob, name)
+      const files = pieces
+        ? streamSafetensors(pieces, name)
         : [parseSafetensors(await readWhole(source, read, shard), name)];
       for await (const file of files) {
         parameters += takeTensors(file, architecture, shapes, has, keep);

@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PlaygroundError } from '../shared/errors';
-import { floats, parseSafetensors, writeSafetensors } from './safetensors';
+import {
+  floats,
+  parseSafetensors,
+  type Safetensors,
+  streamSafetensors,
+  writeSafetensors,
+} from './safetensors';
 
 /** A file with the given header (any JSON or text) and data. */
 function build(header: unknown, data: number[] | Uint8Array, headerLength?: bigint): Uint8Array {
@@ -17,17 +23,38 @@ const one = (entry: object) => ({
   'layer.weight': { dtype: 'F32', shape: [1], data_offsets: [0, 4], ...entry },
 });
 
-function refusal(file: Uint8Array): string {
+const NAME = 'model.safetensors';
+
+/** What is wrong with a file, '' if nothing is. Whole or in pieces, as much is said of it. */
+async function refusal(file: Uint8Array): Promise<string> {
+  const whole = await problemOf(() => parseSafetensors(file, NAME));
+  const streamed = await problemOf(() => streamSafetensors(cut(file, 7), NAME));
+  if (!streamed.endsWith('no room in memory')) expect(streamed).toBe(whole);
+  return whole;
+}
+
+async function problemOf(read: () => Safetensors | AsyncIterable<Safetensors>): Promise<string> {
   try {
-    const parsed = parseSafetensors(file, 'model.safetensors');
-    for (const name of parsed.tensors.keys()) floats(parsed, name);
+    const parsed = read();
+    for await (const part of 'tensors' in parsed ? [parsed] : parsed) {
+      for (const name of part.tensors.keys()) floats(part, name);
+    }
   } catch (error) {
     expect(error).toBeInstanceOf(PlaygroundError);
     expect((error as PlaygroundError).code).toBe('bad-weights');
-    expect((error as PlaygroundError).message).toContain('model.safetensors');
+    expect((error as PlaygroundError).message).toContain(NAME);
     return (error as PlaygroundError).message;
   }
   return '';
+}
+
+/** A file in pieces of `size` bytes. */
+async function* cut(file: Uint8Array, size: number, closed?: () => void): AsyncGenerator<Uint8Array> {
+  try {
+    for (let at = 0; at < file.length; at += size) yield await Promise.resolve(file.subarray(at, at + size));
+  } finally {
+    closed?.();
+  }
 }
 
 describe('safetensors', () => {
@@ -53,13 +80,12 @@ describe('safetensors', () => {
     ['a hole', build(one({ data_offsets: [4, 8] }), new Uint8Array(8)), 'begins at byte 4'],
     ['NaN', build(one({}), [0, 0, 0xc0, 0x7f]), '"layer.weight" holds NaN at index 0'],
     ['infinity', build(one({ dtype: 'BF16', shape: [2] }), [0, 0, 0x80, 0xff]), 'holds -Infinity at index 1'],
-  ])('refuses %s', (_, file, message) => expect(refusal(file)).toContain(message));
+  ])('refuses %s', async (_, file, message) => expect(await refusal(file)).toContain(message));
 
-  it('refuses overlapping tensors', () => {
+  it('refuses overlapping tensors', async () => {
     const entry = { dtype: 'U8', shape: [4], data_offsets: [0, 4] };
-    expect(refusal(build({ a: entry, b: { ...entry, data_offsets: [2, 6] } }, new Uint8Array(6)))).toContain(
-      '"b" begins',
-    );
+    const file = build({ a: entry, b: { ...entry, data_offsets: [2, 6] } }, new Uint8Array(6));
+    expect(await refusal(file)).toContain('"b" begins');
   });
 
   it('reads F16 and BF16 exactly, also from an odd address, also of a Buffer', () => {
@@ -111,13 +137,37 @@ describe('safetensors', () => {
     );
   });
 
-  it('answers any corruption with an error of its own or with finite numbers', () => {
+  it('reads the same in pieces of any size, and a tensor when it is asked for', async () => {
+    const sized = fc.tuple(tensors, fc.integer({ min: 1, max: 300 }));
+    await fc.assert(
+      fc.asyncProperty(sized, async ([values, size]) => {
+        const read = new Map<string, number[]>();
+        for await (const part of streamSafetensors(cut(write(values), size), 'f')) {
+          for (const name of part.tensors.keys()) read.set(name, Array.from(floats(part, name)));
+        }
+        const written = Object.entries(values).map(([name, v]) => [name, v.map(Math.fround)] as const);
+        expect(read).toEqual(new Map(written));
+      }),
+    );
+    let closed = 0;
+    const file = write({ a: [1, 2], b: [3, 4] });
+    for await (const part of streamSafetensors(
+      cut(file, 1, () => closed++),
+      'f',
+    )) {
+      expect([...part.tensors.keys()]).toEqual(['a']);
+      break;
+    }
+    expect(closed, 'nobody asks for the rest').toBe(1);
+  });
+
+  it('answers any corruption with an error of its own or with finite numbers', async () => {
     const edits = fc.array(fc.tuple(fc.nat(400), fc.nat(255)), { maxLength: 6 });
-    fc.assert(
-      fc.property(tensors, edits, fc.option(fc.nat(400)), (values, changes, cut) => {
+    await fc.assert(
+      fc.asyncProperty(tensors, edits, fc.option(fc.nat(400)), async (values, changes, end) => {
         const file = write(values);
         for (const [at, byte] of changes) if (at < file.length) file[at] = byte;
-        refusal(cut === null ? file : file.subarray(0, cut));
+        await refusal(end === null ? file : file.subarray(0, end));
       }),
       { numRuns: 500 },
     );

@@ -25,57 +25,122 @@ const BYTES: Readonly<Record<string, number>> = {
   U64: 8, I64: 8, F64: 8,
 };
 
+/** The longest header that the format allows, in bytes. */
+const LONGEST_HEADER = 100_000_000;
+
 /** Checks everything and copies nothing. Throws `bad-weights` naming `file` and the tensor. */
 export function parseSafetensors(bytes: Uint8Array, file: string): Safetensors {
-  const start = headerEnd(bytes, bytes.length, file);
-  const data = bytes.subarray(start);
-  const places = placesOf(bytes.subarray(8, start), data.length, file);
-  const tensors = places.map(({ name, dtype, shape, begin, end }): [string, StoredTensor] => [
-    name,
-    { dtype, shape, bytes: data.subarray(begin, end) },
-  ]);
-  return { file, tensors: new Map(tensors) };
+  const length = headerLength(bytes.subarray(0, 8), file);
+  const data = bytes.subarray(8 + length);
+  const tensors = new Map<string, StoredTensor>();
+  let at = 0;
+  for (const { name, dtype, shape, end } of placesOf(bytes.subarray(8, 8 + length), length, file)) {
+    if (end > data.length) throw truncated(file, name, end, data.length);
+    tensors.set(name, { dtype, shape, bytes: data.subarray(at, end) });
+    at = end;
+  }
+  if (at < data.length) throw tooLong(file, data.length - at);
+  return { file, tensors };
 }
 
-/** The tensors of a file one after the other, each read when it is asked for. Throws as `parseSafetensors`. */
-export async function* streamSafetensors(blob: Blob, file: string): AsyncGenerator<Safetensors> {
-  const read = async (begin: number, end: number) =>
-    new Uint8Array(await blob.slice(begin, end).arrayBuffer());
-  const start = headerEnd(await read(0, 8), blob.size, file);
-  for (const { name, dtype, shape, begin, end } of placesOf(await read(8, start), blob.size - start, file)) {
-    const bytes = await read(start + begin, start + end);
-    yield { file, tensors: new Map([[name, { dtype, shape, bytes }]]) };
+/**
+ * The tensors of a file one after the other, each read when it is asked for, of a file that comes in pieces. Throws as
+ * `parseSafetensors`, what is missing or too much at the end only there.
+ */
+export async function* streamSafetensors(
+  pieces: AsyncIterable<Uint8Array>,
+  file: string,
+): AsyncGenerator<Safetensors> {
+  const stream = new Pieces(pieces);
+  try {
+    const length = headerLength(await stream.take(8), file);
+    for (const { name, dtype, shape, begin, end } of placesOf(await stream.take(length), length, file)) {
+      const bytes = await stream.take(end - begin).catch((error: unknown) => {
+        if (error instanceof RangeError) throw bad(file, `tensor "${name}" has no room in memory`);
+        throw error;
+      });
+      if (bytes.length < end - begin) throw truncated(file, name, end, begin + bytes.length);
+      yield { file, tensors: new Map([[name, { dtype, shape, bytes }]]) };
+    }
+    const rest = await stream.skipAll();
+    if (rest > 0) throw tooLong(file, rest);
+  } finally {
+    await stream.close();
   }
 }
 
-/** Where the tensors begin in a file of `size` bytes, of which the first are `bytes`. */
-function headerEnd(bytes: Uint8Array, size: number, file: string): number {
-  if (size < 8) throw bad(file, `is ${size} bytes long: too short for a header`);
+/** Bytes that come in pieces of any size, taken in pieces of the size that is asked for. */
+class Pieces {
+  private readonly pieces: AsyncIterator<Uint8Array, undefined>;
+  private rest = new Uint8Array(0) as Uint8Array;
+
+  constructor(pieces: AsyncIterable<Uint8Array>) {
+    this.pieces = pieces[Symbol.asyncIterator]() as AsyncIterator<Uint8Array, undefined>;
+  }
+
+  /** The next `length` bytes in an array of their own, fewer at the end. Throws RangeError where that has no room. */
+  async take(length: number): Promise<Uint8Array> {
+    const taken = new Uint8Array(length);
+    for (let at = 0; ;) {
+      const some = this.rest.subarray(0, length - at);
+      taken.set(some, at);
+      this.rest = this.rest.subarray(some.length);
+      at += some.length;
+      if (at === length) return taken;
+      if (!(await this.next())) return taken.subarray(0, at);
+    }
+  }
+
+  /** How many bytes there still were. */
+  async skipAll(): Promise<number> {
+    let skipped = 0;
+    do skipped += this.rest.length;
+    while (await this.next());
+    return skipped;
+  }
+
+  async close(): Promise<void> {
+    await this.pieces.return?.();
+  }
+
+  private async next(): Promise<boolean> {
+    const next = await this.pieces.next();
+    if (!next.done) this.rest = next.value;
+    return !next.done;
+  }
+}
+
+/** What a file's first 8 bytes say of its header. */
+function headerLength(bytes: Uint8Array, file: string): number {
+  if (bytes.length < 8) throw bad(file, `is ${bytes.length} bytes long: too short for a header`);
   const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
-  if (length > BigInt(size - 8)) {
-    throw bad(file, `says its header has ${length} bytes, but only ${size - 8} follow`);
-  }
-  return 8 + Number(length);
+  if (length <= LONGEST_HEADER) return Number(length);
+  throw bad(file, `says its header has ${length} bytes, and ${LONGEST_HEADER} are the most there may be`);
 }
 
-/** The tensors that a header names, in the order of their `available` bytes. */
-function placesOf(bytes: Uint8Array, available: number, file: string) {
+/** The tensors that a header of `length` bytes names, in the order of their bytes, of which none are between them. */
+function placesOf(bytes: Uint8Array, length: number, file: string) {
+  if (bytes.length < length) {
+    throw bad(file, `says its header has ${length} bytes, but only ${bytes.length} follow`);
+  }
   const header = parseHeader(bytes, file);
   let end = 0;
   const entries = header.map(([name, entry]) => parseEntry(name, entry, file));
   entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
   for (const { name, begin, end: stop } of entries) {
-    if (stop > available) {
-      throw bad(file, `is truncated: tensor "${name}" ends at byte ${stop} of ${available}`);
-    }
     if (begin !== end) {
       throw bad(file, `tensor "${name}" begins at byte ${begin}, but the one before it ends at ${end}`);
     }
     end = stop;
   }
-  if (end !== available) throw bad(file, `has ${available - end} bytes that belong to no tensor`);
   return entries;
 }
+
+const truncated = (file: string, name: string, end: number, available: number): PlaygroundError =>
+  bad(file, `is truncated: tensor "${name}" ends at byte ${end} of ${available}`);
+
+const tooLong = (file: string, rest: number): PlaygroundError =>
+  bad(file, `has ${rest} bytes that belong to no tensor`);
 
 function parseHeader(bytes: Uint8Array, file: string): [string, unknown][] {
   const json = parseObject(bytes);

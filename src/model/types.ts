@@ -8,8 +8,8 @@ import type { Adapter } from './lora';
 /** Reads one file of a directory; null when there is none of that name. */
 export interface ReadFile {
   (path: string): Promise<Uint8Array | null>;
-  /** The same without reading it: large files are then read a piece at a time. */
-  open?(path: string): Promise<Blob | null>;
+  /** The same as it comes, so that a large file is nowhere whole. */
+  open?(path: string): Promise<AsyncIterable<Uint8Array> | null>;
 }
 
 export type LoadProgress = (what: string, loadedBytes: number, totalBytes: number) => void;

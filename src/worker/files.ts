@@ -6,6 +6,7 @@ import { hubDirectory } from '../model/hub';
 import type { LoadProgress, ReadFile } from '../model/types';
 import { PlaygroundError } from '../shared/errors';
 import type { ModelSource } from '../shared/protocol';
+import { piecesOf } from '../shared/pieces';
 import { siteFile } from '../shared/site';
 import { httpRunStore } from '../storage/http-store';
 import { idbRunStore } from '../storage/idb-store';
@@ -33,7 +34,11 @@ export function directoryOf(
   if (source.startsWith(OWN)) {
     const name = source.slice(OWN.length);
     const read = (path: string) => readOwn('model', name, path);
-    return Object.assign(read, { open: (path: string) => openOwn('model', name, path) });
+    const open = async (path: string) => {
+      const blob = await openOwn('model', name, path);
+      return blob && piecesOf(blob.stream());
+    };
+    return Object.assign(read, { open });
   }
   throw new PlaygroundError(
     'not-found',
@@ -73,12 +78,29 @@ export function storeOf(runId: string): RunStore {
 /** Files of a server. */
 const served = (url: (path: string) => string, signal?: AbortSignal): ReadFile =>
   Object.assign((path: string) => fetched(url(path), signal), {
-    open: async (path: string) => (await answer(url(path), signal))?.blob() ?? null,
+    open: async (path: string) => {
+      const body = (await answer(url(path), signal))?.body;
+      return body ? coming(body, url(path), signal) : null;
+    },
   });
 
 async function fetched(url: string, signal?: AbortSignal): Promise<Uint8Array | null> {
   const response = await answer(url, signal);
   return response && new Uint8Array(await response.arrayBuffer());
+}
+
+/** What breaks off is told as what is not there at all. */
+async function* coming(
+  body: ReadableStream<Uint8Array>,
+  url: string,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* piecesOf(body);
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw unread(url, `it broke off (${error instanceof Error ? error.message : String(error)})`);
+  }
 }
 
 /** Null where there is no such file. Throws the signal's reason once it is aborted. */
@@ -91,9 +113,12 @@ async function answer(url: string, signal?: AbortSignal): Promise<Response | nul
     if (response.headers.get('content-type')?.startsWith('text/html')) return null;
     return response;
   }
-  throw new PlaygroundError(
+  throw unread(url, response ? `status ${response.status}` : 'no answer');
+}
+
+const unread = (url: string, why: string): PlaygroundError =>
+  new PlaygroundError(
     'download-failed',
-    `${url} could not be read: ${response ? `status ${response.status}` : 'no answer'}.`,
+    `${url} could not be read: ${why}.`,
     'See that the server still runs, then try again.',
   );
-}
