@@ -164,6 +164,104 @@ describe('against a server', () => {
     });
   });
 
+  describe('of a large file, which is kept in pieces', () => {
+    const path = 'model.safetensors';
+    const piece = 50_000;
+    const whole = () => nodeDirectory('tests/fixtures/gpt-neo-tiny/model')(path);
+    const nameOf = (url: string) => url.replace(/.*\//, '');
+    const lengths = async (cache: ReturnType<typeof memoryCache>) =>
+      Promise.all(
+        [...cache.entries].map(
+          async ([url, kept]) => [nameOf(url), (await kept.clone().blob()).size] as const,
+        ),
+      );
+
+    it('keeps them as they come, and reads them one by one ever after', async () => {
+      const cache = memoryCache();
+      const read = hubDirectory('hf:tiny/neo', { host: hub.host, cache, piece });
+      [hub.ranges, hub.cuts, hub.asked] = [true, 2, []];
+      const expected = (await whole())!;
+      const half = Math.floor(expected.length / 2);
+      await expect(read(path)).rejects.toMatchObject({ code: 'download-failed' });
+      expect(await lengths(cache)).toEqual([
+        ...Array.from({ length: Math.floor(half / piece) }, (_, i) => [`${path}.part${i}`, piece]),
+        [`${path}.part${Math.floor(half / piece)}`, half % piece],
+      ]);
+      await expect(read(path)).rejects.toMatchObject({ code: 'download-failed' });
+      expect(await read(path)).toEqual(expected);
+      expect(hub.asked.slice(0, 2)).toEqual(['weights from 0', `weights from ${half}`]);
+      const count = Math.ceil(expected.length / piece);
+      const kept = await lengths(cache);
+      expect(kept.slice(0, -1)).toEqual(
+        Array.from({ length: count }, (_, i) => [
+          `${path}.part${i}`,
+          Math.min(piece, expected.length - i * piece),
+        ]),
+      );
+      expect(kept.at(-1)).toEqual([path, 0]);
+
+      hub.asked = [];
+      const sizes: number[] = [];
+      for await (const bytes of (await read.open!(path))!) sizes.push(bytes.length);
+      expect(sizes).toHaveLength(count);
+      const model = await loadModel('hf:tiny/neo', read);
+      expect(model.parameters).toBe(55_648);
+      disposeModel(model);
+      expect(hub.asked).not.toContain('weights from 0');
+    });
+
+    it('fetches again from where a piece is missing or short', async () => {
+      const cache = memoryCache();
+      const read = hubDirectory('hf:tiny/neo', { host: hub.host, cache, piece });
+      [hub.ranges, hub.cuts] = [true, 0];
+      const expected = (await whole())!;
+      await read(path);
+      const [second] = [...cache.entries.keys()].filter((url) => url.endsWith('.part1'));
+      for (const [left, from] of [
+        [null, piece],
+        [new Uint8Array(expected.slice(piece, piece + 10)), piece + 10],
+      ] as const) {
+        if (left) cache.entries.set(second!, new Response(left, { headers: { etag: hub.etag } }));
+        else cache.entries.delete(second!);
+        hub.asked = [];
+        expect(await read(path)).toEqual(expected);
+        expect(hub.asked).toEqual([`weights from ${from}`]);
+        hub.asked = [];
+        expect(await read(path)).toEqual(expected);
+        expect(hub.asked).toEqual([]);
+      }
+    });
+
+    it('uses what comes though the disk is full, and goes on from what was kept', async () => {
+      const cache = memoryCache();
+      const full = {
+        ...cache,
+        put: (url: RequestInfo | URL, response: Response) =>
+          cache.entries.size < 2 ? cache.put(url, response) : Promise.reject(new Error('disk full')),
+      };
+      [hub.ranges, hub.cuts, hub.asked] = [true, 0, []];
+      const options = { host: hub.host, piece };
+      expect(await hubDirectory('hf:tiny/neo', { ...options, cache: full })(path)).toEqual(await whole());
+      expect(await lengths(cache)).toEqual([0, 1].map((i) => [`${path}.part${i}`, piece]));
+      expect(await hubDirectory('hf:tiny/neo', { ...options, cache })(path)).toEqual(await whole());
+      expect(hub.asked).toEqual(['weights from 0', `weights from ${2 * piece}`]);
+    });
+
+    it('forgets the pieces of a file that has changed, or that the server cannot go on with', async () => {
+      const cache = memoryCache();
+      const read = hubDirectory('hf:tiny/neo', { host: hub.host, cache, piece });
+      [hub.ranges, hub.cuts] = [true, 1];
+      await expect(read(path)).rejects.toMatchObject({ code: 'download-failed' });
+      hub.etag = '"3"';
+      await expect(read(path)).rejects.toThrow('changed meanwhile');
+      expect(cache.entries.size).toBe(0);
+      hub.cuts = 1;
+      await expect(read(path)).rejects.toMatchObject({ code: 'download-failed' });
+      hub.ranges = false;
+      expect(await read(path)).toEqual(await whole());
+    });
+  });
+
   it('stops when asked to', async () => {
     const abort = new AbortController();
     const onProgress = () => abort.abort(new Error('enough'));

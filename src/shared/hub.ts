@@ -6,8 +6,11 @@ export const HUB = 'https://huggingface.co';
 /** The name of the Cache. */
 export const HUB_CACHE = 'hub-files';
 
-/** Where the beginning of a file is kept whose download broke off. */
+/** What is added to the address of a file, before a number from 0 on, for a piece of it. */
 export const PART = '.part';
+
+/** Header of what is kept under the address of a file that is kept in pieces: how many. */
+export const PIECES = 'x-pieces';
 
 /** The address of a file of a repository at a branch, tag or commit. */
 export function hubUrl(host: string, repository: string, revision: string, path: string): string {

@@ -14,3 +14,24 @@ export async function* piecesOf(stream: ReadableStream<Uint8Array>): AsyncGenera
     await reader.cancel().catch(() => {});
   }
 }
+
+/** All of them in one. */
+export async function joined(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array<ArrayBuffer>> {
+  const all: Uint8Array[] = [];
+  for await (const piece of pieces) all.push(piece);
+  return concatenated(
+    all,
+    all.reduce((sum, { length }) => sum + length, 0),
+  );
+}
+
+/** Arrays of `length` numbers in all, one after the other. */
+export function concatenated(arrays: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const array of arrays) {
+    bytes.set(array, at);
+    at += array.length;
+  }
+  return bytes;
+}

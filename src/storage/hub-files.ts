@@ -25,9 +25,11 @@ export async function listKeptModels(): Promise<KeptModel[]> {
       const whole = model.whole || path.endsWith('.safetensors');
       found.set(source, { source, bytes: model.bytes + size, whole });
     }
-    for (const request of await cache.keys()) {
-      const broken = request.url.endsWith(PART) ? hubFile(request.url) : null;
-      const model = broken && found.get(broken.source);
+    for (const { url } of await cache.keys()) {
+      const at = url.lastIndexOf(PART);
+      if (at < 0 || (await cache.match(url.slice(0, at)))) continue;
+      // A piece of what has not come to its end.
+      const model = found.get(hubFile(url)?.source ?? '');
       if (model) model.whole = false;
     }
   });

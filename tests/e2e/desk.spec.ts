@@ -1,7 +1,7 @@
 // What surrounds a run: its data, its model, its settings, and what goes wrong.
 
 import { expect, test } from '@playwright/test';
-import { HUB, HUB_CACHE, hubUrl } from '../../src/shared/hub';
+import { HUB, HUB_CACHE, hubUrl, PART } from '../../src/shared/hub';
 import { commands, fakeWorker } from './fixtures/fake-worker';
 import { button, field, handFile, tab } from './fixtures/parts';
 import { expectAccessible, traceTasks, watch } from './fixtures/witness';
@@ -115,14 +115,24 @@ test('a download tells bytes and time and can be cancelled; what is kept is seen
   await expect(page.getByRole('alert').first()).toContainText('The download was cancelled.');
   await expect(button(page, 'Load GPT-2')).toBeVisible();
 
-  await page.evaluate(
-    async ([name, url]) => (await caches.open(name)).put(url, new Response(new Uint8Array(3e6))),
-    [HUB_CACHE, hubUrl(HUB, 'openai-community/gpt2', 'main', 'model.safetensors')] as const,
-  );
+  // As a download leaves it that broke off, then one that came to its end.
+  const weights = hubUrl(HUB, 'openai-community/gpt2', 'main', 'model.safetensors');
+  const keep = (url: string, bytes: number) =>
+    page.evaluate(
+      async ([name, address, size]) =>
+        (await caches.open(name)).put(address, new Response(new Uint8Array(size))),
+      [HUB_CACHE, url, bytes] as const,
+    );
+  const remove = button(page, 'Remove hf:openai-community/gpt2');
+  const kept = page.getByRole('listitem').filter({ has: remove });
+  await keep(`${weights}${PART}0`, 3e6);
   await page.reload();
   await tab(page, 'Model').click();
-  const remove = button(page, 'Remove hf:openai-community/gpt2');
-  await expect(page.getByRole('listitem').filter({ has: remove })).toContainText('3.0\u202fMB');
+  await expect(kept).toContainText('3.0\u202fMB, a part');
+  await keep(weights, 0);
+  await page.reload();
+  await tab(page, 'Model').click();
+  await expect(kept).toContainText('3.0\u202fMB.');
   await remove.click();
   await expect(remove).toHaveCount(0);
 });
