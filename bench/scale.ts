@@ -105,23 +105,28 @@ function experimentOf({ preset, quantization, method, tokens }: Asked, rows: num
   };
 }
 
-/** Resident bytes of a process and all below it, where the system tells (Linux); 0 elsewhere. */
+/** Resident bytes of all processes below one, what several share counted once, where the system tells (Linux); 0 elsewhere. */
 function residentBytes(root: number): number {
   if (!existsSync('/proc')) return 0;
   const processes = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-  const stats = processes.flatMap((id) => {
+  const read = (id: number | string, file: string): string => {
     try {
-      const [, rest = ''] = readFileSync(`/proc/${id}/stat`, 'utf8').split(/\) (?=[^)]*$)/);
-      const fields = rest.split(' '); // from the third field on
-      return [{ id: Number(id), parent: Number(fields[1]), bytes: 4096 * Number(fields[21]) }];
+      return readFileSync(`/proc/${id}/${file}`, 'utf8');
     } catch {
-      return []; // ended meanwhile
+      return ''; // ended meanwhile
     }
+  };
+  const parents = processes.map((id) => {
+    const [, rest = ''] = read(id, 'stat').split(/\) (?=[^)]*$)/);
+    return { id: Number(id), parent: Number(rest.split(' ')[1]) };
   });
   const below = (id: number): number =>
-    stats
+    parents
       .filter(({ parent }) => parent === id)
-      .reduce((sum, { id: child, bytes }) => sum + bytes + below(child), 0);
+      .reduce((sum, { id: child }) => {
+        const kilobytes = Number(/^Pss: +(\d+)/m.exec(read(child, 'smaps_rollup'))?.[1] ?? 0);
+        return sum + 1024 * kilobytes + below(child);
+      }, 0);
   return below(root);
 }
 
@@ -157,7 +162,7 @@ function cli(...args: string[]): Promise<Ran> {
     said += String(text);
     look();
   });
-  const watch = setInterval(look, 200);
+  const watch = setInterval(look, 500);
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) => {
