@@ -48,7 +48,7 @@ test.each([true, false])(
   async (ranges) => {
     Object.assign(hub, { ranges, cuts: 1 });
     await expect(fetched()).rejects.toMatchObject({ code: 'download-failed' });
-    expect(readdirSync(folder()).sort()).toEqual([...files, 'model.safetensors.part'].sort());
+    expect(readdirSync(folder()).sort()).toEqual([...files, 'model.safetensors.part0'].sort());
     hub.asked = [];
     await fetched();
     const half = Math.floor(original('model.safetensors').length / 2);
@@ -60,6 +60,20 @@ test.each([true, false])(
     expect(readdirSync(folder()).filter((name) => name.includes('part'))).toEqual([]);
   },
 );
+
+test('large weights come in pieces and are one file in the end', async () => {
+  const weights = new Uint8Array(40_000_000).map((_, i) => (i * i) >> 9);
+  Object.assign(hub, { ranges: true, cuts: 1, weights });
+  await expect(fetched()).rejects.toMatchObject({ code: 'download-failed' });
+  const pieces = [0, 1].map((i) => `model.safetensors.part${i}`);
+  expect(readdirSync(folder()).sort()).toEqual([...files, ...pieces].sort());
+  hub.asked = [];
+  await fetched();
+  expect(hub.asked).toEqual([`weights from ${weights.length / 2}`]);
+  expect(readFileSync(join(folder(), 'model.safetensors')).equals(weights)).toBe(true);
+  expect(readdirSync(folder()).sort()).toEqual(['.whole', ...files, 'model.safetensors'].sort());
+  hub.weights = null;
+});
 
 test('a model that is not there is named, and any other is left as it is', async () => {
   await expect(fetched('hf:no/model')).rejects.toMatchObject({

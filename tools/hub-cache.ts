@@ -1,11 +1,12 @@
 // Models of the Hugging Face hub that commands have fetched: kept in a folder of this machine, each once, so that the
 // next command reads them from there and needs no network. They are lent to the worker as any directory is.
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { hubDirectory, type HubOptions } from '../src/model/hub.ts';
 import { PlaygroundError } from '../src/shared/errors.ts';
-import { HUB, hubFile, PART } from '../src/shared/hub.ts';
+import { HUB, hubFile, PART, PIECES } from '../src/shared/hub.ts';
+import { joined } from '../src/shared/pieces.ts';
 import { type LentModel, makeFolder } from './files.ts';
 
 /** What a model may have beside its weights. */
@@ -44,9 +45,9 @@ async function download(source: string, directory: string, host: string): Promis
       told = path;
     },
   });
-  const fetched = async (path: string): Promise<Uint8Array | null> => {
-    const bytes = await read(path);
-    if (bytes === null || existsSync(join(directory, path))) return bytes;
+  const fetched = async (path: string): Promise<AsyncIterable<Uint8Array> | null> => {
+    const pieces = await read.open!(path);
+    if (pieces === null || existsSync(join(directory, path))) return pieces;
     throw new PlaygroundError(
       'storage-failed',
       `${path} of ${source} could not be kept in ${directory}.`,
@@ -62,7 +63,8 @@ async function download(source: string, directory: string, host: string): Promis
   const [config, ...others] = DESCRIPTIONS;
   await needed(config!);
   for (const path of others) await fetched(path);
-  for (const path of shardsOf(await fetched(INDEX))) await needed(path);
+  const index = await fetched(INDEX);
+  for (const path of shardsOf(index && (await joined(index)))) await needed(path);
   writeFileSync(join(directory, WHOLE), '');
   console.error(`kept in ${directory}`);
 }
@@ -74,40 +76,48 @@ function shardsOf(index: Uint8Array | null): string[] {
   return [...new Set(named)];
 }
 
-/** A directory as the cache of downloads: what a request brought is a file, put in its place when it is whole. The
- *  beginning of one that broke off stands beside it, its first line the server's name of the version. */
+/** A directory as the cache of downloads: what a request brought is a file, put in its place when it is whole. Until then
+ *  its pieces stand beside it, the first line of each the server's name of the version. */
 function filesOf(directory: string): NonNullable<HubOptions['cache']> {
   const place = (request: RequestInfo | URL): string => {
     const url = typeof request === 'string' ? request : 'url' in request ? request.url : request.href;
     return join(directory, hubFile(url)!.path);
   };
-  const isPart = (path: string): boolean => path.endsWith(PART);
+  const isPart = (path: string): boolean => /\d$/.test(path) && path.includes(PART);
+  const partOf = (path: string) => {
+    const bytes = readFileSync(path);
+    const end = bytes.indexOf('\n');
+    return { version: bytes.toString('latin1', 0, end), body: bytes.subarray(end + 1) };
+  };
   return {
     match: (request) => {
       const path = place(request);
       if (!existsSync(path)) return Promise.resolve(undefined);
-      const bytes = readFileSync(path);
-      if (!isPart(path)) return Promise.resolve(new Response(bytes));
-      const end = bytes.indexOf('\n');
-      const headers = { etag: bytes.toString('latin1', 0, end) };
-      return Promise.resolve(new Response(bytes.subarray(end + 1), { headers }));
+      if (!isPart(path)) return Promise.resolve(new Response(readFileSync(path)));
+      const { version, body } = partOf(path);
+      return Promise.resolve(new Response(body, { headers: { etag: version } }));
     },
     put: async (request, response) => {
       const path = place(request);
       const bytes = new Uint8Array(await response.arrayBuffer());
       const version = Buffer.from(`${response.headers.get('etag') ?? ''}\n`, 'latin1');
+      const pieces = Number(response.headers.get(PIECES) ?? 0);
+      const parts = Array.from({ length: pieces }, (_, i) => `${path}${PART}${i}`);
       const unfinished = `${path}.${process.pid}`;
       makeFolder(dirname(path));
       try {
         writeFileSync(unfinished, isPart(path) ? Buffer.concat([version, bytes]) : bytes);
+        for (const part of parts) appendFileSync(unfinished, partOf(part).body);
         renameSync(unfinished, path);
+        for (const part of parts) rmSync(part);
       } finally {
         rmSync(unfinished, { force: true });
       }
     },
     delete: (request) => {
+      const there = existsSync(place(request));
       rmSync(place(request), { force: true });
-      return Promise.resolve(true);
+      return Promise.resolve(there);
     },
   };
 }

@@ -136,7 +136,7 @@ export class Download {
       const headers = { [PIECES]: pieces, 'content-length': String(this.length) };
       await cache?.put(url, new Response(null, { headers })).catch(() => {});
     }
-    return this.all();
+    return (await keptPieces(cache, url)) ?? this.all();
   }
 
   /** Keeps also what is less than a piece; whether it could. */
