@@ -27,7 +27,10 @@ export async function keptPieces(
   const length = Number(whole.headers.get('content-length'));
   let found = 0;
   for (let i = 0; i < Number(count); i++) found += await lengthOf(await cache.match(addressOf(url, i)));
-  return found === length ? keptOneByOne(cache, url, Number(count)) : null;
+  if (found === length) return keptOneByOne(cache, url, Number(count));
+  // A piece is gone or was begun anew: what is left is a download that has not come to its end.
+  await cache.delete(url);
+  return null;
 }
 
 async function* keptOneByOne(cache: FileCache, url: string, count: number): AsyncGenerator<Uint8Array> {
