@@ -5,7 +5,7 @@ import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { hubDirectory, type HubOptions } from '../src/model/hub.ts';
 import { PlaygroundError } from '../src/shared/errors.ts';
-import { HUB, hubFile, PART, PIECES } from '../src/shared/hub.ts';
+import { HUB, hubFile, PIECES, pieceUrl, wholeOf } from '../src/shared/hub.ts';
 import { joined } from '../src/shared/pieces.ts';
 import { type LentModel, makeFolder } from './files.ts';
 
@@ -83,7 +83,6 @@ function filesOf(directory: string): NonNullable<HubOptions['cache']> {
     const url = typeof request === 'string' ? request : 'url' in request ? request.url : request.href;
     return join(directory, hubFile(url)!.path);
   };
-  const isPart = (path: string): boolean => /\d$/.test(path) && path.includes(PART);
   const partOf = (path: string) => {
     const bytes = readFileSync(path);
     const end = bytes.indexOf('\n');
@@ -93,7 +92,7 @@ function filesOf(directory: string): NonNullable<HubOptions['cache']> {
     match: (request) => {
       const path = place(request);
       if (!existsSync(path)) return Promise.resolve(undefined);
-      if (!isPart(path)) return Promise.resolve(new Response(readFileSync(path)));
+      if (wholeOf(path) === null) return Promise.resolve(new Response(readFileSync(path)));
       const { version, body } = partOf(path);
       return Promise.resolve(new Response(body, { headers: { etag: version } }));
     },
@@ -102,11 +101,11 @@ function filesOf(directory: string): NonNullable<HubOptions['cache']> {
       const bytes = new Uint8Array(await response.arrayBuffer());
       const version = Buffer.from(`${response.headers.get('etag') ?? ''}\n`, 'latin1');
       const pieces = Number(response.headers.get(PIECES) ?? 0);
-      const parts = Array.from({ length: pieces }, (_, i) => `${path}${PART}${i}`);
+      const parts = Array.from({ length: pieces }, (_, i) => pieceUrl(path, i));
       const unfinished = `${path}.${process.pid}`;
       makeFolder(dirname(path));
       try {
-        writeFileSync(unfinished, isPart(path) ? Buffer.concat([version, bytes]) : bytes);
+        writeFileSync(unfinished, wholeOf(path) === null ? bytes : Buffer.concat([version, bytes]));
         for (const part of parts) appendFileSync(unfinished, partOf(part).body);
         renameSync(unfinished, path);
         for (const part of parts) rmSync(part);

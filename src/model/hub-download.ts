@@ -3,7 +3,7 @@
 // has the same length, so that two tabs that fetch the same file keep the same.
 
 import { PlaygroundError } from '../shared/errors';
-import { PART, PIECES } from '../shared/hub';
+import { PIECES, pieceUrl } from '../shared/hub';
 import { concatenated, piecesOf } from '../shared/pieces';
 
 export type FileCache = Pick<Cache, 'match' | 'put' | 'delete'>;
@@ -12,8 +12,6 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 /** Bytes of a piece; a file up to that length is kept in one, under its own address. */
 const PIECE = 2 ** 24;
-
-const addressOf = (url: string, piece: number): string => `${url}${PART}${piece}`;
 
 /** The file as the cache keeps it, null unless all of it is there. */
 export async function keptPieces(
@@ -26,7 +24,10 @@ export async function keptPieces(
   if (count === null) return whole.body ? piecesOf(whole.body) : one(new Uint8Array(0));
   const length = Number(whole.headers.get('content-length'));
   let found = 0;
-  for (let i = 0; i < Number(count); i++) found += await lengthOf(await cache.match(addressOf(url, i)));
+  for (let i = 0; i < Number(count); i++) {
+    const piece = await cache.match(pieceUrl(url, i));
+    found += piece ? (await piece.blob()).size : 0;
+  }
   if (found === length) return keptOneByOne(cache, url, Number(count));
   // A piece is gone or was begun anew: what is left is a download that has not come to its end.
   await cache.delete(url);
@@ -35,7 +36,7 @@ export async function keptPieces(
 
 async function* keptOneByOne(cache: FileCache, url: string, count: number): AsyncGenerator<Uint8Array> {
   for (let i = 0; i < count; i++) {
-    const piece = await cache.match(addressOf(url, i));
+    const piece = await cache.match(pieceUrl(url, i));
     if (!piece) {
       throw new PlaygroundError(
         'download-failed',
@@ -46,10 +47,6 @@ async function* keptOneByOne(cache: FileCache, url: string, count: number): Asyn
     yield new Uint8Array(await piece.arrayBuffer());
   }
 }
-
-/** How long a body is, without reading it. */
-const lengthOf = async (response: Response | undefined): Promise<number> =>
-  response ? (await response.blob()).size : 0;
 
 async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield await Promise.resolve(bytes);
@@ -75,17 +72,13 @@ export class Download {
   /** Finds what came before. */
   async begin(): Promise<void> {
     for (;;) {
-      const before = await this.cache?.match(addressOf(this.url, this.kept));
+      const before = await this.cache?.match(pieceUrl(this.url, this.kept));
       const etag = before?.headers.get('etag') ?? '';
       if (!before || (this.kept > 0 && etag !== this.etag)) return;
       this.etag = etag;
-      const length = await lengthOf(before.clone());
-      if (length === this.piece) {
-        this.kept += 1;
-        continue;
-      }
-      this.take(new Uint8Array(await before.arrayBuffer()));
-      return;
+      const bytes = await before.blob();
+      if (bytes.size < this.piece) return this.take(new Uint8Array(await bytes.arrayBuffer()));
+      this.kept += 1;
     }
   }
 
@@ -101,7 +94,7 @@ export class Download {
 
   /** Begins anew. */
   async forget(): Promise<void> {
-    for (let i = 0; await this.cache?.delete(addressOf(this.url, i)); i++);
+    for (let i = 0; await this.cache?.delete(pieceUrl(this.url, i)); i++);
     [this.kept, this.chunks, this.waiting] = [0, [], 0];
   }
 
@@ -129,7 +122,7 @@ export class Download {
   async finish(): Promise<AsyncIterable<Uint8Array>> {
     const { cache, url } = this;
     if (this.length <= this.piece && this.kept === 0) {
-      const bytes = this.give(this.waiting);
+      const bytes = concatenated(this.chunks);
       await cache?.put(url, new Response(bytes)).catch(() => {});
       await this.forget();
       return one(bytes);
@@ -145,7 +138,7 @@ export class Download {
   /** Keeps also what is less than a piece; whether it could. */
   async keep(): Promise<boolean> {
     if (!this.keeps || this.waiting > this.piece) return false;
-    if (this.waiting > 0) await this.put(concatenated(this.chunks, this.waiting));
+    if (this.waiting > 0) await this.put(concatenated(this.chunks));
     return this.keeps;
   }
 
@@ -159,26 +152,17 @@ export class Download {
     this.waiting += chunk.length;
   }
 
-  /** Takes the first `length` bytes of those that wait. */
-  private give(length: number): Bytes {
-    const bytes = concatenated(this.chunks, this.waiting);
-    const rest = bytes.slice(length);
-    [this.chunks, this.waiting] = [[rest], rest.length];
-    return bytes.subarray(0, length);
-  }
-
   private async keepPiece(): Promise<void> {
-    const piece = this.give(this.piece);
-    if (await this.put(piece)) this.kept += 1;
-    else {
-      this.chunks.unshift(piece);
-      this.waiting += piece.length;
-    }
+    const bytes = concatenated(this.chunks);
+    if (!(await this.put(bytes.subarray(0, this.piece)))) return;
+    const rest = bytes.slice(this.piece);
+    [this.chunks, this.waiting] = [[rest], rest.length];
+    this.kept += 1;
   }
 
   private async put(bytes: Bytes): Promise<boolean> {
     const response = new Response(bytes, { headers: { etag: this.etag } });
-    await this.cache?.put(addressOf(this.url, this.kept), response).catch(() => (this.keeps = false));
+    await this.cache?.put(pieceUrl(this.url, this.kept), response).catch(() => (this.keeps = false));
     return this.keeps;
   }
 }

@@ -161,6 +161,15 @@ describe('safetensors', () => {
     expect(closed, 'nobody asks for the rest').toBe(1);
   });
 
+  it('says that a tensor is larger than memory, which a file of any length can say of itself', async () => {
+    const huge = build(one({ shape: [2 ** 51], data_offsets: [0, 2 ** 53 - 4] }), []);
+    const shape = build(one({ shape: [2 ** 50], data_offsets: [0, 2 ** 52] }), []);
+    expect(await problemOf(() => streamSafetensors(cut(huge, 7), NAME))).toContain('needs');
+    expect(await problemOf(() => streamSafetensors(cut(shape, 7), NAME))).toBe(
+      `${NAME} tensor "layer.weight" has no room in memory`,
+    );
+  });
+
   it('answers any corruption with an error of its own or with finite numbers', async () => {
     const edits = fc.array(fc.tuple(fc.nat(400), fc.nat(255)), { maxLength: 6 });
     await fc.assert(

@@ -33,13 +33,13 @@ export function parseSafetensors(bytes: Uint8Array, file: string): Safetensors {
   const length = headerLength(bytes.subarray(0, 8), file);
   const data = bytes.subarray(8 + length);
   const tensors = new Map<string, StoredTensor>();
-  let at = 0;
-  for (const { name, dtype, shape, end } of placesOf(bytes.subarray(8, 8 + length), length, file)) {
+  let read = 0;
+  for (const { name, dtype, shape, begin, end } of placesOf(bytes.subarray(8, 8 + length), length, file)) {
     if (end > data.length) throw truncated(file, name, end, data.length);
-    tensors.set(name, { dtype, shape, bytes: data.subarray(at, end) });
-    at = end;
+    tensors.set(name, { dtype, shape, bytes: data.subarray(begin, end) });
+    read = end;
   }
-  if (at < data.length) throw tooLong(file, data.length - at);
+  if (read < data.length) throw tooLong(file, data.length - read);
   return { file, tensors };
 }
 

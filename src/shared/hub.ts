@@ -6,8 +6,11 @@ export const HUB = 'https://huggingface.co';
 /** The name of the Cache. */
 export const HUB_CACHE = 'hub-files';
 
-/** What is added to the address of a file, before a number from 0 on, for a piece of it. */
-export const PART = '.part';
+/** Where piece `i`, from 0 on, of the file at an address is kept. */
+export const pieceUrl = (url: string, i: number): string => `${url}.part${i}`;
+
+/** The address of the file that an address is of a piece of; null for any other. */
+export const wholeOf = (url: string): string | null => /^(.*)\.part\d+$/.exec(url)?.[1] ?? null;
 
 /** Header of what is kept under the address of a file that is kept in pieces: how many. */
 export const PIECES = 'x-pieces';

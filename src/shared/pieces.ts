@@ -19,15 +19,12 @@ export async function* piecesOf(stream: ReadableStream<Uint8Array>): AsyncGenera
 export async function joined(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array<ArrayBuffer>> {
   const all: Uint8Array[] = [];
   for await (const piece of pieces) all.push(piece);
-  return concatenated(
-    all,
-    all.reduce((sum, { length }) => sum + length, 0),
-  );
+  return concatenated(all);
 }
 
-/** Arrays of `length` numbers in all, one after the other. */
-export function concatenated(arrays: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(length);
+/** One after the other in an array of their own. */
+export function concatenated(arrays: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(arrays.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const array of arrays) {
     bytes.set(array, at);

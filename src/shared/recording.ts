@@ -5,6 +5,7 @@
 import { PlaygroundError } from './errors';
 import { stageNames, type Experiment } from './experiment';
 import type { FirstRowsByPart, LabelledPair } from './first-rows';
+import { concatenated } from './pieces';
 import type { ChangeRow, MetricsRow, ModelReport, Report, SampleRow } from './protocol';
 import { checkHead, fieldsOf, KIND, type StoredFile } from './recording-head';
 import { parseExperiment } from './validate';
@@ -36,17 +37,8 @@ const NEWLINE = 10;
 /** The bytes of a recorded experiment. */
 export function writeRecording({ run, adapters }: Recording): Uint8Array {
   const files = Array.from(adapters, ([path, { length }]) => ({ path, length }));
-  const head = new TextEncoder().encode(
-    `${JSON.stringify({ format: 1, kind: KIND, ...run, adapters: files })}\n`,
-  );
-  const file = new Uint8Array(files.reduce((sum, { length }) => sum + length, head.length));
-  file.set(head);
-  let at = head.length;
-  for (const bytes of adapters.values()) {
-    file.set(bytes, at);
-    at += bytes.length;
-  }
-  return file;
+  const head = `${JSON.stringify({ format: 1, kind: KIND, ...run, adapters: files })}\n`;
+  return concatenated([new TextEncoder().encode(head), ...adapters.values()]);
 }
 
 /** Whether a file's beginning says that it is a recorded experiment, of whichever version. */

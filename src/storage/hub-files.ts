@@ -1,7 +1,7 @@
 // Models of the Hugging Face hub that this browser keeps: what there is, how much room it takes, and its removal.
 
 import { PlaygroundError } from '../shared/errors';
-import { HUB_CACHE, hubFile, PART } from '../shared/hub';
+import { HUB_CACHE, hubFile, wholeOf } from '../shared/hub';
 
 export interface KeptModel {
   /** As an experiment names it. */
@@ -26,8 +26,8 @@ export async function listKeptModels(): Promise<KeptModel[]> {
       found.set(source, { source, bytes: model.bytes + size, whole });
     }
     for (const { url } of await cache.keys()) {
-      const at = url.lastIndexOf(PART);
-      if (at < 0 || (await cache.match(url.slice(0, at)))) continue;
+      const whole = wholeOf(url);
+      if (whole === null || (await cache.match(whole))) continue;
       // A piece of what has not come to its end.
       const model = found.get(hubFile(url)?.source ?? '');
       if (model) model.whole = false;

@@ -1,7 +1,7 @@
 // What surrounds a run: its data, its model, its settings, and what goes wrong.
 
 import { expect, test } from '@playwright/test';
-import { HUB, HUB_CACHE, hubUrl, PART } from '../../src/shared/hub';
+import { HUB, HUB_CACHE, hubUrl, pieceUrl } from '../../src/shared/hub';
 import { commands, fakeWorker } from './fixtures/fake-worker';
 import { button, field, handFile, tab } from './fixtures/parts';
 import { expectAccessible, traceTasks, watch } from './fixtures/witness';
@@ -125,7 +125,7 @@ test('a download tells bytes and time and can be cancelled; what is kept is seen
     );
   const remove = button(page, 'Remove hf:openai-community/gpt2');
   const kept = page.getByRole('listitem').filter({ has: remove });
-  await keep(`${weights}${PART}0`, 3e6);
+  await keep(pieceUrl(weights, 0), 3e6);
   await page.reload();
   await tab(page, 'Model').click();
   await expect(kept).toContainText('3.0\u202fMB, a part');

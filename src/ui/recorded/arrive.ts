@@ -1,6 +1,7 @@
 // A recorded experiment on its way to the page: what a replay shows is there before the adapters are.
 
 import { PlaygroundError } from '../../shared/errors';
+import { concatenated, piecesOf } from '../../shared/pieces';
 import { readHead, readRecording, type RecordedRun, type Recording } from '../../shared/recording';
 import { idle } from '../state/later';
 
@@ -31,30 +32,17 @@ async function read(
 ): Promise<Recording & { bytes: Uint8Array }> {
   const chunks: Uint8Array[] = [];
   let head: ReturnType<typeof readHead> = null;
-  const reader = (await stream).getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    chunks.push(value);
-    if (head || !value.includes(NEWLINE)) continue;
-    head = readHead(joined(chunks), source, known);
+  for await (const chunk of piecesOf(await stream)) {
+    chunks.push(chunk);
+    if (head || !chunk.includes(NEWLINE)) continue;
+    head = readHead(concatenated(chunks), source, known);
     if (!head) continue;
     show(head.run);
     // The adapters can wait; what one sees cannot.
     await idle();
   }
-  const bytes = joined(chunks);
+  const bytes = concatenated(chunks);
   return { ...readRecording(bytes, source, known ? null : head), bytes };
-}
-
-function joined(chunks: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, at);
-    at += chunk.length;
-  }
-  return all;
 }
 
 /** The body of an answer. Throws `download-failed` with its status. */

@@ -1,6 +1,7 @@
 // What runs in open.html: fetches the one address that the page around it names, and hands over the bytes. The page
 // itself may reach its own host and the hub only; this frame may reach any, and holds nothing worth telling.
 
+import { concatenated, piecesOf } from '../../shared/pieces';
 import { type Arrived, fromFrame, type FrameAnswer } from './frame-messages';
 
 /** More than any recording or experiment is. */
@@ -11,16 +12,15 @@ async function fetched(url: string, onProgress: (arrived: Arrived) => void): Pro
     const response = await fetch(url, { credentials: 'omit', referrerPolicy: 'no-referrer' });
     if (!response.ok) return { problem: `it answered with status ${response.status}` };
     const total = Number(response.headers.get('content-length')) || null;
-    const chunks: Uint8Array<ArrayBuffer>[] = [];
+    const chunks: Uint8Array[] = [];
     let loaded = 0;
-    const reader = response.body?.getReader();
-    for (let part = await reader?.read(); part?.value; part = await reader?.read()) {
-      chunks.push(part.value);
-      loaded += part.value.length;
+    for await (const chunk of response.body ? piecesOf(response.body) : []) {
+      chunks.push(chunk);
+      loaded += chunk.length;
       if (Math.max(loaded, total ?? 0) > MOST_BYTES) return { problem: 'it is larger than 50 MB' };
       onProgress({ loaded, total });
     }
-    return { bytes: new Uint8Array(await new Blob(chunks).arrayBuffer()) };
+    return { bytes: concatenated(chunks) };
   } catch {
     return { problem: 'there was no answer, or its host does not let other pages read it' };
   }
