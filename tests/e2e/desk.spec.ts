@@ -185,6 +185,8 @@ test.describe('with the real engine', () => {
     await expectAccessible(page);
     await pasted.fill('prompt,completion\n"One, two.\nEnding:",Three.\n');
     await dialog.getByRole('button', { name: 'Use this row' }).click();
+    // The last page of those before has one row too.
+    await expect(page.getByRole('combobox', { name: /^Source of/ })).toHaveValue('own:demonstrations');
     await expect(rows).toHaveCount(1);
     await page.reload();
     await tab(page, 'Data').click();
